@@ -1,0 +1,199 @@
+"""The clients for asyncio: `AsyncSidecar` launches the pipeline, `AsyncClient` talks to one that runs.
+
+The same calls as in pipeline/client.py, awaited; one client serves many tasks, answers find their requests by id.
+
+    async with AsyncSidecar(model="stub") as sidecar:
+        states = await sidecar.states("or1")
+        await sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
+        async for state in states: ...
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Self
+
+import zmq
+import zmq.asyncio
+from numpy.typing import NDArray
+
+from pipeline.client import GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, with_frame
+from pipeline.errors import OrstateError
+from pipeline.frames import FrameWriter
+from pipeline.launch import Launch
+from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Status, SurgeryState
+from pipeline.sockets import make_socket
+from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
+
+
+class AsyncStates:
+    """An asynchronous iterator over published states; see `pipeline.client.States`."""
+
+    def __init__(self, context: Any, endpoint: str, session: str | None) -> None:
+        self._reader = StateReader(session)
+        self._socket: Any = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
+        for topic in self._reader.topics:
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        self._socket.connect(endpoint)
+
+    @property
+    def gaps(self) -> int:
+        """States that ZeroMQ dropped because this subscriber was too slow."""
+        return self._reader.gaps
+
+    @property
+    def status(self) -> Status | None:
+        """The newest status of the pipeline."""
+        return self._reader.status
+
+    async def wait_status(self, timeout_s: float) -> Status:
+        """Wait for the next status; see `pipeline.client.States.wait_status`. Raises OrstateError."""
+        before = self._reader.status
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._reader.status is None or self._reader.status is before:
+                    self._reader.take(await self._socket.recv_multipart())
+        except TimeoutError as error:
+            raise OrstateError(f"no status from the pipeline within {timeout_s:g} s; does it run?") from error
+        return self._reader.status
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SurgeryState:
+        while not self._reader.finished:
+            if state := self._reader.take(await self._socket.recv_multipart()):
+                return state
+        raise StopAsyncIteration
+
+
+class AsyncClient:
+    """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself."""
+
+    def __init__(self, requests: str, timeout_s: float = 10.0) -> None:
+        self._endpoint = requests
+        self._timeout_s = timeout_s
+        self._context: Any = zmq.asyncio.Context()
+        self._frames: FrameWriter | None = None
+        self._waiting: dict[str, asyncio.Future[LLMResponse]] = {}
+        self._subscribed = False
+        self._listener: asyncio.Task[None] | None = None
+        self._requests: Any = None
+        self._publisher: Any = None
+
+    async def connect(self) -> Self:
+        """Find the endpoints. Once more is no error. Raises OrstateError if nobody answers."""
+        if self._listener is not None:
+            return self
+        self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
+        self._requests.connect(self._endpoint)
+        await self._requests.send_multipart(DESCRIBE)
+        if not await self._requests.poll(int(1000 * self._timeout_s)):
+            raise OrstateError(f"{self._endpoint}: nobody answers within {self._timeout_s:g} s; does the pipeline run?")
+        answer = read_answer(await self._requests.recv_multipart())
+        if not isinstance(answer, Description):
+            raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
+        self.description = answer
+        self._publisher = make_socket(self._context, zmq.XPUB, high_water_mark=PUBLISH_HIGH_WATER, lossless=True)
+        for endpoint in answer.ingress[:1]:
+            self._publisher.connect(endpoint)
+        self._listener = asyncio.create_task(self._listen(), name="orstate-answers")
+        return self
+
+    async def publish(self, message: Input, frame: NDArray[Any] | None = None) -> None:
+        """Send one input; waits while the pipeline is behind. See `pipeline.client.Client.publish`."""
+        if frame is not None:
+            if self._frames is None:
+                self._frames = FrameWriter(self.description.frames)
+            message = with_frame(message, frame, self._frames)
+        while not self._subscribed or await self._publisher.poll(0):
+            if not await self._publisher.poll(int(1000 * self._timeout_s)):
+                raise OrstateError(f"the pipeline does not listen at {', '.join(self.description.ingress) or 'any'}")
+            self._subscribed = (await self._publisher.recv()).startswith(b"\x01")
+        await self._publisher.send_multipart(frames_of(message))
+
+    async def submit(self, request: LLMRequest) -> LLMResponse:
+        """Ask and wait for the one answer. Raises OrstateError if none comes until past its deadline."""
+        answer = self._waiting.setdefault(request.request_id, asyncio.get_running_loop().create_future())
+        deadline = request.deadline_ms / 1000 + GRACE_S
+        try:
+            async with asyncio.timeout(deadline):
+                while True:
+                    await self._requests.send_multipart(frames_of(request))
+                    with suppress(TimeoutError):
+                        return await asyncio.wait_for(asyncio.shield(answer), RETRY_S)
+        except TimeoutError as error:
+            raise OrstateError(f"no answer to request {request.request_id!r}: does the pipeline run?") from error
+        finally:
+            self._waiting.pop(request.request_id, None)
+
+    async def states(self, session: str | None = None) -> AsyncStates:
+        """The states of a session, or of all, from now on."""
+        states = AsyncStates(self._context, self.description.states, session)
+        await states.wait_status(self._timeout_s)
+        return states
+
+    async def close(self) -> None:
+        """Let everything go. Once more is no error."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+            self._listener = None
+        if self._frames is not None:
+            self._frames.close()
+        self._context.destroy(linger=2000)
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await self.connect()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _listen(self) -> None:
+        while True:
+            answer = read_answer(await self._requests.recv_multipart())
+            if isinstance(answer, LLMResponse):
+                waiting = self._waiting.get(answer.request_id)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+
+
+class AsyncSidecar(AsyncClient):
+    """Launches a pipeline and talks to it; the arguments are those of `pipeline.client.Sidecar`."""
+
+    def __init__(
+        self,
+        config: Path | None = None,
+        model: str | None = None,
+        settings: Iterable[str] = (),
+        stderr: IO[bytes] | int | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        super().__init__("", timeout_s)
+        self._arguments = (config, model, tuple(settings), stderr)
+        self.launch: Launch | None = None
+
+    async def connect(self) -> Self:
+        """Launch and wait until messages are taken. Once more is no error. Raises OrstateError."""
+        if self.launch is None:
+            self.launch = Launch(*self._arguments)
+            self._endpoint = (await asyncio.to_thread(self.launch.wait_ready, self._timeout_s)).requests
+        return await super().connect()
+
+    async def wait_model(self, timeout_s: float = 300.0) -> bool:
+        """Wait until the model is loaded; False if it cannot be."""
+        if self.launch is None:
+            raise OrstateError("the sidecar is not started: use `async with AsyncSidecar() as sidecar`")
+        return (await asyncio.to_thread(self.launch.wait_model, timeout_s)).state == "ready"
+
+    async def close(self) -> None:
+        """Let it finish its work, stop it, and let everything go. Once more is no error."""
+        if self.launch is not None:
+            await asyncio.to_thread(self.launch.stop)
+        await super().close()

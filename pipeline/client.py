@@ -1,0 +1,266 @@
+"""What a video-analysis process imports: `Sidecar` launches the pipeline, `Client` talks to one that runs.
+
+    with Sidecar(model="stub") as sidecar:
+        states = sidecar.states("or1")
+        sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
+        for state in states: ...
+
+A client belongs to one thread; a `States` object may be read in another one.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import msgspec
+import zmq
+from numpy.typing import NDArray
+
+from pipeline.errors import OrstateError
+from pipeline.frames import FrameWriter
+from pipeline.launch import Launch
+from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Observation, Status, SurgeryState
+from pipeline.sockets import Context, make_socket
+from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
+
+PUBLISH_HIGH_WATER = 10_000
+RETRY_S = 2.0  # without an answer a request is sent again under the same id; the pipeline answers once
+STOP_CHECK_MS = 100
+GRACE_S = 5.0  # beyond a request's own deadline, for the way back
+
+
+def with_frame(message: Input, frame: NDArray[Any], ring: FrameWriter) -> Input:
+    """The message with its pixels written to the ring. Raises OrstateError if it is no Observation."""
+    if not isinstance(message, Observation):
+        raise OrstateError(f"a frame goes with an Observation, not with a {type(message).__name__}")
+    return msgspec.structs.replace(message, frame=ring.write(frame))
+
+
+class States:
+    """An iterator over published states, subscribed from the moment it is made.
+
+    Iteration ends when the pipeline has finished, after `stop`, or `timeout_s` after the last state.
+    """
+
+    def __init__(self, context: Context, endpoint: str, session: str | None, timeout_s: float | None) -> None:
+        self._reader = StateReader(session)
+        self._timeout_s = timeout_s
+        self._stopped = False
+        self._socket = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
+        for topic in self._reader.topics:
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        self._socket.connect(endpoint)
+
+    @property
+    def gaps(self) -> int:
+        """States that ZeroMQ dropped because this subscriber was too slow."""
+        return self._reader.gaps
+
+    @property
+    def status(self) -> Status | None:
+        """The newest status of the pipeline."""
+        return self._reader.status
+
+    def wait_status(self, timeout_s: float) -> Status:
+        """Wait for the next status; states that come before it are passed over.
+
+        Once the first one came, the subscription stands and nothing is missed. Raises OrstateError.
+        """
+        deadline, before = time.monotonic() + timeout_s, self._reader.status
+        while self._reader.status is None or self._reader.status is before:
+            if not self._socket.poll(max(0, int(1000 * (deadline - time.monotonic())))):
+                raise OrstateError(f"no status from the pipeline within {timeout_s:g} s; does it run?")
+            self._reader.take(self._socket.recv_multipart())
+        return self._reader.status
+
+    def __iter__(self) -> Iterator[SurgeryState]:
+        return self
+
+    def __next__(self) -> SurgeryState:
+        deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
+        while not self._reader.finished:
+            if self._socket.poll(STOP_CHECK_MS):
+                if state := self._reader.take(self._socket.recv_multipart()):
+                    return state
+            elif self._stopped or (deadline is not None and time.monotonic() > deadline):
+                break
+        raise StopIteration
+
+    def stop(self) -> None:
+        """End the iteration, from any thread, once what has arrived is read."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """End the subscription. Once more is no error."""
+        self._socket.close(linger=0)
+
+
+class Client:
+    """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself.
+
+    Raises OrstateError if nobody answers within `timeout_s`.
+    """
+
+    def __init__(self, requests: str, timeout_s: float = 10.0) -> None:
+        self._context: Context = zmq.Context()
+        self._open: list[States] = []
+        self._frames: FrameWriter | None = None
+        self._closed = False
+        self._timeout_s = timeout_s
+        try:
+            self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
+            self._requests.connect(requests)
+            self.description = self._describe(requests)
+            self._publisher = make_socket(self._context, zmq.XPUB, high_water_mark=PUBLISH_HIGH_WATER, lossless=True)
+            for endpoint in self.description.ingress[:1]:
+                self._publisher.connect(endpoint)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+        self._subscribed = False
+
+    def publish(self, message: Input, frame: NDArray[Any] | None = None) -> None:
+        """Send one input; blocks while the pipeline is behind. With a `frame`, its pixels go by shared memory.
+
+        Raises OrstateError if the pipeline does not listen, or if the frame does not fit.
+        """
+        if frame is not None:
+            if self._frames is None:
+                self._frames = FrameWriter(self.description.frames)
+            message = with_frame(message, frame, self._frames)
+        self._wait_for_listener()
+        self._publisher.send_multipart(frames_of(message))
+
+    def submit(self, request: LLMRequest) -> LLMResponse:
+        """Ask and wait for the one answer. Raises OrstateError if none comes until past its deadline."""
+        deadline = time.monotonic() + request.deadline_ms / 1000 + GRACE_S
+        while (left := deadline - time.monotonic()) > 0:
+            self._requests.send_multipart(frames_of(request))
+            until = time.monotonic() + min(RETRY_S, left)
+            while self._requests.poll(max(0, int(1000 * (until - time.monotonic())))):
+                answer = read_answer(self._requests.recv_multipart())
+                if isinstance(answer, LLMResponse) and answer.request_id == request.request_id:
+                    return answer
+        raise OrstateError(f"no answer to request {request.request_id!r}: does the pipeline run?")
+
+    def states(self, session: str | None = None, timeout_s: float | None = None) -> States:
+        """The states of a session, or of all, from now on."""
+        states = States(self._context, self.description.states, session, timeout_s)
+        self._open.append(states)
+        states.wait_status(self._timeout_s)
+        return states
+
+    def close(self) -> None:
+        """Let everything go. Once more is no error."""
+        if not self._closed:
+            self._closed = True
+            if self._frames is not None:
+                self._frames.close()
+            for states in self._open:
+                states.close()
+            self._context.destroy(linger=2000)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _describe(self, endpoint: str) -> Description:
+        self._requests.send_multipart(DESCRIBE)
+        if not self._requests.poll(int(1000 * self._timeout_s)):
+            raise OrstateError(f"{endpoint}: nobody answers within {self._timeout_s:g} s; does the pipeline run?")
+        answer = read_answer(self._requests.recv_multipart())
+        if not isinstance(answer, Description):
+            raise OrstateError(f"{endpoint}: a {type(answer).__name__} where a Description was due")
+        return answer
+
+    def _wait_for_listener(self) -> None:
+        """The XPUB end hears of subscriptions, so nothing is sent before somebody listens, or after he left."""
+        while not self._subscribed or self._publisher.poll(0):
+            if not self._publisher.poll(int(1000 * self._timeout_s)):
+                raise OrstateError(f"the pipeline does not listen at {', '.join(self.description.ingress) or 'any'}")
+            self._subscribed = self._publisher.recv().startswith(b"\x01")
+
+
+class Sidecar:
+    """Launches a pipeline and talks to it. Leaving the `with` block lets it finish its work and stops it.
+
+    `config`: a TOML file; `model`: a manifest's name, a path to a GGUF, or `stub`; `settings`: section.key=value.
+    `stderr`: where the pipeline's own messages go (default: ours).
+    """
+
+    def __init__(
+        self,
+        config: Path | None = None,
+        model: str | None = None,
+        settings: Iterable[str] = (),
+        stderr: IO[bytes] | int | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self._arguments = (config, model, tuple(settings), stderr)
+        self._timeout_s = timeout_s
+        self._launch: Launch | None = None
+        self._client: Client | None = None
+
+    def start(self) -> Self:
+        """Launch and wait until messages are taken. Once more is no error. Raises OrstateError."""
+        if self._launch is None:
+            launch = Launch(*self._arguments)
+            try:
+                self._client = Client(launch.wait_ready(self._timeout_s).requests, self._timeout_s)
+            except BaseException:
+                launch.stop()
+                raise
+            self._launch = launch
+        return self
+
+    def stop(self) -> int:
+        """Let it finish its work and end; its exit code. Once more is no error."""
+        code = 0
+        if self._launch is not None:
+            code = self._launch.stop()
+        if self._client is not None:
+            self._client.close()
+        self._launch = self._client = None
+        return code
+
+    @property
+    def launch(self) -> Launch:
+        """The launched process and its events."""
+        if self._launch is None:
+            raise OrstateError("the sidecar is not started: use `with Sidecar() as sidecar`, or start()")
+        return self._launch
+
+    @property
+    def client(self) -> Client:
+        """The connection to it."""
+        if self._client is None:
+            raise OrstateError("the sidecar is not started: use `with Sidecar() as sidecar`, or start()")
+        return self._client
+
+    def wait_model(self, timeout_s: float = 300.0) -> bool:
+        """Wait until the model is loaded; False if it cannot be."""
+        return self.launch.wait_model(timeout_s).state == "ready"
+
+    def publish(self, message: Input, frame: NDArray[Any] | None = None) -> None:
+        """See `Client.publish`."""
+        self.client.publish(message, frame)
+
+    def submit(self, request: LLMRequest) -> LLMResponse:
+        """See `Client.submit`."""
+        return self.client.submit(request)
+
+    def states(self, session: str | None = None, timeout_s: float | None = None) -> States:
+        """See `Client.states`."""
+        return self.client.states(session, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

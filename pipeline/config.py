@@ -1,0 +1,185 @@
+"""The configuration: configs/pipeline.toml decoded into frozen structs. Used by the command line and all processes.
+
+Every key has a default, so a file names only what it changes. `--set section.key=value` changes one more.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_FILE = ROOT / "configs" / "pipeline.toml"
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, Meta(ge=1, le=2**31)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
+Endpoint = Annotated[str, Meta(max_length=200, pattern=r"^(ipc|tcp)://.+")]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+class Run(Section, frozen=True, kw_only=True):
+    """Where an instance lives. Two instances of one name exclude each other."""
+
+    instance: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "default"
+    directory: str = ""  # sockets, lock and stage logs; "": a folder of this user's, by instance
+    journal: str = "journal"  # a folder for each run is made in it; "": no journal
+    drain_s: Positive = 30.0
+    lockstep: bool = False  # every question waits for its answer: a replay that always says the same
+
+
+class Ingress(Section, frozen=True, kw_only=True):
+    """What comes in. `connect`: PUB endpoints to subscribe to. `bind`: publishers connect here."""
+
+    connect: tuple[Endpoint, ...] = ()
+    bind: str = "ipc"  # "ipc": in the run directory; "": none; or an endpoint
+    requests: str = "ipc"
+    max_message_bytes: Bytes = 262_144
+    high_water_mark: Count = 10_000
+
+
+class Egress(Section, frozen=True, kw_only=True):
+    """What goes out."""
+
+    states: str = "ipc"  # "ipc": in the run directory; or an endpoint to bind
+    encoding: Literal["json", "msgpack"] = "json"
+    high_water_mark: Count = 10_000
+
+
+class Queues(Section, frozen=True, kw_only=True):
+    """The shared-memory queue of each hop. A slot is a credit."""
+
+    slots: Annotated[int, Meta(ge=2, le=4096)] = 64
+    slot_bytes: Annotated[int, Meta(ge=4096, le=2**26)] = 131_072
+    inline_bytes: Annotated[int, Meta(ge=0, le=65_536)] = 2048
+
+
+class Frames(Section, frozen=True, kw_only=True):
+    """Rings for the pixels of video processes: one ring a process; an old frame is overwritten."""
+
+    rings: Annotated[int, Meta(ge=0, le=16)] = 1
+    slots: Annotated[int, Meta(ge=2, le=1024)] = 4
+    slot_bytes: Annotated[int, Meta(ge=4096, le=2**30)] = 1920 * 1080 * 3
+    journal: bool = False  # keep the pixels in the journal
+
+
+class PromptSection(Section, frozen=True, kw_only=True):
+    """Sessions, rules and when the model is asked. Seconds here are message time."""
+
+    machines: str = "configs/machines"
+    window_s: Positive = 180.0
+    window_lines: Count = 60
+    debounce_s: NotNegative = 3.0
+    min_interval_s: NotNegative = 2.0
+    backwards_s: NotNegative = 5.0  # how far a message may lie behind the session's newest
+    observation_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.5  # below: shown to the model only
+    max_sessions: Count = 64
+    max_requests: Count = 256  # explicit requests open at one time
+    request_timeout_s: Positive = 120.0  # for a session's question; requests bring their own deadline
+
+
+class InferenceSection(Section, frozen=True, kw_only=True):
+    """The model and the cycle that drains its jobs."""
+
+    model: str = "gemma-3-270m"  # a manifest's name, a path to a GGUF, or stub
+    batch: Annotated[int, Meta(ge=1, le=64)] = 4
+    window_ms: NotNegative = 500.0
+    strict: bool = False  # wait for a full batch or the end of the window before starting
+    answer: Literal["small", "full"] = "small"
+    max_tokens: Annotated[int, Meta(ge=16, le=8192)] = 256
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.1
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    seed: Annotated[int, Meta(ge=0, le=2**31)] = 7
+    context: Annotated[int, Meta(ge=512, le=131_072)] = 4096
+    threads: Annotated[int, Meta(ge=0, le=256)] = 0  # 0: one for each core
+
+
+class ParseSection(Section, frozen=True, kw_only=True):
+    """How the model's answers are taken."""
+
+    apply_model_toggles: bool = False  # False: a toggle that only the model saw is shown, not applied
+    expire_s: Positive = 30.0  # message time after which an answer no longer stands
+
+
+class Supervision(Section, frozen=True, kw_only=True):
+    """How the stages are watched."""
+
+    restarts_per_minute: Annotated[int, Meta(ge=0, le=100)] = 5
+    start_s: Positive = 60.0  # until a stage must say Hello and Ready
+    load_s: Positive = 300.0  # until the model must be loaded
+    busy_s: Positive = 10.0  # longest step of prompt and parse
+    inference_busy_s: Positive = 180.0  # longest step of inference
+    status_s: Positive = 1.0
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole configuration."""
+
+    run: Run = Run()
+    ingress: Ingress = Ingress()
+    egress: Egress = Egress()
+    queues: Queues = Queues()
+    frames: Frames = Frames()
+    prompt: PromptSection = PromptSection()
+    inference: InferenceSection = InferenceSection()
+    parse: ParseSection = ParseSection()
+    supervision: Supervision = Supervision()
+
+
+def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:
+    """The configuration of `file` (default: configs/pipeline.toml), with `section.key=value` settings on top.
+
+    Raises ConfigError, which names the file or setting and the key.
+    """
+    path = file or DEFAULT_FILE
+    tables = _read(path)
+    config = _convert(tables, str(path))
+    for setting in settings:
+        section, key, value = _split(setting)
+        table = tables.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {setting}: {section!r} is no section")
+        table[key] = value
+        config = _convert(tables, f"--set {setting}")
+    return config
+
+
+def resolve(path: str) -> Path:
+    """A path from the configuration: relative ones count from the project's folder."""
+    return ROOT / Path(path).expanduser()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; give another with --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: no TOML: {error}") from error
+
+
+def _split(setting: str) -> tuple[str, str, Any]:
+    name, equals, text = setting.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise ConfigError(f"--set {setting}: give it as section.key=value")
+    try:
+        return section, key, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return section, key, text  # a bare word is a string
+
+
+def _convert(tables: dict[str, Any], origin: str) -> Config:
+    try:
+        return msgspec.convert(tables, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{origin}: {error}") from error

@@ -1,0 +1,80 @@
+"""What the supervisor and the stages say to each other over the control socket, and what it makes public of it.
+
+stage -> supervisor   Hello, Ready, ModelChanged, Report, Notice, Drained
+supervisor -> stage   Welcome, Peer, ModelChanged, Publish, Drain, Stop
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from pipeline import messages
+from pipeline.messages import DeadLetter, Message, ModelChanged, Status
+
+StageName = Literal["prompt", "inference", "parse"]
+STAGES: tuple[StageName, ...] = ("prompt", "inference", "parse")
+
+
+def schema_hash() -> str:
+    """A fingerprint of all message types: processes of different versions must not talk to each other."""
+    types = [v for v in vars(messages).values() if isinstance(v, type) and issubclass(v, Message)]
+    schema = msgspec.json.schema_components(types)
+    return hashlib.sha256(msgspec.json.encode(schema, order="deterministic")).hexdigest()[:16]
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """The first word of a stage process."""
+
+    pid: int
+    schema: str
+
+
+class Welcome(Message, frozen=True, kw_only=True):
+    """The supervisor takes the stage in; it may load and attach now."""
+
+
+class Ready(Message, frozen=True, kw_only=True):
+    """The stage takes messages."""
+
+
+class Peer(Message, frozen=True, kw_only=True):
+    """Another stage died or is ready. `at_work`: the jobs that it was working on when it died."""
+
+    stage: StageName
+    state: Literal["down", "ready"]
+    at_work: tuple[str, ...] = ()
+
+
+class Report(Message, frozen=True, kw_only=True):
+    """A stage's counters."""
+
+    counters: dict[str, float]
+
+
+class Notice(Message, frozen=True, kw_only=True):
+    """A dead letter of a stage, for the operator."""
+
+    letter: DeadLetter
+
+
+class Publish(Message, frozen=True, kw_only=True):
+    """Parse owns the PUB socket: it sends the status for the supervisor."""
+
+    status: Status
+
+
+class Drain(Message, frozen=True, kw_only=True):
+    """Take nothing new from outside, finish what was taken, pass it on."""
+
+
+class Drained(Message, frozen=True, kw_only=True):
+    """All work of the stage is done and handed on."""
+
+
+class Stop(Message, frozen=True, kw_only=True):
+    """Leave now."""
+
+
+FROM_STAGE = msgspec.msgpack.Decoder(Hello | Ready | ModelChanged | Report | Notice | Drained)
+TO_STAGE = msgspec.msgpack.Decoder(Welcome | Peer | ModelChanged | Publish | Drain | Stop)

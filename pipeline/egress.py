@@ -1,0 +1,67 @@
+"""Where states go out: an XPUB socket (PUB to subscribers), bound by the parse process.
+
+Three frames: topic (`state/<session>`, or `status`), type, payload. ZeroMQ drops for a subscriber that does not
+keep up, without a word: `seq` counts each session's states, so a subscriber sees the gap.
+"""
+
+import zmq
+
+from pipeline.codec import encode, encode_json, type_name
+from pipeline.ingress import Requests
+from pipeline.messages import LLMResponse, Message, SurgeryState
+from pipeline.sockets import Socket
+
+STATUS_TOPIC = b"status"
+
+
+def state_topic(session: str) -> bytes:
+    """The topic of a session's states; a subscription to `state/` gets all of them."""
+    return f"state/{session}".encode()
+
+
+class Publisher:
+    """The XPUB socket as a sink for SurgeryState and Status.
+
+    A new subscriber is answered with the newest Status, so that it knows that its subscription stands: what is
+    published from then on reaches it.
+    """
+
+    def __init__(self, socket: Socket, bind: str, as_json: bool) -> None:
+        self.socket = socket
+        self.encode = encode_json if as_json else encode
+        self._status: tuple[bytes, ...] | None = None
+        socket.bind(bind)
+
+    def send(self, message: Message, payload: bytes) -> None:
+        """Publish; never blocks."""
+        kind = type_name(message).encode()
+        if isinstance(message, SurgeryState):
+            self.socket.send_multipart((state_topic(message.session), kind, payload))
+        else:
+            self._status = (STATUS_TOPIC, kind, payload)
+            self.socket.send_multipart(self._status)
+
+    def on_readable(self) -> None:
+        """Take subscriptions."""
+        came = False
+        while True:
+            try:
+                came |= self.socket.recv(zmq.NOBLOCK).startswith(b"\x01")
+            except zmq.Again:
+                break
+        if came and self._status is not None:
+            self.socket.send_multipart(self._status)
+
+
+class Answers:
+    """The request socket as a sink for LLMResponse."""
+
+    encode = staticmethod(encode)
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    def send(self, message: Message, payload: bytes) -> None:
+        """Answer whoever asked; never blocks."""
+        assert isinstance(message, LLMResponse)
+        self._requests.answer(message)

@@ -1,0 +1,113 @@
+"""Where messages come in from outside: publishers' PUB sockets and clients' requests. Runs in the prompt process."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+import zmq
+
+from pipeline.codec import decode_input, encode, encode_json
+from pipeline.errors import Rejected
+from pipeline.messages import Describe, Description, Input, LLMRequest, LLMResponse
+from pipeline.sockets import Socket
+
+HARD_LIMIT = 8  # times max_message_bytes: above, ZeroMQ cuts the peer off; between, it is a dead letter
+_describe = msgspec.json.Decoder(Describe)
+_describe_msgpack = msgspec.msgpack.Decoder(Describe)
+
+
+class Arrival(NamedTuple):
+    """A message from outside: the raw payload, and what it says."""
+
+    payload: bytes
+    message: Input | LLMRequest
+
+
+class Subscription:
+    """A SUB socket that connects to publishers and is bound for those who connect to us."""
+
+    name = "ingress"
+
+    def __init__(self, socket: Socket, connect: Iterable[str], bind: str, max_bytes: int) -> None:
+        self.socket = socket
+        self._max_bytes = max_bytes
+        if bind:
+            socket.bind(bind)
+        for endpoint in connect:
+            socket.connect(endpoint)
+        socket.setsockopt(zmq.SUBSCRIBE, b"")
+
+    def receive(self) -> Arrival | None:
+        """The next message, or None if there is none now. Raises Rejected for what is no input."""
+        try:
+            frames = self.socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        message = decode_input(frames, self._max_bytes)
+        return Arrival(frames[1] if len(frames) > 1 else frames[0], message)
+
+
+class Requests:
+    """A ROUTER socket: clients ask with DEALER or REQ and get their answers by the same way."""
+
+    name = "requests"
+    ROUTES = 8192
+
+    def __init__(self, socket: Socket, bind: str, max_bytes: int, description: Description) -> None:
+        self.socket = socket
+        self._max_bytes = max_bytes
+        self._description = description
+        self._routes: OrderedDict[str, tuple[list[bytes], bool]] = OrderedDict()
+        self.counters: Counter[str] = Counter()
+        socket.bind(bind)
+
+    def receive(self) -> Arrival | None:
+        """The next request, or None if there is none now. Raises Rejected for what is no request."""
+        while True:
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            envelope = frames[: 2 if len(frames) > 2 and not frames[1] else 1]  # REQ sends an empty frame
+            body = frames[len(envelope) :]
+            if body and self._describe(envelope, body[-1]):
+                continue
+            message = decode_input(body, self._max_bytes)
+            if not isinstance(message, LLMRequest):
+                raise Rejected(
+                    "not_a_request", f"a {type(message).__name__} at the request endpoint; publish it instead"
+                )
+            self._routes[message.request_id] = (envelope, body[-1][:1] == b"{")
+            self._routes.move_to_end(message.request_id)
+            while len(self._routes) > self.ROUTES:
+                self._routes.popitem(last=False)
+            return Arrival(body[-1], message)
+
+    def answer(self, response: LLMResponse) -> None:
+        """Send an answer to whoever asked last under its id, in the encoding of the question."""
+        route = self._routes.pop(response.request_id, None)
+        if route is None:
+            self.counters["answers_without_asker"] += 1
+            return
+        envelope, as_json = route
+        self._send([*envelope, b"LLMResponse", encode_json(response) if as_json else encode(response)])
+        self.counters["answers"] += 1
+
+    def _describe(self, envelope: list[bytes], payload: bytes) -> bool:
+        if len(payload) > 200:
+            return False
+        as_json = payload[:1] == b"{"
+        try:
+            (_describe if as_json else _describe_msgpack).decode(payload)
+        except msgspec.DecodeError:
+            return False
+        answer = encode_json(self._description) if as_json else encode(self._description)
+        self._send([*envelope, b"Description", answer])
+        return True
+
+    def _send(self, frames: list[bytes]) -> None:
+        try:
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.ZMQError:  # the asker is gone or does not read: it may ask again under the same id
+            self.counters["unreachable"] += 1

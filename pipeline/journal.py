@@ -1,0 +1,148 @@
+"""The record of a run in MCAP: what came in, every prompt, raw answer and published state.
+
+The prompt process writes `inputs-N.mcap`, the parse process `outputs-N.mcap`, in one folder for each run; N
+counts the restarts of the process. Files are unchunked and flushed each cycle, so a kill loses at most the last
+record. Each channel is a message type; a record carries the bytes as they were received (JSON or MessagePack),
+the wall time as log time and the message time as publish time, both in nanoseconds.
+"""
+
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from mcap.exceptions import EndOfFile, McapError
+from mcap.records import Channel, McapRecord, Message
+from mcap.stream_reader import StreamReader
+from mcap.writer import CompressionType, Writer
+
+from pipeline.errors import OrstateError
+
+PROFILE = "orstate"
+MAGIC = b"\x89MCAP0\r\n"
+
+
+class Record(NamedTuple):
+    """One entry of a journal or log."""
+
+    topic: str
+    payload: bytes
+    wall_ns: int
+    message_ns: int
+    sequence: int
+
+
+class JournalWriter:
+    """Appends records to a new MCAP file. Mode 0600: it can hold what was said in a room."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._file: IO[bytes] = os.fdopen(descriptor, "wb")
+        self._writer = Writer(self._file, use_chunking=False, compression=CompressionType.NONE)
+        self._writer.start(profile=PROFILE, library="orstate")
+        self._channels: dict[tuple[str, str], int] = {}
+        self.records = 0
+
+    def write(self, topic: str, payload: bytes, message_s: float = 0.0, sequence: int = 0) -> None:
+        """Append one record; `topic` is the message's type, `message_s` its message time in seconds."""
+        encoding = "json" if payload[:1] == b"{" else "msgpack"
+        channel = self._channels.get((topic, encoding))
+        if channel is None:
+            channel = self._writer.register_channel(topic=topic, message_encoding=encoding, schema_id=0)
+            self._channels[topic, encoding] = channel
+        self._writer.add_message(
+            channel_id=channel,
+            log_time=time.time_ns(),
+            data=payload,
+            publish_time=round(message_s * 1e9),
+            sequence=sequence & 0xFFFFFFFF,
+        )
+        self.records += 1
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        if not self._file.closed:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Finish the file with its index and summary. Once more is no error."""
+        if not self._file.closed:
+            self._writer.finish()  # type: ignore[no-untyped-call]
+            self._file.close()
+
+
+def run_folder(parent: Path) -> Path:
+    """A new folder for the journal of one run, named by the time it begins."""
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
+    folder = parent / name
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise OrstateError(f"{folder}: the journal cannot be made: {error.strerror}") from error
+    return folder
+
+
+def next_file(folder: Path, part: str) -> Path:
+    """The first unused `<part>-N.mcap`: a file that a killed process left is never appended to."""
+    number = 1
+    while (folder / f"{part}-{number}.mcap").exists():
+        number += 1
+    return folder / f"{part}-{number}.mcap"
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """All whole records of a file; a cut-off end is the end. Raises OrstateError if the file is no MCAP."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise OrstateError(f"{path}: no MCAP file: it does not begin with the MCAP magic")
+        file.seek(0)
+        topics: dict[int, str] = {}
+        for entry in _until_cut(file, path):
+            if isinstance(entry, Channel):
+                topics[entry.id] = entry.topic
+            elif isinstance(entry, Message):
+                yield Record(
+                    topics.get(entry.channel_id, ""),
+                    entry.data,
+                    entry.log_time,
+                    entry.publish_time,
+                    entry.sequence,
+                )
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the file was closed by its writer."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() < 2 * len(MAGIC):
+            return False
+        file.seek(-len(MAGIC), os.SEEK_END)
+        return file.read() == MAGIC
+
+
+def input_files(path: Path) -> list[Path]:
+    """The files with a journal's inputs: `path` itself, or those of a run's folder, in order."""
+    if path.is_file():
+        return [path]
+    files = sorted(path.glob("inputs-*.mcap"), key=lambda file: int(file.stem.split("-")[1]))
+    if not files:
+        raise OrstateError(f"{path}: no journal: it has no inputs-N.mcap; give a run's folder or a file")
+    return files
+
+
+def _until_cut(file: IO[bytes], path: Path) -> Iterable[McapRecord]:
+    reader = StreamReader(file, record_size_limit=2**31)
+    records = iter(reader.records)
+    while True:
+        try:
+            yield next(records)
+        except (StopIteration, EndOfFile):
+            return
+        except (McapError, ValueError, struct.error) as error:
+            if not file.read(1):
+                return  # the library unpacks a cut-off record before it misses its end
+            raise OrstateError(f"{path}: damaged MCAP record: {error}") from error

@@ -1,0 +1,309 @@
+"""The loop that runs one stage: block for one message, then drain; hand on; give slots back. In each stage process.
+
+Reading stops while the stage does not accept, or while what it gave out waits for slots of the next stage:
+pressure goes back to the publishers. Answers to the stage's own questions (`feedback`) are read always.
+"""
+
+import math
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+import zmq
+
+from pipeline import control
+from pipeline.board import Board
+from pipeline.codec import decode_inner, encode, type_name
+from pipeline.control import StageName
+from pipeline.egress import Publisher
+from pipeline.errors import Rejected
+from pipeline.ingress import Arrival
+from pipeline.journal import JournalWriter
+from pipeline.messages import Completion, DeadLetter, JobLost, Message, ModelChanged, PromptJob
+from pipeline.queue import Receiver, Sender
+from pipeline.sockets import Socket
+from pipeline.stage import Stage
+
+BURST = 64  # messages of one input before the others have their turn
+NOTICES = 20  # dead letters told to the supervisor between two reports; the journal has them all
+
+
+class Source(Protocol):
+    """Where messages come in from outside."""
+
+    name: str
+    socket: Socket
+
+    def receive(self) -> Arrival | None:
+        """The next message, or None if there is none now. Raises Rejected."""
+
+
+class Sink(Protocol):
+    """Where messages go out to the outside."""
+
+    def encode(self, message: Message) -> bytes:
+        """The message as it is sent and journalled."""
+
+    def send(self, message: Message, payload: bytes) -> None:
+        """Send it; never blocks."""
+
+
+@dataclass
+class Wiring:
+    """What a stage is connected to."""
+
+    control: Socket
+    board: Board
+    journal: JournalWriter | None = None
+    journalled: frozenset[type[Message]] = frozenset()
+    sources: list[Source] = field(default_factory=list)  # from outside
+    inputs: list[Receiver] = field(default_factory=list)  # from other stages
+    feedback: list[Receiver] = field(default_factory=list)
+    outputs: dict[type[Message], Sender] = field(default_factory=dict)
+    sinks: dict[type[Message], Sink] = field(default_factory=dict)  # to the outside
+    publisher: Publisher | None = None
+    to: dict[StageName, Sender] = field(default_factory=dict)  # the sender whose receiver is that stage
+    no_pressure: tuple[Sender, ...] = ()  # a backlog here stops nobody: it is bounded by what may be asked
+    on_arrival: Callable[[Arrival], None] | None = None
+    counters: Callable[[], dict[str, float]] = dict
+
+
+class Loop:
+    """One stage at work."""
+
+    def __init__(self, name: StageName, stage: Stage, wiring: Wiring, report_s: float) -> None:
+        self._name = name
+        self._stage = stage
+        self._wiring = wiring
+        self._report_s = report_s
+        self._poller = zmq.Poller()
+        self._senders = list(wiring.to.values())
+        self._pressing = [sender for sender in self._senders if sender not in wiring.no_pressure]
+        self._reading = False
+        self._drain_asked = False
+        self._sources_over = False
+        self._drained = False
+        self._stopping = False
+        self._done: list[tuple[Receiver, int, int]] = []  # to be released once their results are sent
+        self._jobs: dict[str, tuple[Receiver, int, int]] = {}  # taken, and answered later
+        self._arrived = 0
+        self._dead: Counter[str] = Counter()
+        self._notices = 0
+        self._next_report = 0.0
+
+    def run(self) -> None:
+        """Work until the supervisor says stop."""
+        sockets = [self._wiring.control, *(s.socket for s in self._senders), *(r.socket for r in self._wiring.feedback)]
+        if self._wiring.publisher is not None:
+            sockets.append(self._wiring.publisher.socket)
+        for socket in sockets:
+            self._poller.register(socket, zmq.POLLIN)
+        for sender in self._senders:
+            sender.attach()
+        self._tell(control.Ready())
+        while not self._stopping:
+            self._set_reading(self._may_read())
+            self._wiring.board.mark(self._name, time.monotonic_ns())
+            self._cycle({socket for socket, _ in self._poller.poll(self._timeout_ms())})
+        self._report()
+
+    def _cycle(self, ready: set[object]) -> None:
+        wiring = self._wiring
+        if wiring.control in ready:
+            self._take_control()
+        if wiring.publisher is not None and wiring.publisher.socket in ready:
+            wiring.publisher.on_readable()
+        for sender in self._senders:
+            if sender.socket in ready:
+                sender.on_readable()
+        for receiver in wiring.feedback:
+            if receiver.socket in ready:
+                self._take_all(receiver, always=True)
+        for receiver in wiring.inputs:
+            if receiver.socket in ready:
+                self._take_all(receiver)
+        for source in wiring.sources:
+            if source.socket in ready:
+                self._take_outside(source)
+        if (wait := self._stage.wait_s()) is not None and wait <= 0.0:
+            self._wiring.board.mark(self._name, time.monotonic_ns(), self._stage.at_work)
+            self._send_on(self._stage.step())
+        self._settle()
+        if self._drain_asked or wiring.inputs:
+            self._drain()
+        if time.monotonic() >= self._next_report:
+            self._report()
+
+    # --- taking ------------------------------------------------------------------------------------------
+
+    def _may_read(self) -> bool:
+        return self._stage.accepting and not any(sender.backlog for sender in self._pressing)
+
+    def _set_reading(self, reading: bool) -> None:
+        """What is not to be read is not polled either: it would wake the loop for nothing."""
+        if reading != self._reading:
+            self._reading = reading
+            sockets = [receiver.socket for receiver in self._wiring.inputs]
+            sockets += [] if self._sources_over else [source.socket for source in self._wiring.sources]
+            for socket in sockets:
+                self._poller.register(socket, zmq.POLLIN if reading else 0)
+
+    def _take_all(self, receiver: Receiver, always: bool = False) -> None:
+        for _ in range(BURST):
+            if not (always or self._may_read()):
+                return
+            delivery = receiver.receive()
+            if delivery is None:
+                return
+            place = (receiver, delivery.slot, delivery.generation)
+            message = decode_inner(delivery.payload)
+            if isinstance(message, PromptJob):
+                self._jobs[message.job_id] = place
+                if delivery.attempt > 1:
+                    message = msgspec.structs.replace(message, alone=True)
+            else:
+                self._done.append(place)
+            if self._wiring.journal is not None and type(message) in self._wiring.journalled:
+                self._wiring.journal.write(type_name(message), delivery.payload, getattr(message, "t", 0.0))
+            self._handle(message, receiver.name, delivery.payload)
+
+    def _take_outside(self, source: Source) -> bool:
+        """Take a burst; True if nothing is left."""
+        for _ in range(BURST):
+            if not self._may_read():
+                return False
+            try:
+                arrival = source.receive()
+            except Rejected as rejected:
+                self._arrived += 1
+                self._dead_letter(rejected.reason, str(rejected), source.name, rejected.payload)
+                continue
+            if arrival is None:
+                return True
+            self._arrived += 1
+            if self._wiring.on_arrival is not None:
+                self._wiring.on_arrival(arrival)
+            self._handle(arrival.message, source.name, arrival.payload)
+        return False
+
+    def _handle(self, message: Message, source: str, payload: bytes) -> None:
+        self._wiring.board.mark(self._name, time.monotonic_ns(), (type_name(message),))
+        try:
+            self._send_on(self._stage.handle(message))
+        except Rejected as rejected:
+            self._dead_letter(rejected.reason, str(rejected), source, payload)
+        except Exception as error:  # a fault of ours on one message: shown in full, and the others go on
+            traceback.print_exc()
+            self._dead_letter("internal_error", f"{type(error).__name__}: {error}", source, payload)
+
+    # --- handing on --------------------------------------------------------------------------------------
+
+    def _send_on(self, messages: Iterable[Message]) -> None:
+        wiring = self._wiring
+        for message in messages:
+            kind = type(message)
+            sink = wiring.sinks.get(kind)
+            payload = encode(message) if sink is None else sink.encode(message)
+            if wiring.journal is not None and kind in wiring.journalled:
+                wiring.journal.write(type_name(message), payload, getattr(message, "t", 0.0))
+            if sink is None:
+                wiring.outputs[kind].send(payload, getattr(message, "job_id", ""))
+            else:
+                sink.send(message, payload)
+            if isinstance(message, Completion) and message.job_id in self._jobs:
+                self._done.append(self._jobs.pop(message.job_id))
+
+    def _settle(self) -> None:
+        """Records reach the system before slots go back, and slots only when the results are sent."""
+        if self._wiring.journal is not None:
+            self._wiring.journal.flush()
+        if self._done and not any(sender.backlog for sender in self._senders):
+            for receiver, slot, generation in self._done:
+                receiver.release(slot, generation)
+            self._done.clear()
+            for receiver in (*self._wiring.inputs, *self._wiring.feedback):
+                receiver.flush()
+
+    def _drain(self) -> None:
+        """When nothing more comes in and all work is done, say so down the pipeline and to the supervisor."""
+        wiring = self._wiring
+        if self._drain_asked and not self._sources_over and all(self._take_outside(s) for s in wiring.sources):
+            self._sources_over = True
+            for source in wiring.sources:
+                self._poller.register(source.socket, 0)
+            self._settle()
+        over = self._sources_over if wiring.sources else all(receiver.ended for receiver in wiring.inputs)
+        at_rest = self._stage.idle and not self._done and not any(sender.backlog for sender in self._senders)
+        if over and at_rest and not self._drained:
+            self._drained = True
+            for sender in self._senders:
+                sender.end()
+            self._report()
+            self._tell(control.Drained())
+
+    # --- the supervisor ----------------------------------------------------------------------------------
+
+    def _take_control(self) -> None:
+        while True:
+            try:
+                message = control.TO_STAGE.decode(self._wiring.control.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                return
+            if isinstance(message, control.Stop):
+                self._stopping = True
+            elif isinstance(message, control.Drain):
+                self._drain_asked = True
+            elif isinstance(message, control.Peer):
+                self._peer_changed(message)
+            elif isinstance(message, control.Publish):
+                self._send_on([message.status])
+            elif isinstance(message, ModelChanged):
+                self._handle(message, "control", b"")
+
+    def _peer_changed(self, peer: control.Peer) -> None:
+        sender = self._wiring.to.get(peer.stage)
+        if sender is None:
+            return
+        if peer.state == "ready":
+            sender.attach()
+            return
+        sender.detach()
+        for payload in sender.suspect(peer.at_work):
+            job = decode_inner(payload)
+            if isinstance(job, PromptJob):
+                error = f"the {peer.stage} process died twice while it worked on {job.job_id}"
+                self._handle(JobLost(job=job, error=error), "control", payload)
+
+    def _dead_letter(self, reason: str, error: str, source: str, payload: bytes) -> None:
+        self._dead[reason] += 1
+        letter = DeadLetter(reason=reason, error=error, source=source, head=repr(payload[:120]))
+        if self._wiring.journal is not None:
+            self._wiring.journal.write(type_name(letter), encode(letter))
+        if self._notices < NOTICES:
+            self._notices += 1
+            self._tell(control.Notice(letter=letter))
+
+    def _report(self) -> None:
+        counters = {**self._stage.counters(), **self._wiring.counters(), "arrived": float(self._arrived)}
+        counters |= {f"dead_letter.{reason}": float(count) for reason, count in self._dead.items()}
+        for sender in self._senders:
+            counters[f"queue.{sender.name}.sent"] = float(sender.messages)
+            counters[f"queue.{sender.name}.depth"] = float(sender.depth + sender.backlog)
+        for receiver in (*self._wiring.inputs, *self._wiring.feedback):
+            counters[f"queue.{receiver.name}.repeated"] = float(receiver.repeated)
+            counters[f"queue.{receiver.name}.damaged"] = float(receiver.damaged)
+        self._tell(control.Report(counters=counters))
+        self._notices = 0
+        self._next_report = time.monotonic() + self._report_s
+
+    def _tell(self, message: Message) -> None:
+        self._wiring.control.send(encode(message))
+
+    def _timeout_ms(self) -> int:
+        until_report = max(0.0, self._next_report - time.monotonic())
+        wait = self._stage.wait_s()
+        return math.ceil(1000 * (until_report if wait is None else min(wait, until_report)))

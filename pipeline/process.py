@@ -1,0 +1,88 @@
+"""A stage's process from inside: the entry point that multiprocessing's `spawn` starts.
+
+Only here the pipeline names the stages, by module; each has `create(config, incarnation)`.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from importlib import import_module
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from pipeline import control
+from pipeline.codec import encode
+from pipeline.control import StageName
+from pipeline.errors import OrstateError
+from pipeline.loop import Loop
+from pipeline.sockets import Context, Socket, make_socket
+from pipeline.stage import Stage
+from pipeline.wiring import Place, wire
+
+MODULES: dict[StageName, str] = {
+    "prompt": "stages.prompt.stage",
+    "inference": "stages.inference.stage",
+    "parse": "stages.parse.stage",
+}
+LOST_SUPERVISOR = 70  # exit code of a stage whose supervisor is gone
+
+
+def main(name: StageName, place_json: bytes) -> None:
+    """Run one stage until the supervisor says stop; leave at once if the supervisor dies."""
+    place = msgspec.json.decode(place_json, type=Place)
+    _redirect_stderr(Path(place.directory) / f"{name}.log")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the supervisor alone decides: it drains first
+    _die_with_supervisor()
+    context = zmq.Context[Socket]()
+    try:
+        _run(name, place, context)
+    except OrstateError as error:
+        sys.exit(f"{name}: {error}")
+    finally:
+        context.destroy(linger=2000)
+
+
+def _run(name: StageName, place: Place, context: Context) -> None:
+    socket = make_socket(context, zmq.DEALER)
+    socket.setsockopt(zmq.IDENTITY, name.encode())
+    socket.connect(place.control)
+    socket.send(encode(control.Hello(pid=os.getpid(), schema=control.schema_hash())))
+    answer = control.TO_STAGE.decode(socket.recv())
+    if not isinstance(answer, control.Welcome):
+        return
+    stage: Stage = import_module(MODULES[name]).create(place.config, place.incarnation)
+    wiring = wire(name, place, context, socket)
+    try:
+        if (loaded := stage.load()) is not None:
+            socket.send(encode(loaded))
+        Loop(name, stage, wiring, place.config.supervision.status_s).run()
+    finally:
+        stage.close()
+        if wiring.journal is not None:
+            wiring.journal.close()
+
+
+def _redirect_stderr(path: Path) -> None:
+    """Native libraries write to file descriptor 2, so it is the descriptor that goes to the log."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _die_with_supervisor() -> None:
+    """A thread, because a step of the model blocks the loop for seconds."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(LOST_SUPERVISOR)
+
+    threading.Thread(target=watch, daemon=True, name="supervisor-watch").start()

@@ -1,0 +1,253 @@
+"""A hop between two processes: shared memory carries bytes, ZeroMQ carries ownership. Used by stage processes.
+
+    sender                                                     receiver
+      take a free slot, write the payload, send  -- D -->        copy, check, hand to the stage
+      slot is free again                         <-- R --        work is handed on: release
+      (re)started, or the receiver was           -- A -->        answer with what is held
+      send again what is not held                <-- H --
+      nothing more will come                     -- E -->        the input has ended
+
+A slot is a credit: a sender without a free one keeps messages in its backlog and its stage stops reading. What is
+not released stays in the sender, so a hop is at-least-once; a slot's generation only grows, so the receiver
+knows a repetition. Each queue has one sender and one receiver. Both sockets are DEALERs: the receiver binds, and
+releases come back on the connection that the payloads went out on.
+"""
+
+from collections import deque
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+import zmq
+
+from pipeline.ring import Overwritten, Ring
+from pipeline.sockets import Socket
+
+DATA, RELEASE, ATTACH, HELD, END = b"D", b"R", b"A", b"H", b"E"
+
+
+class Descriptor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a payload lies. Inline payloads travel behind the descriptor and still take the slot."""
+
+    slot: int
+    generation: int
+    length: int
+    crc: int
+    inline: bool
+    attempt: int  # 1 for the first time; grows when a job is sent again after it was in a process that died
+
+
+class Delivery(NamedTuple):
+    """A payload as it arrived; the slot is released by `Receiver.release`."""
+
+    payload: bytes
+    slot: int
+    generation: int
+    attempt: int
+
+
+class _Sent(NamedTuple):
+    payload: bytes
+    key: str
+    descriptor: Descriptor
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_descriptor = msgspec.msgpack.Decoder(Descriptor).decode
+_decode_slots = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
+
+
+class Sender:
+    """The sending end. `key` names a message, so that it can be found again after its receiver died."""
+
+    def __init__(self, name: str, socket: Socket, ring: Ring, inline_bytes: int) -> None:
+        self.name = name
+        self.socket = socket
+        self._ring = ring
+        self._inline_bytes = inline_bytes
+        self._free: deque[int] = deque()
+        self._sent: dict[int, _Sent] = {}
+        self._foreign: dict[int, int] = {}  # slots that the receiver holds of a sender before this one
+        self._waiting: deque[tuple[bytes, str, int]] = deque()
+        self._attached = False
+        self._ended = False
+        self.messages = 0
+
+    @property
+    def backlog(self) -> int:
+        """Messages that wait for a free slot."""
+        return len(self._waiting)
+
+    @property
+    def depth(self) -> int:
+        """Messages that are sent and not yet released."""
+        return len(self._sent)
+
+    def attach(self) -> None:
+        """Ask the receiver what it holds; called at the start, and again when the receiver was restarted."""
+        self._attached = False
+        self.socket.send(ATTACH)
+
+    def detach(self) -> None:
+        """The receiver died: keep everything until `attach`."""
+        self._attached = False
+
+    def send(self, payload: bytes, key: str = "", attempt: int = 1) -> None:
+        """Send, or keep until a slot is free. A payload larger than a slot goes inline."""
+        if self._waiting or not self._free or not self._attached:
+            self._waiting.append((payload, key, attempt))
+        else:
+            self._transmit(payload, key, attempt)
+
+    def end(self) -> None:
+        """Say that nothing more will come. Call it with an empty backlog."""
+        self._ended = True
+        self.socket.send(END)
+
+    def on_readable(self) -> None:
+        """Take releases and answers to `attach`, then send what waited."""
+        while True:
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            slots = _decode_slots(frames[1])
+            if frames[0] == RELEASE:
+                for slot, generation in slots:
+                    self._released(slot, generation)
+            elif frames[0] == HELD:
+                self._resume(dict(slots))
+        while self._waiting and self._free and self._attached:
+            self._transmit(*self._waiting.popleft())
+
+    def unreleased(self) -> dict[str, bytes]:
+        """What was sent and not released, by key."""
+        return {sent.key: sent.payload for sent in self._sent.values()}
+
+    def suspect(self, keys: tuple[str, ...]) -> list[bytes]:
+        """The receiver died while it worked on `keys`: each is tried once more, as attempt 2.
+
+        Returns those that were at their second attempt already; they are taken out and not sent again.
+        """
+        lost = []
+        for slot, sent in list(self._sent.items()):
+            if sent.key not in keys:
+                continue
+            if sent.descriptor.attempt >= 2:
+                lost.append(sent.payload)
+                del self._sent[slot]
+                self._free.append(slot)
+            else:
+                again = msgspec.structs.replace(sent.descriptor, attempt=sent.descriptor.attempt + 1)
+                self._sent[slot] = sent._replace(descriptor=again)
+        return lost
+
+    def _transmit(self, payload: bytes, key: str, attempt: int) -> None:
+        slot = self._free.popleft()
+        inline = len(payload) <= self._inline_bytes or len(payload) > self._ring.slot_bytes
+        generation = self._ring.write(slot, b"" if inline else payload)
+        descriptor = Descriptor(slot, generation, len(payload), crc32(payload), inline, attempt)
+        self._sent[slot] = _Sent(payload, key, descriptor)
+        self.messages += 1
+        self._post(self._sent[slot])
+
+    def _post(self, sent: _Sent) -> None:
+        header = _encode(sent.descriptor)
+        self.socket.send_multipart(
+            (DATA, header, sent.payload) if sent.descriptor.inline else (DATA, header), copy=True
+        )
+
+    def _released(self, slot: int, generation: int) -> None:
+        if slot in self._sent and self._sent[slot].descriptor.generation == generation:
+            del self._sent[slot]
+            self._free.append(slot)
+        elif self._foreign.get(slot) == generation:
+            del self._foreign[slot]
+            self._free.append(slot)
+
+    def _resume(self, held: dict[int, int]) -> None:
+        """The receiver answered: it holds `held`; the rest of what is unreleased never reached it."""
+        if self._attached:
+            return
+        self._attached = True
+        ours = {slot: sent.descriptor.generation for slot, sent in self._sent.items()}
+        self._foreign = {slot: gen for slot, gen in held.items() if ours.get(slot) != gen and slot not in ours}
+        self._free = deque(s for s in range(self._ring.slots) if s not in ours and s not in self._foreign)
+        for slot, sent in self._sent.items():  # in the order they were sent
+            if held.get(slot) != sent.descriptor.generation:
+                self._post(sent)
+        if self._ended:
+            self.socket.send(END)
+
+
+class Receiver:
+    """The receiving end."""
+
+    def __init__(self, name: str, socket: Socket, ring: Ring) -> None:
+        self.name = name
+        self.socket = socket
+        self._ring = ring
+        self._held: dict[int, int] = {}
+        self._newest: dict[int, int] = {}
+        self._freed: list[tuple[int, int]] = []
+        self.ended = False
+        self.repeated = 0
+        self.damaged = 0
+
+    @property
+    def depth(self) -> int:
+        """Messages that are taken and not yet released."""
+        return len(self._held)
+
+    def receive(self) -> Delivery | None:
+        """The next payload, or None if there is none now. Never the same one twice."""
+        while True:
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            if frames[0] == DATA:
+                delivery = self._take(_decode_descriptor(frames[1]), frames)
+                if delivery is not None:
+                    return delivery
+            elif frames[0] == ATTACH:
+                self.flush()
+                self._say(HELD, list(self._held.items()))
+            elif frames[0] == END:
+                self.ended = True
+
+    def release(self, slot: int, generation: int) -> None:
+        """The work is handed on: the slot is the sender's again, with the next `flush`."""
+        if self._held.get(slot) == generation:
+            del self._held[slot]
+            self._freed.append((slot, generation))
+
+    def flush(self) -> None:
+        """Tell the sender what was released."""
+        if self._freed:
+            self._say(RELEASE, self._freed)
+            self._freed = []
+
+    def _take(self, descriptor: Descriptor, frames: list[bytes]) -> Delivery | None:
+        slot, generation = descriptor.slot, descriptor.generation
+        if self._newest.get(slot, -1) >= generation:
+            self.repeated += 1
+            return None
+        self._newest[slot] = generation
+        self._held[slot] = generation
+        try:
+            payload = frames[2] if descriptor.inline else self._ring.read(slot, generation, descriptor.length)
+        except Overwritten:
+            payload = b""
+        if crc32(payload) != descriptor.crc:
+            self.damaged += 1
+            self.release(slot, generation)
+            return None
+        return Delivery(payload, slot, generation, descriptor.attempt)
+
+    def _say(self, what: bytes, slots: list[tuple[int, int]]) -> None:
+        try:
+            self.socket.send_multipart((what, _encode(slots)), zmq.NOBLOCK)
+        except zmq.Again:
+            # Nobody is connected: the sender died. The next one asks what is held before it sends.
+            return

@@ -1,0 +1,73 @@
+"""The run directory of an instance: its lock, its ipc endpoints, the logs of its stages. The supervisor owns it."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import OrstateError
+
+MAX_IPC_PATH = 107  # bytes in sockaddr_un.sun_path, without the closing zero
+
+
+def run_directory(config: Config) -> Path:
+    """Where the instance of this configuration lives."""
+    if config.run.directory:
+        return Path(config.run.directory).expanduser().absolute()
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    parent = Path(runtime) / "orstate" if runtime else Path(tempfile.gettempdir()) / f"orstate-{os.getuid()}"
+    return parent / config.run.instance
+
+
+class RunDirectory:
+    """A claimed run directory, mode 0700. One process holds its lock; a second one is told who does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.segments: list[str] = []
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.stat().st_uid != os.getuid():
+            raise OrstateError(f"{path}: belongs to another user; set run.directory to a folder of yours")
+        path.chmod(0o700)
+        longest = f"{path}/completions"
+        if len(longest.encode()) > MAX_IPC_PATH:
+            raise OrstateError(f"{path}: too long for ipc sockets ({MAX_IPC_PATH} bytes); set a shorter run.directory")
+        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.read(self._lock, 20).decode() or "?"
+            os.close(self._lock)
+            raise OrstateError(
+                f"{path}: in use by process {owner}; stop it, or set run.instance to another name"
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+        self._sweep()
+
+    def ipc(self, name: str) -> str:
+        """The ipc endpoint of that name in this directory."""
+        return f"ipc://{self.path}/{name}"
+
+    def endpoint(self, setting: str, name: str) -> str:
+        """A configured endpoint: "ipc" means one in this directory."""
+        return self.ipc(name) if setting == "ipc" else setting
+
+    def log(self, stage: str) -> Path:
+        """Where a stage's standard error goes."""
+        return self.path / f"{stage}.log"
+
+    def remove(self) -> None:
+        """Remove the directory with all in it and let the lock go. Once more is no error."""
+        if self._lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+    def _sweep(self) -> None:
+        """Remove what a killed predecessor left."""
+        for path in self.path.iterdir():
+            if path.name != "lock" and not path.is_dir():
+                path.unlink()

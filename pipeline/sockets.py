@@ -1,0 +1,43 @@
+"""One place that makes ZeroMQ sockets, with every option set. Used by all processes: one Context each.
+
+High-water marks are finite and only a safety net: credits (pipeline/queue.py) hold the pressure between stages.
+"""
+
+import zmq
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
+
+CONTROL_HIGH_WATER = 1_000
+LINGER_MS = 2_000
+RECONNECT_MS = 10
+RECONNECT_MAX_MS = 500
+
+
+def make_socket(
+    context: Context,
+    kind: int,
+    *,
+    high_water_mark: int = CONTROL_HIGH_WATER,
+    max_bytes: int = -1,
+    lossless: bool = False,
+) -> Socket:
+    """A socket of that kind.
+
+    `max_bytes`: a peer that sends a larger frame is cut off by ZeroMQ. `lossless`: an XPUB whose pipe is full
+    blocks instead of dropping.
+    """
+    socket: Socket = context.socket(kind)
+    socket.setsockopt(zmq.SNDHWM, high_water_mark)
+    socket.setsockopt(zmq.RCVHWM, high_water_mark)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+    if kind == zmq.ROUTER:
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # an answer that reaches nobody is an error, not silence
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that comes back takes its name over
+    if kind == zmq.XPUB:
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # every subscriber is seen, not only the first of a topic
+        socket.setsockopt(zmq.XPUB_NODROP, int(lossless))
+    return socket

@@ -1,0 +1,118 @@
+"""A stage's process from outside, as the supervisor holds it."""
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pipeline import process
+from pipeline.board import Board
+from pipeline.config import Supervision
+from pipeline.control import StageName
+from pipeline.wiring import Place
+
+LOG_LINES = 8
+_spawn = multiprocessing.get_context("spawn")
+
+
+class StageProcess:
+    """One stage: started, watched and started again."""
+
+    def __init__(self, name: StageName, place: Place, supervision: Supervision) -> None:
+        self.name = name
+        self.state: Literal["starting", "ready", "down", "drained", "stopped"] = "stopped"
+        self.welcomed = False
+        self.restarts = 0
+        self.counters: dict[str, float] = {}
+        self._before: dict[str, float] = {}  # what the processes before this one counted
+        self._place = place
+        self._supervision = supervision
+        self._process: BaseProcess | None = None
+        self._started_s = 0.0
+        self._recent: deque[float] = deque()
+        self._hung = ""
+
+    @property
+    def pid(self) -> int:
+        """The process id, or 0."""
+        return (self._process.pid or 0) if self._process is not None else 0
+
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that becomes readable when the process ends."""
+        assert self._process is not None
+        return self._process.sentinel
+
+    def start(self) -> None:
+        """Spawn the process."""
+        place = msgspec.structs.replace(self._place, incarnation=self.restarts)
+        self._process = _spawn.Process(
+            target=process.main, args=(self.name, msgspec.json.encode(place)), name=f"orstate-{self.name}"
+        )
+        self.state, self.welcomed, self._started_s, self._hung = "starting", False, time.monotonic(), ""
+        self._process.start()
+
+    def report(self, counters: dict[str, float]) -> None:
+        """New counters of the running process; what its predecessors counted is added."""
+        self.counters = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
+
+    def may_restart(self) -> bool:
+        """Note a restart now; False if it is one too many within a minute."""
+        now = time.monotonic()
+        self._recent.append(now)
+        while now - self._recent[0] > 60.0:
+            self._recent.popleft()
+        self.restarts += 1
+        self._before = {k: v for k, v in self.counters.items() if not k.endswith((".depth", "_now"))}
+        return len(self._recent) <= self._supervision.restarts_per_minute
+
+    def kill_if_hung(self, board: Board) -> None:
+        """SIGKILL if a budget is overrun; that also ends a stopped process."""
+        if not self._hung and (why := self._overdue(board)) and self._process is not None:
+            self._hung = f"hung ({why}), "
+            self._process.kill()
+
+    def ended(self) -> str:
+        """How the process ended, in words; waits for it, because its sentinel fired."""
+        assert self._process is not None
+        # join before exitcode: right after the sentinel fires the exit code is still None
+        self._process.join()
+        self.state = "down"
+        code = self._process.exitcode or 0
+        return self._hung + (f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}")
+
+    def stop(self, timeout_s: float) -> None:
+        """Wait for the end, kill if it does not come, give the process object back."""
+        if self._process is not None:
+            self._process.join(timeout_s)
+            if self._process.exitcode is None:
+                self._process.kill()
+                self._process.join()
+            self._process.close()
+            self._process = None
+        self.state = "stopped"
+
+    def _overdue(self, board: Board) -> str:
+        now = time.monotonic()
+        if self.state == "starting":
+            loading = self.welcomed and self.name == "inference"
+            budget = self._supervision.load_s if loading else self._supervision.start_s
+            return f"not ready {budget:g} s after its start" if now - self._started_s > budget else ""
+        since_ns, work = board.read(self.name)
+        at_model = self.name == "inference" and work
+        budget = self._supervision.inference_busy_s if at_model else self._supervision.busy_s
+        if self.state not in ("ready", "drained") or not since_ns or now - since_ns / 1e9 <= budget:
+            return ""
+        return f"no sign of life for {budget:g} s" + (f", at work on {', '.join(work)}" if work else "")
+
+
+def last_lines(log: Path) -> list[str]:
+    """The end of a stage's log."""
+    if not log.exists():
+        return []
+    return log.read_text(errors="replace").splitlines()[-LOG_LINES:]

@@ -1,0 +1,232 @@
+"""Starts, watches, restarts and stops the three stages. Runs in the main process of `run_pipeline.py run`.
+
+One poller waits for the control socket, for the sentinels of the stage processes and for the launcher; signal
+handlers only take a note.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import zmq
+
+from pipeline import control, events
+from pipeline.codec import encode
+from pipeline.config import Config
+from pipeline.control import STAGES, StageName
+from pipeline.messages import Message, ModelChanged, StageStatus, Status
+from pipeline.resources import Resources
+from pipeline.sockets import make_socket
+from pipeline.stage_process import StageProcess, last_lines
+
+TICK_MS = 100
+STOP_S = 5.0  # for a drained stage to leave
+
+
+class Supervisor:
+    """One instance of the pipeline. `tell` hears of everything that a launcher should know."""
+
+    def __init__(self, config: Config, tell: Callable[[events.Event], None], with_launcher: bool = False) -> None:
+        self._config = config
+        self._tell = tell
+        self._with_launcher = with_launcher  # standard input is the launcher's: its end is a first signal
+        self._signals: list[int] = []
+        self._failure = ""
+        self._announced = False
+        self._draining_since: float | None = None
+        self._next_status = 0.0
+        self._model = ModelChanged(state="loading")
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._poller = zmq.Poller()
+
+    def run(self) -> int:
+        """Run until told to stop; 0 if all work was finished, 1 if not. Raises OrstateError if it cannot start."""
+        resources = Resources(self._config)
+        before = [(number, signal.signal(number, self._note)) for number in (signal.SIGINT, signal.SIGTERM)]
+        try:
+            self._place, self._board = resources.place, resources.board
+            self._control = make_socket(self._context, zmq.ROUTER)
+            self._control.bind(self._place.control)
+            self._poller.register(self._control, zmq.POLLIN)
+            if self._with_launcher:
+                self._poller.register(sys.stdin.fileno(), zmq.POLLIN)
+            supervision = self._config.supervision
+            self._stages = {name: StageProcess(name, self._place, supervision) for name in STAGES}
+            try:
+                self._supervise()
+            finally:
+                self._stop_stages()
+            self._tell(events.Stopped(failure=self._failure, journal=self._place.journal))
+            return 1 if self._failure else 0
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
+            self._context.destroy(linger=0)
+            resources.remove()
+
+    # --- the loop ----------------------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        for stage in self._stages.values():
+            self._start(stage)
+        while not self._finished():
+            ready = dict(self._poller.poll(TICK_MS))
+            if self._control in ready:
+                self._listen()
+            for stage in self._stages.values():
+                if stage.sentinel in ready:
+                    self._died(stage)
+            self._heed_launcher(ready)
+            if self._signals and self._draining_since is None:
+                self._draining_since = time.monotonic()
+                self._send("prompt", control.Drain())
+            self._watch()
+            if time.monotonic() >= self._next_status:
+                self._publish_status()
+
+    def _finished(self) -> bool:
+        if len(self._signals) > 1 and not self._failure:
+            self._failure = "stopped at once by a second signal"
+        return bool(self._failure) or (
+            self._draining_since is not None and all(stage.state == "drained" for stage in self._stages.values())
+        )
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _heed_launcher(self, ready: dict[object, int]) -> None:
+        stdin = sys.stdin.fileno() if self._with_launcher else -1
+        if stdin in ready and not os.read(stdin, 4096):
+            self._poller.unregister(stdin)
+            self._with_launcher = False
+            self._signals.append(signal.SIGTERM)
+
+    def _watch(self) -> None:
+        for stage in self._stages.values():
+            stage.kill_if_hung(self._board)
+        since, limit = self._draining_since, self._config.run.drain_s
+        if since is not None and time.monotonic() - since > limit and not self._failure:
+            late = ", ".join(stage.name for stage in self._stages.values() if stage.state != "drained")
+            self._failure = f"{late} not drained after run.drain_s = {limit:g} s; unfinished work is in the journal"
+
+    # --- stages ------------------------------------------------------------------------------------------
+
+    def _start(self, stage: StageProcess) -> None:
+        self._board.mark(stage.name, 0)
+        stage.start()
+        self._poller.register(stage.sentinel, zmq.POLLIN)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                sender, payload = self._control.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            stage = next(stage for stage in self._stages.values() if stage.name == sender.decode())
+            self._hear(stage, control.FROM_STAGE.decode(payload))
+
+    def _hear(self, stage: StageProcess, message: Message) -> None:
+        match message:
+            case control.Hello(pid=pid, schema=schema):
+                if pid == stage.pid and schema == control.schema_hash():
+                    stage.welcomed = True
+                    self._send(stage.name, control.Welcome())
+                else:  # another version of the code, or a stranger: it is not let in
+                    self._send(stage.name, control.Stop())
+            case control.Ready():
+                self._became_ready(stage)
+            case ModelChanged():
+                self._model_changed(message)
+            case control.Report(counters=counters):
+                stage.report(counters)
+            case control.Notice(letter=letter):
+                self._tell(events.DeadLettered(reason=letter.reason, error=letter.error, source=letter.source))
+            case control.Drained():
+                stage.state = "drained"
+
+    def _became_ready(self, stage: StageProcess) -> None:
+        stage.state = "ready"
+        self._tell(events.StageReady(stage=stage.name, pid=stage.pid, restarts=stage.restarts))
+        self._tell_peers(stage, control.Peer(stage=stage.name, state="ready"))
+        if stage.name == "prompt":
+            self._send("prompt", self._model)
+            if self._draining_since is not None:
+                self._send("prompt", control.Drain())
+        if not self._announced and all(self._stages[name].state == "ready" for name in ("prompt", "parse")):
+            self._announced = True
+            place = self._place
+            self._tell(
+                events.Ready(
+                    pid=os.getpid(),
+                    directory=place.directory,
+                    requests=place.endpoint(self._config.ingress.requests, "requests"),
+                    journal=place.journal,
+                    description=place.description(),
+                )
+            )
+
+    def _died(self, stage: StageProcess) -> None:
+        self._poller.unregister(stage.sentinel)
+        how = stage.ended()
+        _, at_work = self._board.read(stage.name)
+        log = tuple(last_lines(Path(self._place.directory) / f"{stage.name}.log"))
+        self._tell(events.StageDied(stage=stage.name, pid=stage.pid, how=how, at_work=at_work, log=log))
+        self._tell_peers(stage, control.Peer(stage=stage.name, state="down", at_work=at_work))
+        if stage.name == "inference":
+            self._model_changed(ModelChanged(state="down", error=f"the inference process died: {how}"))
+        if stage.may_restart():
+            self._start(stage)
+        else:
+            limit = self._config.supervision.restarts_per_minute
+            self._failure = self._failure or (
+                f"{stage.name} died more than supervision.restarts_per_minute = {limit} times in a minute: {how}"
+            )
+
+    def _model_changed(self, model: ModelChanged) -> None:
+        self._model = model
+        self._send("prompt", model)
+        self._tell(events.Model(state=model.state, name=model.name, label=model.label, error=model.error))
+
+    def _tell_peers(self, about: StageProcess, peer: control.Peer) -> None:
+        for stage in self._stages.values():
+            if stage is not about and stage.state in ("ready", "drained"):
+                self._send(stage.name, peer)
+
+    def _send(self, stage: StageName, message: Message) -> None:
+        try:
+            self._control.send_multipart((stage.encode(), encode(message)), zmq.NOBLOCK)
+        except zmq.ZMQError:  # it is dead or not yet there: it is told all it needs when it becomes ready
+            return
+
+    # --- status and the end ------------------------------------------------------------------------------
+
+    def _publish_status(self, final: bool = False) -> None:
+        self._next_status = time.monotonic() + self._config.supervision.status_s
+        status = Status(
+            model=self._model.name,
+            label=self._model.label,
+            model_state=self._model.state,
+            model_error=self._model.error,
+            stages={
+                stage.name: StageStatus(
+                    state=stage.state, pid=stage.pid, restarts=stage.restarts, counters=stage.counters
+                )
+                for stage in self._stages.values()
+            },
+            journal=self._place.journal,
+            final=final,
+        )
+        self._send("parse", control.Publish(status=status))
+
+    def _stop_stages(self) -> None:
+        if not self._failure:
+            self._publish_status(final=True)
+        for stage in self._stages.values():
+            self._send(stage.name, control.Stop())
+        deadline = time.monotonic() + (STOP_S if not self._failure else 1.0)
+        for stage in self._stages.values():
+            stage.stop(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,188 @@
+"""The whole topology on one page: which queue goes from where to where, and what each stage is connected to.
+
+publishers --PUB--> ingress  [prompt] --jobs--> [inference] --completions--> [parse] --PUB--> states
+clients  --DEALER-> requests [prompt] --outcomes--------------------------->  [parse]
+                             [prompt] <--verdicts---------------------------  [parse]
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import zmq
+
+from pipeline.board import Board
+from pipeline.codec import type_name
+from pipeline.config import Config
+from pipeline.control import StageName
+from pipeline.egress import Answers, Publisher
+from pipeline.errors import OrstateError
+from pipeline.frames import FrameReader, Overwritten
+from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
+from pipeline.journal import JournalWriter, next_file
+from pipeline.loop import Wiring
+from pipeline.messages import (
+    Completion,
+    Description,
+    Input,
+    LLMResponse,
+    Observation,
+    PromptJob,
+    RuleOutcome,
+    Status,
+    SurgeryState,
+    Verdict,
+)
+from pipeline.queue import Receiver, Sender
+from pipeline.ring import Ring
+from pipeline.segment import Segment
+from pipeline.sockets import Context, Socket, make_socket
+
+QueueName = Literal["jobs", "outcomes", "completions", "verdicts"]
+QUEUES: tuple[QueueName, ...] = ("jobs", "outcomes", "completions", "verdicts")
+VERSION = "0.1.0"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells a stage process at its start."""
+
+    config: Config
+    directory: str
+    control: str
+    segments: dict[str, str]  # of queues by name, and of the board
+    frames: tuple[str, ...]
+    journal: str  # folder, or "" for none
+    incarnation: int  # 0, and one more at each restart
+
+    def ipc(self, name: str) -> str:
+        """The endpoint of that name in the run directory."""
+        return f"ipc://{self.directory}/{name}"
+
+    def endpoint(self, setting: str, name: str) -> str:
+        """A configured endpoint; "ipc" means one in the run directory."""
+        return self.ipc(name) if setting == "ipc" else setting
+
+    def description(self) -> Description:
+        """What clients are told."""
+        ingress = self.config.ingress
+        return Description(
+            ingress=(self.endpoint(ingress.bind, "ingress"),) if ingress.bind else (),
+            states=self.endpoint(self.config.egress.states, "states"),
+            frames=self.frames,
+            version=VERSION,
+        )
+
+
+def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wiring:
+    """The connections of a stage. Raises OrstateError or zmq.ZMQError if one cannot be made."""
+    board = Board(Segment.attach(place.segments["board"]))
+    if name == "prompt":
+        return _prompt(place, context, control, board)
+    if name == "inference":
+        completions = _sender(place, context, "completions")
+        return Wiring(
+            control=control,
+            board=board,
+            inputs=[_receiver(place, context, "jobs")],
+            outputs={Completion: completions},
+            to={"parse": completions},
+        )
+    egress = place.config.egress
+    states = make_socket(context, zmq.XPUB, high_water_mark=egress.high_water_mark)
+    publisher = Publisher(states, place.endpoint(egress.states, "states"), egress.encoding == "json")
+    verdicts = _sender(place, context, "verdicts")
+    return Wiring(
+        control=control,
+        board=board,
+        journal=_journal(place, "outputs"),
+        journalled=frozenset({Completion, SurgeryState}),
+        inputs=[_receiver(place, context, "outcomes"), _receiver(place, context, "completions")],
+        outputs={Verdict: verdicts},
+        sinks={SurgeryState: publisher, Status: publisher},
+        publisher=publisher,
+        to={"prompt": verdicts},
+    )
+
+
+def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wiring:
+    ingress = place.config.ingress
+    hard_limit = HARD_LIMIT * ingress.max_message_bytes
+    subscription = Subscription(
+        make_socket(context, zmq.SUB, high_water_mark=ingress.high_water_mark, max_bytes=hard_limit),
+        ingress.connect,
+        place.endpoint(ingress.bind, "ingress"),
+        ingress.max_message_bytes,
+    )
+    requests = Requests(
+        make_socket(context, zmq.ROUTER, max_bytes=hard_limit),
+        place.endpoint(ingress.requests, "requests"),
+        ingress.max_message_bytes,
+        place.description(),
+    )
+    jobs, outcomes = _sender(place, context, "jobs"), _sender(place, context, "outcomes")
+    journal = _journal(place, "inputs")
+    arrivals = Arrivals(journal, FrameReader(place.frames), place.config.frames.journal)
+    return Wiring(
+        control=control,
+        board=board,
+        journal=journal,
+        journalled=frozenset({PromptJob, LLMResponse}),
+        sources=[subscription, requests],
+        feedback=[_receiver(place, context, "verdicts")],
+        outputs={PromptJob: jobs, RuleOutcome: outcomes, Completion: outcomes},
+        sinks={LLMResponse: Answers(requests)},
+        to={"inference": jobs, "parse": outcomes},
+        no_pressure=(jobs,),
+        on_arrival=arrivals.take,
+        counters=lambda: {**arrivals.counters, **{f"requests.{k}": float(v) for k, v in requests.counters.items()}},
+    )
+
+
+class Arrivals:
+    """Journals what came in, and looks after the frames that observations point to."""
+
+    def __init__(self, journal: JournalWriter | None, frames: FrameReader, keep_pixels: bool) -> None:
+        self._journal = journal
+        self._frames = frames
+        self._keep_pixels = keep_pixels and journal is not None
+        self.counters = {"frames": 0.0, "frames_overwritten": 0.0, "frames_unknown": 0.0}
+
+    def take(self, arrival: Arrival) -> None:
+        """Called for each message before the stage has it: a record exists before anything follows from it."""
+        message = arrival.message
+        if self._journal is not None:
+            t, seq = (message.t, message.seq) if isinstance(message, Input) else (message.session_time_s, 0)
+            self._journal.write(type_name(message), arrival.payload, t, seq)
+        if isinstance(message, Observation) and message.frame is not None:
+            self._frame(message)
+
+    def _frame(self, observation: Observation) -> None:
+        ref = observation.frame
+        assert ref is not None
+        self.counters["frames"] += 1
+        try:
+            pixels = self._frames.view(ref)
+            if self._keep_pixels and self._journal is not None:
+                payload = msgspec.msgpack.encode({"frame": ref, "pixels": pixels.tobytes()})
+                self._frames.check(ref)
+                self._journal.write("Frame", payload, observation.t, observation.seq)
+        except Overwritten:
+            self.counters["frames_overwritten"] += 1
+        except OrstateError:
+            self.counters["frames_unknown"] += 1
+
+
+def _sender(place: Place, context: Context, queue: QueueName) -> Sender:
+    socket = make_socket(context, zmq.DEALER, high_water_mark=4 * place.config.queues.slots)
+    socket.connect(place.ipc(queue))
+    return Sender(queue, socket, Ring(Segment.attach(place.segments[queue])), place.config.queues.inline_bytes)
+
+
+def _receiver(place: Place, context: Context, queue: QueueName) -> Receiver:
+    socket = make_socket(context, zmq.DEALER, high_water_mark=4 * place.config.queues.slots)
+    socket.bind(place.ipc(queue))
+    return Receiver(queue, socket, Ring(Segment.attach(place.segments[queue])))
+
+
+def _journal(place: Place, part: str) -> JournalWriter | None:
+    return JournalWriter(next_file(Path(place.journal), part)) if place.journal else None
