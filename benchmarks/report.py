@@ -1,0 +1,57 @@
+"""What every benchmark writes: the machine, the versions, the runs, and a flat table of the figures that count."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+PACKAGES = ("msgspec", "pyzmq", "numpy", "mcap", "llama-cpp-python", "llguidance", "jsonschema-rs")
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One benchmark. `runs` holds what was measured, `ratios` what is compared."""
+
+    benchmark: str
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    runs: dict[str, Any]
+    ratios: dict[str, float]
+
+
+def report(benchmark: str, runs: dict[str, Any], ratios: dict[str, float]) -> Report:
+    """A report with this machine and these versions."""
+    return Report(benchmark=benchmark, machine=_machine(), versions=_versions(), runs=runs, ratios=ratios)
+
+
+def write(made: Report, path: Path | None) -> None:
+    """Print the table of figures, and write the whole as JSON if there is a path."""
+    for name, value in made.ratios.items():
+        print(f"{name:24} {value:12.3f}")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+        print(f"written to {path}")
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
