@@ -1,0 +1,112 @@
+"""The questions that are under way, and when a session may ask its next one. Runs in the prompt process."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipeline.messages import Completion, PromptJob, RuleOutcome
+from stages.prompt.session import Session
+
+GivenUp = Literal["timeout", "model_unavailable", "stage_crashed"]
+
+
+@dataclass(slots=True)
+class Open:
+    """A question or request without its verdict. `given_up`: told to parse already that no answer will do."""
+
+    job_id: str
+    kind: Literal["session", "request"]
+    rules: RuleOutcome
+    deadline_ns: int | None
+    given_up: bool = False
+
+
+class OpenQuestions:
+    """All that was asked and has no verdict yet, by job id."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self._open: dict[str, Open] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._open
+
+    @property
+    def sessions(self) -> int:
+        return len(self._open) - self.requests
+
+    def add(self, job: PromptJob) -> None:
+        self._open[job.job_id] = Open(job.job_id, job.kind, job.rules, job.deadline_ns)
+        self.requests += job.kind == "request"
+
+    def close(self, job_id: str) -> bool:
+        """Its verdict is there; False if it was not open."""
+        question = self._open.pop(job_id, None)
+        if question is None:
+            return False
+        self.requests -= question.kind == "request"
+        return True
+
+    def overdue(self, now_ns: int) -> list[str]:
+        """The ids of those whose deadline has come and that are not given up yet."""
+        return [
+            q.job_id
+            for q in self._open.values()
+            if not q.given_up and q.deadline_ns is not None and q.deadline_ns <= now_ns
+        ]
+
+    def waiting(self) -> list[str]:
+        """The ids of those that are not given up yet."""
+        return [q.job_id for q in self._open.values() if not q.given_up]
+
+    def next_deadline_ns(self) -> int | None:
+        deadlines = (q.deadline_ns for q in self._open.values() if not q.given_up and q.deadline_ns is not None)
+        return min(deadlines, default=None)
+
+    def give_up(
+        self,
+        job_id: str,
+        outcome: GivenUp,
+        error: str,
+        now_ns: int,
+    ) -> list[Completion]:
+        """The completion that says so; none if it was said before or the verdict is there. It stays open."""
+        question = self._open.get(job_id)
+        if question is None or question.given_up:
+            return []
+        question.given_up = True
+        return [
+            Completion(
+                job_id=job_id,
+                kind=question.kind,
+                rules=question.rules,
+                outcome=outcome,
+                error=error,
+                stamps={**question.rules.stamps, "given_up": now_ns},
+            )
+        ]
+
+
+@dataclass(slots=True)
+class Asking:
+    """A session with what it asked. `news`: final text came that no question has shown the model."""
+
+    session: Session
+    job_id: str = ""  # of the question under way
+    news: bool = False
+    asked_epoch: int = -1
+    asked_t: float = field(default=0.0)
+
+    def may_ask(self, min_interval_s: float) -> bool:
+        """Whether a question is due: news, none under way, and not too soon after the last one."""
+        if self.job_id or not self.news or len(self.session.window) == 0:
+            return False
+        if self.session.ending or self.asked_epoch != self.session.epoch:
+            return True
+        return self.session.t - self.asked_t >= min_interval_s
+
+    def asked(self, job_id: str) -> None:
+        self.job_id, self.news = job_id, False
+        self.asked_epoch, self.asked_t = self.session.epoch, self.session.t

@@ -1,0 +1,340 @@
+"""The prompt stage: takes what publishers say, runs the rules at once, and decides what the model is asked.
+
+Runs in the prompt process. Every accepted input but a partial line gives exactly one RuleOutcome; a question
+that is due stands before it, so that inference starts while parse works.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pipeline.config import Config, PromptSection, resolve
+from pipeline.errors import Rejected
+from pipeline.messages import (
+    Completion,
+    Input,
+    JobLost,
+    LLMRequest,
+    Message,
+    ModelChanged,
+    ModelState,
+    Observation,
+    Override,
+    PromptJob,
+    RuleOutcome,
+    SessionEnd,
+    SessionStart,
+    Transcript,
+    Verdict,
+)
+from stages.answer import AnswerForm
+from stages.prompt.prompts import PromptForm, Prompts
+from stages.prompt.questions import Asking, GivenUp, OpenQuestions
+from stages.prompt.requests import Answers, fault, read_request, rejection
+from stages.prompt.rules import RuleEngine
+from stages.prompt.session import Change, Session
+from stages.surgery import Surgery, find_surgery, load_surgeries
+
+
+class PromptStage:
+    """Implements pipeline.stage.Stage."""
+
+    def __init__(
+        self,
+        section: PromptSection,
+        surgeries: Mapping[str, Surgery],
+        form: PromptForm,
+        answer: AnswerForm,
+        *,
+        lockstep: bool = False,
+        incarnation: int = 0,
+        clock: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`incarnation` counts the starts of the process, so that job ids never come twice."""
+        self._section = section
+        self._surgeries = surgeries
+        self._engines = {name: RuleEngine(surgery) for name, surgery in surgeries.items()}
+        self._prompts = Prompts(form, answer)
+        self._answer: AnswerForm = answer
+        self._lockstep = lockstep
+        self._incarnation = f"{incarnation}." if incarnation else ""
+        self._number = incarnation << 32  # of the newest snapshot of any session
+        self._clock = clock
+        self._wall = wall
+        self._model: ModelState = "loading"
+        self._model_error = ""
+        self._sessions: dict[str, Asking] = {}
+        self._open = OpenQuestions()
+        self._answers = Answers()
+        self._asked = 0  # numbers the questions of all sessions
+        self._gaps = 0  # of sessions that are over
+        self._counts: Counter[str] = Counter()
+        self._handlers: dict[type[Message], Callable[[Any, int], list[Message]]] = {
+            Transcript: self._transcript,
+            Observation: self._observation,
+            Override: self._override,
+            SessionStart: self._start,
+            SessionEnd: self._end,
+            LLMRequest: self._request,
+            Verdict: self._verdict,
+            ModelChanged: self._model_changed,
+            JobLost: self._job_lost,
+        }
+
+    at_work: tuple[str, ...] = ()
+
+    def load(self) -> None:
+        """Nothing takes long."""
+
+    @property
+    def accepting(self) -> bool:
+        return not (self._lockstep and self._open.sessions)
+
+    @property
+    def idle(self) -> bool:
+        return len(self._open) == 0
+
+    def handle(self, message: Message) -> Iterable[Message]:
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            raise Rejected("unknown_type", f"the prompt stage does not take {type(message).__name__} messages")
+        try:
+            sent = handler(message, self._clock())
+        except Rejected as error:
+            self._counts[f"rejected.{error.reason}"] += 1
+            raise
+        self._counts[f"accepted.{type(message).__name__}"] += 1
+        return sent
+
+    def step(self) -> Iterable[Message]:
+        now = self._clock()
+        late: list[Completion] = []
+        for job_id in self._open.overdue(now):
+            late += self._open.give_up(job_id, "timeout", "no answer of the model before the deadline", now)
+        self._counts["timeouts"] += len(late)
+        return late
+
+    def wait_s(self) -> float | None:
+        deadline = self._open.next_deadline_ns()
+        return None if deadline is None else max(0.0, (deadline - self._clock()) / 1e9)
+
+    def counters(self) -> dict[str, float]:
+        counts: dict[str, float] = {name: float(count) for name, count in sorted(self._counts.items())}
+        gaps = self._gaps + sum(asking.session.publishers.gaps for asking in self._sessions.values())
+        return counts | {
+            "gaps": float(gaps),
+            "repeated": counts.get("rejected.repeated_message", 0.0),
+            "sessions": float(len(self._sessions)),
+            "questions_open": float(self._open.sessions),
+            "requests_open": float(self._open.requests),
+        }
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    # --- inputs of a session ------------------------------------------------------------------------------
+
+    def _start(self, message: SessionStart, now: int) -> list[Message]:
+        surgery = find_surgery(self._surgeries, message.surgery)
+        if surgery is None:
+            raise Rejected("unknown_surgery", f"session {message.session!r}: {self._unknown(message.surgery)}")
+        asking = self._sessions.get(message.session)
+        if asking is None:
+            if len(self._sessions) >= self._section.max_sessions:
+                raise Rejected(
+                    "too_many_sessions",
+                    f"session {message.session!r}: {len(self._sessions)} sessions are open, as many as "
+                    "prompt.max_sessions allows; end one with SessionEnd or raise it",
+                )
+            session = Session(message, surgery, self._section, self._wall())
+            asking = self._sessions[message.session] = Asking(session)
+        elif asking.session.surgery is not surgery or asking.session.ending:
+            asking.session.begin(message, surgery, self._wall())
+            asking.news = False
+        else:
+            asking.session.come_back(message)
+        return self._publish(asking, Change(), now)
+
+    def _end(self, message: SessionEnd, now: int) -> list[Message]:
+        asking = self._take(message)
+        asking.session.ending = True
+        sent = self._publish(asking, Change(), now)
+        self._forget_if_over(asking)
+        return sent
+
+    def _transcript(self, message: Transcript, now: int) -> list[Message]:
+        asking = self._take(message)
+        if not message.is_final:
+            self._counts["partials"] += 1
+            return []
+        session = asking.session
+        change = session.hear(message, self._engines[session.surgery.surgery].read(message.text))
+        if session.window.append(message.t, message.speaker, message.text):
+            asking.news = True
+        return self._publish(asking, change, now)
+
+    def _observation(self, message: Observation, now: int) -> list[Message]:
+        asking = self._take(message)
+        return self._publish(asking, asking.session.observe(message), now)
+
+    def _override(self, message: Override, now: int) -> list[Message]:
+        asking = self._take(message)
+        return self._publish(asking, asking.session.override(message), now)
+
+    def _take(self, message: Input) -> Asking:
+        asking = self._sessions.get(message.session)
+        if asking is None or asking.session.ending:
+            known = ", ".join(n for n, a in self._sessions.items() if not a.session.ending) or "none"
+            raise Rejected(
+                "unknown_session",
+                f"session {message.session!r} is not running; publish SessionStart first. Running: {known}",
+            )
+        asking.session.take(message)
+        return asking
+
+    def _publish(self, asking: Asking, change: Change, now: int) -> list[Message]:
+        rules = self._next_snapshot(asking.session, change, now)
+        job = self._question(asking, rules)
+        return [rules] if job is None else [job, rules]
+
+    def _next_snapshot(self, session: Session, change: Change, now: int) -> RuleOutcome:
+        """A snapshot that is sent to parse."""
+        self._number += 1
+        session.number = self._number
+        return self._snapshot(session, change, now)
+
+    def _snapshot(self, session: Session, change: Change, now: int) -> RuleOutcome:
+        return session.snapshot(change, self._model, self._model_error, {"received": now})
+
+    # --- questions ----------------------------------------------------------------------------------------
+
+    def _question(self, asking: Asking, rules: RuleOutcome) -> PromptJob | None:
+        """The session's next question, if it is due and the model can be asked."""
+        if self._model != "ready" or not asking.may_ask(self._section.min_interval_s):
+            return None
+        session = asking.session
+        self._asked += 1
+        now = self._clock()
+        job = PromptJob(
+            job_id=f"s/{session.name}/{session.epoch}/{self._incarnation}{self._asked}",
+            kind="session",
+            rules=rules,
+            prompt=self._prompts.build(session.surgery, session.window.transcript, session.moment()),
+            answer=self._answer,
+            deadline_ns=None if self._lockstep else now + round(self._section.request_timeout_s * 1e9),
+            stamps={**rules.stamps, "asked": now},
+        )
+        asking.asked(job.job_id)
+        self._open.add(job)
+        self._counts["questions"] += 1
+        return job
+
+    def _verdict(self, verdict: Verdict, now: int) -> list[Message]:
+        if not self._open.close(verdict.job_id):
+            self._counts["late_verdicts"] += 1
+            return []
+        self._counts[f"verdicts.{verdict.outcome}"] += 1
+        if verdict.kind == "request":
+            if verdict.response is None:
+                return []
+            self._answers.remember(verdict.response)
+            return [verdict.response]
+        asking = self._sessions[verdict.session]
+        asking.job_id = ""
+        asking.session.learn(verdict)
+        job = self._question(asking, self._snapshot(asking.session, Change(), now))
+        self._forget_if_over(asking)
+        return [] if job is None else [job]
+
+    def _forget_if_over(self, asking: Asking) -> None:
+        if asking.session.ending and not asking.job_id:
+            self._gaps += asking.session.publishers.gaps
+            del self._sessions[asking.session.name]
+
+    # --- explicit requests --------------------------------------------------------------------------------
+
+    def _request(self, request: LLMRequest, now: int) -> list[Message]:
+        job_id = f"r/{request.request_id}"
+        if answered := self._answers.get(request.request_id):
+            self._counts["requests_repeated"] += 1
+            return [answered]
+        if job_id in self._open:
+            self._counts["requests_repeated"] += 1
+            return []
+        surgery = find_surgery(self._surgeries, request.surgery)
+        if surgery is None:
+            error = f"request {request.request_id!r}: {self._unknown(request.surgery)}"
+        elif self._open.requests >= self._section.max_requests:
+            error = (
+                f"request {request.request_id!r}: {self._open.requests} requests are open, as many as "
+                "prompt.max_requests allows; send it again when one is answered"
+            )
+        else:
+            error = fault(request, surgery)
+        if surgery is None or error:
+            self._counts["requests_rejected"] += 1
+            return [rejection(request.request_id, error)]
+        read = read_request(
+            request,
+            surgery,
+            self._engines[surgery.surgery],
+            window_lines=self._section.window_lines,
+            model=self._model,
+            model_error=self._model_error,
+            now=self._wall(),
+            received_ns=now,
+        )
+        job = PromptJob(
+            job_id=job_id,
+            kind="request",
+            rules=read.rules,
+            prompt=self._prompts.build(surgery, read.transcript, read.moment),
+            answer=self._answer,
+            deadline_ns=now + request.deadline_ms * 1_000_000,
+            stamps={"received": now, "asked": self._clock()},
+        )
+        self._open.add(job)
+        self._counts["requests"] += 1
+        if self._model == "ready":
+            return [job]
+        outcome: GivenUp = "stage_crashed" if self._model == "down" else "model_unavailable"
+        return [*self._open.give_up(job_id, outcome, self._why_not(), now)]
+
+    # --- the model ----------------------------------------------------------------------------------------
+
+    def _model_changed(self, message: ModelChanged, now: int) -> list[Message]:
+        if (message.state, message.error) == (self._model, self._model_error):
+            return []
+        self._model, self._model_error = message.state, message.error
+        sent: list[Message] = []
+        if message.state == "unavailable":  # it will not come back: what waits for it would wait for ever
+            for job_id in self._open.waiting():
+                sent += self._open.give_up(job_id, "model_unavailable", self._why_not(), now)
+        live = [asking.session for asking in self._sessions.values() if not asking.session.ending]
+        return [*sent, *(self._next_snapshot(session, Change(), now) for session in live)]
+
+    def _job_lost(self, message: JobLost, now: int) -> list[Message]:
+        self._counts["jobs_lost"] += 1
+        return [*self._open.give_up(message.job.job_id, "stage_crashed", message.error, now)]
+
+    def _why_not(self) -> str:
+        return self._model_error or f"the model is {self._model}"
+
+    def _unknown(self, surgery: str) -> str:
+        return f"surgery {surgery!r} is not known; known are {', '.join(self._surgeries)}"
+
+
+def create(config: Config, incarnation: int = 0) -> PromptStage:
+    """The stage as the configuration says. Raises ConfigError for a bad folder of surgeries or model name."""
+    from models.manifest import find_manifest
+
+    return PromptStage(
+        config.prompt,
+        load_surgeries(resolve(config.prompt.machines)),
+        find_manifest(config.inference.model).prompt,
+        config.inference.answer,
+        lockstep=config.run.lockstep,
+        incarnation=incarnation,
+    )

@@ -1,0 +1,110 @@
+"""The dictionary of a surgery: its phases and machines, read from configs/machines/*.json. Used by all stages.
+
+Every further file of the same form in a folder is a further surgery; no code knows a surgery by name.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.errors import ConfigError
+from pipeline.messages import MachineId
+
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+Phrases = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=100)]
+
+
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A phase of a surgery, in the order of the file."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+    name: Text
+    description: str = ""
+
+
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A machine of a surgery. `triggers` are phrases that start it, `aliases` its other names."""
+
+    id: MachineId
+    name: Text
+    category: Text
+    description: str = ""
+    default_state: Literal["ON", "OFF"] = "OFF"
+    phase_usage: tuple[str, ...] = ()
+    triggers: Phrases = ()
+    aliases: Phrases = ()
+
+
+class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One surgery: `surgery` is the name that messages use."""
+
+    surgery: Annotated[str, Meta(min_length=1, max_length=64)]
+    full_name: Text
+    environment: Text
+    phases: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=32)]
+    machines: Annotated[tuple[Machine, ...], Meta(min_length=1, max_length=99)]
+
+    @property
+    def machine_ids(self) -> tuple[str, ...]:
+        return tuple(machine.id for machine in self.machines)
+
+    @property
+    def phase_ids(self) -> tuple[str, ...]:
+        return tuple(phase.id for phase in self.phases)
+
+    def machine(self, machine_id: str) -> Machine | None:
+        """The machine of that id, or None."""
+        return next((machine for machine in self.machines if machine.id == machine_id), None)
+
+    def phase(self, phase_id: str) -> Phase | None:
+        """The phase of that id, or None."""
+        return next((phase for phase in self.phases if phase.id == phase_id), None)
+
+    def phase_after(self, phase_id: str) -> str:
+        """The id of the phase that follows; the last one and an unknown one give ""."""
+        ids = self.phase_ids
+        at = ids.index(phase_id) + 1 if phase_id in ids else len(ids)
+        return ids[at] if at < len(ids) else ""
+
+
+def load_surgeries(folder: Path) -> dict[str, Surgery]:
+    """All surgeries of a folder by name.
+
+    Raises ConfigError for a folder without any, a file that is not of the form, or two of one name.
+    """
+    surgeries: dict[str, Surgery] = {}
+    origin: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.json")):
+        surgery = _load(path)
+        if surgery.surgery in surgeries:
+            raise ConfigError(f"{path}: surgery {surgery.surgery!r} is already in {origin[surgery.surgery]}")
+        surgeries[surgery.surgery], origin[surgery.surgery] = surgery, path
+    if not surgeries:
+        raise ConfigError(f"{folder}: no surgery in it (*.json); set prompt.machines to a folder that has some")
+    return surgeries
+
+
+def find_surgery(surgeries: Mapping[str, Surgery], name: str) -> Surgery | None:
+    """The surgery of that name, whatever its case, or None."""
+    folded = name.strip().casefold()
+    return next((s for s in surgeries.values() if s.surgery.casefold() == folded), None)
+
+
+def _load(path: Path) -> Surgery:
+    try:
+        surgery = msgspec.json.decode(path.read_bytes(), type=Surgery)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for what, ids in (("machine", surgery.machine_ids), ("phase", surgery.phase_ids)):
+        if double := sorted({i for i in ids if ids.count(i) > 1}):
+            raise ConfigError(f"{path}: {what} id {double[0]!r} stands more than once; give each its own")
+    for machine in surgery.machines:
+        if strange := [p for p in machine.phase_usage if p not in surgery.phase_ids]:
+            known = ", ".join(surgery.phase_ids)
+            raise ConfigError(f"{path}: phase_usage of {machine.id} names {strange[0]!r}; phases are {known}")
+    return surgery

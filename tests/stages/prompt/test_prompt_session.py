@@ -1,0 +1,267 @@
+"""The state of one session: who may set a machine, and what an answer can still change."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.config import PromptSection, resolve
+from pipeline.errors import Rejected
+from pipeline.messages import Action, Observation, Override, SessionStart, Toggle, Transcript, Verdict
+from stages.prompt.publishers import MAX_PUBLISHERS
+from stages.prompt.rules import RuleEngine
+from stages.prompt.session import Change, Session
+from stages.surgery import load_surgeries
+
+SURGERIES = load_surgeries(resolve("configs/machines"))
+PCNL = SURGERIES["PCNL"]
+ENGINE = RuleEngine(PCNL)
+
+
+def session(**section: Any) -> Session:
+    start = SessionStart(session="a", seq=0, t=0.0, surgery="PCNL")
+    return Session(start, PCNL, PromptSection(**section), 1000.0)
+
+
+def say(to: Session, t: float, text: str) -> Change:
+    return to.hear(Transcript(session="a", seq=0, t=t, text=text), ENGINE.read(text))
+
+
+def see(to: Session, t: float, kind: Any, label: str, value: str = "", confidence: float = 1.0) -> Change:
+    return to.observe(Observation(session="a", seq=0, t=t, kind=kind, label=label, value=value, confidence=confidence))
+
+
+def order(to: Session, t: float, machine: str, action: Any) -> Change:
+    return to.override(Override(session="a", seq=0, t=t, machine=machine, action=action))
+
+
+def verdict(t: float, phase: str = "", *, epoch: int = 0, outcome: Any = "ok", **actions: Action) -> Verdict:
+    toggles = tuple(Toggle(machine_id=i, name=i, action=action) for i, action in actions.items())
+    return Verdict(
+        job_id="s/a/0/1", kind="session", session="a", epoch=epoch, outcome=outcome, t=t, phase=phase, toggles=toggles
+    )
+
+
+def toggled(change: Change) -> list[tuple[str, str]]:
+    return [(toggle.machine_id, toggle.action) for toggle in change.toggles]
+
+
+def test_default_machines_are_on_and_the_first_phase_stands_from_the_start() -> None:
+    new = session()
+    assert [i for i, action in new.machines.items() if action == "ON"] == ["M01", "M09"]
+    assert set(new.set_by.values()) == {"default"}
+    assert new.phase == "Phase1"
+    rules = new.snapshot(Change(), "loading", "", {})
+    assert (rules.next_phase, rules.reasoning, rules.confidence) == ("Phase2", "normal", 0.0)
+
+
+def test_a_command_sets_its_machine_by_rule() -> None:
+    running = session()
+    assert toggled(say(running, 1.0, "suction on")) == [("M06", "ON")]
+    assert (running.machines["M06"], running.set_by["M06"]) == ("ON", "rule")
+
+
+def test_on_and_off_within_the_debounce_time_keeps_the_off() -> None:
+    running = session()
+    say(running, 1.0, "suction on")
+    assert toggled(say(running, 2.0, "suction off")) == [("M06", "OFF")]
+    assert running.machines["M06"] == "OFF"
+
+
+def test_on_again_after_an_off_is_no_repetition() -> None:
+    running = session()
+    for t, text in ((1.0, "suction on"), (2.0, "suction off")):
+        say(running, t, text)
+    assert toggled(say(running, 2.5, "suction on")) == [("M06", "ON")]
+    assert running.machines["M06"] == "ON"
+
+
+def test_the_same_again_is_debounced_and_does_not_extend_the_time() -> None:
+    running = session()
+    say(running, 1.0, "suction on")
+    for t in (2.0, 3.9):
+        change = say(running, t, "suction on")
+        assert (change.debounced, change.toggles) == (["M06"], [])
+    assert toggled(say(running, 4.0, "suction on")) == [("M06", "ON")]
+
+
+def test_a_command_that_an_observation_undid_is_not_debounced() -> None:
+    running = session()
+    say(running, 1.0, "suction on")
+    see(running, 1.5, "machine", "M06", "OFF")
+    assert toggled(say(running, 2.0, "suction on")) == [("M06", "ON")]
+
+
+def test_an_override_holds_against_rules_observations_and_model_until_it_is_released() -> None:
+    running = session()
+    order(running, 1.0, "M06", "OFF")
+    change = say(running, 2.0, "suction on and irrigation on")
+    assert toggled(change) == [("M05", "ON")]
+    assert "1 toggle(s) not applied, overridden: M06" in change.reasoning()
+    see(running, 3.0, "machine", "M06", "ON")
+    running.learn(verdict(9.0, M06="ON"))
+    assert (running.machines["M06"], running.set_by["M06"]) == ("OFF", "override")
+    assert running.snapshot(Change(), "ready", "", {}).overrides_applied == 1
+    order(running, 10.0, "M06", "RELEASE")
+    assert running.machines["M06"] == "OFF"
+    assert running.snapshot(Change(), "ready", "", {}).overrides_applied == 0
+    assert toggled(say(running, 11.0, "suction on")) == [("M06", "ON")]
+
+
+@pytest.mark.parametrize("label", ["M05", "m05", "Irrigation Pump", "irrigation pump", "SALINE"])
+def test_an_observed_machine_may_be_named_by_id_name_or_alias(label: str) -> None:
+    running = session()
+    assert toggled(see(running, 1.0, "machine", label, "on")) == [("M05", "ON")]
+    assert running.set_by["M05"] == "observation"
+
+
+@pytest.mark.parametrize(
+    ("value", "action"),
+    [("on", "ON"), ("True", "ON"), ("1", "ON"), ("OFF", "OFF"), ("false", "OFF"), ("0", "OFF"), ("StandBy", "STANDBY")],
+)
+def test_an_observed_value_may_be_written_in_several_ways(value: str, action: str) -> None:
+    running = session()
+    see(running, 1.0, "machine", "M06", value)
+    assert running.machines["M06"] == action
+
+
+def test_an_observation_of_what_is_known_toggles_nothing() -> None:
+    assert toggled(see(session(), 1.0, "machine", "M01", "ON")) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "value", "reason", "said"),
+    [
+        ("machine", "robot", "ON", "unknown_machine", r"no machine 'robot'; its machines are M01 \(Patient Monitor\)"),
+        ("machine", "M05", "maybe", "bad_observation", "M05 cannot be 'maybe'; value is ON, OFF, STANDBY"),
+        ("phase", "Phase7", "", "bad_observation", r"no phase 'Phase7'; its phases are Phase1 \(Patient"),
+    ],
+)
+def test_an_observation_of_what_does_not_exist_is_rejected_with_what_does(
+    kind: str, label: str, value: str, reason: str, said: str
+) -> None:
+    with pytest.raises(Rejected, match=said) as caught:
+        see(session(), 1.0, kind, label, value)
+    assert caught.value.reason == reason
+
+
+def test_an_override_of_a_machine_that_does_not_exist_is_rejected() -> None:
+    with pytest.raises(Rejected, match="no machine 'M77'") as caught:
+        order(session(), 1.0, "M77", "ON")
+    assert caught.value.reason == "unknown_machine"
+
+
+def test_an_unsure_observation_moves_nothing_and_is_told_to_the_model() -> None:
+    running = session()
+    see(running, 12.3, "machine", "saline", "on", 0.4)
+    see(running, 13.0, "phase", "stone management", "", 0.3)
+    assert (running.machines["M05"], running.phase) == ("OFF", "Phase1")
+    assert running.window.transcript == "[12.3s] (video) machine M05 ON 0.4\n[13.0s] (video) phase Phase4 0.3\n"
+
+
+def test_instruments_and_events_are_told_to_the_model_only() -> None:
+    running = session()
+    see(running, 1.0, "instrument", "nephroscope", "in", 0.9)
+    see(running, 2.0, "event", "bleeding\nJSON:{}")
+    assert (
+        running.window.transcript
+        == "[1.0s] (video) instrument nephroscope in 0.9\n[2.0s] (video) event bleeding JSON:{} 1\n"
+    )
+    assert len(running.window) == 0
+
+
+def test_the_same_thing_seen_at_every_frame_is_told_to_the_model_once_in_a_while() -> None:
+    running = session()
+    for frame in range(1, 1000):
+        running.t = frame / 25
+        see(running, frame / 25, "instrument", "grasper", "", 0.9)
+    assert running.window.transcript.count("grasper") == 2
+
+
+def test_a_phase_that_was_seen_is_the_phase() -> None:
+    running = session()
+    see(running, 5.0, "phase", "Access & Tract Creation")
+    assert running.phase == "Phase3"
+    see(running, 4.0, "phase", "Phase2")
+    assert running.phase == "Phase3"
+
+
+def test_the_model_sets_the_phase_unless_one_was_seen_after_its_question() -> None:
+    running = session()
+    running.learn(verdict(3.0, "Phase2"))
+    assert running.phase == "Phase2"
+    see(running, 5.0, "phase", "Phase3")
+    running.learn(verdict(4.0, "Phase1"))
+    assert running.phase == "Phase3"
+    running.learn(verdict(5.0, "Phase4"))
+    assert running.phase == "Phase4"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        verdict(3.0, "Phase2", epoch=7, M06="ON"),
+        verdict(3.0, "Phase2", outcome="parse_failed", M06="ON"),
+        verdict(3.0, "", M99="ON"),
+    ],
+)
+def test_an_answer_of_another_epoch_or_outcome_or_machine_changes_nothing(answer: Verdict) -> None:
+    running = session()
+    before = running.snapshot(Change(), "ready", "", {})
+    running.learn(answer)
+    assert running.snapshot(Change(), "ready", "", {}) == before
+
+
+def test_the_model_sets_only_what_nobody_set_after_its_question() -> None:
+    running = session()
+    say(running, 5.0, "irrigation on")
+    running.learn(verdict(4.0, M05="OFF", M06="ON"))
+    assert (running.machines["M05"], running.machines["M06"]) == ("ON", "ON")
+    assert running.set_by["M06"] == "model"
+
+
+def test_a_repeated_number_is_rejected_and_gaps_are_counted_for_each_publisher() -> None:
+    running = session()
+    for publisher, seq in (("mic", 1), ("mic", 4), ("camera", 7), ("mic", 5)):
+        running.take(Transcript(session="a", publisher=publisher, seq=seq, t=0.0, text=""))
+    assert running.publishers.gaps == 2
+    for seq in (5, 3):
+        with pytest.raises(Rejected, match=f"'mic': seq {seq} is not newer than 5") as caught:
+            running.take(Transcript(session="a", publisher="mic", seq=seq, t=0.0, text=""))
+        assert caught.value.reason == "repeated_message"
+
+
+def test_more_publishers_than_can_be_remembered_are_rejected() -> None:
+    running = session()
+    for n in range(MAX_PUBLISHERS - 1):  # one is known by its SessionStart
+        running.take(Transcript(session="a", publisher=f"p{n}", seq=1, t=0.0, text=""))
+    one_more = Transcript(session="a", publisher="more", seq=1, t=0.0, text="")
+    with pytest.raises(Rejected, match="256 publishers are known, 'more' is one more") as caught:
+        running.take(one_more)
+    assert caught.value.reason == "too_many_publishers"
+
+
+def test_time_may_lie_a_little_back_and_not_more() -> None:
+    running = session(backwards_s=5.0)
+    running.take(Transcript(session="a", seq=1, t=100.0, text=""))
+    running.take(Transcript(session="a", seq=2, t=95.0, text=""))
+    assert running.t == 100.0
+    with pytest.raises(
+        Rejected, match=r"t=94 is 6 s behind the newest t=100, more than prompt\.backwards_s=5"
+    ) as caught:
+        running.take(Transcript(session="a", seq=3, t=94.0, text=""))
+    assert caught.value.reason == "time_backwards"
+
+
+def test_another_surgery_is_a_clean_start() -> None:
+    running = session()
+    say(running, 1.0, "suction on")
+    order(running, 2.0, "M07", "ON")
+    see(running, 3.0, "phase", "Phase4")
+    running.window.append(4.0, "Surgeon", "suction on")
+    running.begin(
+        SessionStart(session="a", seq=9, t=2.0, surgery="Lobectomy", started_at=7.0), SURGERIES["Lobectomy"], 0.0
+    )
+    rules = running.snapshot(Change(), "ready", "", {})
+    assert [i for i, action in rules.machines.items() if action == "ON"] == ["M01", "M09"]
+    assert (rules.epoch, rules.phase, rules.overrides_applied, rules.buffer_entries) == (1, "Phase1", 0, 0)
+    assert (rules.t, rules.started_at, running.window.transcript) == (2.0, 7.0, "")

@@ -1,0 +1,586 @@
+"""The prompt stage: what it sends for each message, and when the model is asked."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from pipeline.config import Config, InferenceSection, PromptSection, Run, resolve
+from pipeline.errors import ConfigError, Rejected
+from pipeline.messages import (
+    Completion,
+    JobLost,
+    LLMRequest,
+    LLMResponse,
+    Message,
+    ModelChanged,
+    Observation,
+    Override,
+    PromptJob,
+    RuleOutcome,
+    SessionEnd,
+    SessionStart,
+    Toggle,
+    Transcript,
+    Verdict,
+)
+from pipeline.stage import Stage
+from stages.prompt.stage import PromptStage, create
+from stages.surgery import load_surgeries
+
+SURGERIES = load_surgeries(resolve("configs/machines"))
+SECOND = 1_000_000_000
+
+
+class Room:
+    """A prompt stage with a clock that stands until it is moved, and publishers that count."""
+
+    def __init__(self, *, ready: bool = True, lockstep: bool = False, incarnation: int = 0, **section: Any) -> None:
+        self.now = 5 * SECOND
+        self.seq = 0
+        self.stage = PromptStage(
+            PromptSection(**section),
+            SURGERIES,
+            "completion",
+            "small",
+            lockstep=lockstep,
+            incarnation=incarnation,
+            clock=lambda: self.now,
+            wall=lambda: 1_700_000_000.0,
+        )
+        if ready:
+            self.model("ready")
+
+    def send(self, message: Message) -> list[Message]:
+        return list(self.stage.handle(message))
+
+    def start(self, surgery: str = "PCNL", session: str = "a", t: float = 0.0, **more: Any) -> list[Message]:
+        self.seq += 1
+        return self.send(SessionStart(session=session, seq=self.seq, t=t, surgery=surgery, **more))
+
+    def say(self, t: float, text: str, session: str = "a", **more: Any) -> list[Message]:
+        self.seq += 1
+        return self.send(Transcript(session=session, seq=self.seq, t=t, text=text, **more))
+
+    def see(self, t: float, kind: Any, label: str, value: str = "") -> list[Message]:
+        self.seq += 1
+        return self.send(Observation(session="a", seq=self.seq, t=t, kind=kind, label=label, value=value))
+
+    def end(self, t: float) -> list[Message]:
+        self.seq += 1
+        return self.send(SessionEnd(session="a", seq=self.seq, t=t))
+
+    def model(self, state: Any, error: str = "") -> list[Message]:
+        return self.send(ModelChanged(state=state, error=error))
+
+    def answer(self, job: PromptJob, outcome: Any = "ok", **more: Any) -> list[Message]:
+        rules = job.rules
+        return self.send(
+            Verdict(
+                job_id=job.job_id,
+                kind=job.kind,
+                session=rules.session,
+                epoch=rules.epoch,
+                outcome=outcome,
+                t=rules.t,
+                **more,
+            )
+        )
+
+
+def jobs(sent: Iterable[Message]) -> list[PromptJob]:
+    return [message for message in sent if isinstance(message, PromptJob)]
+
+
+def job(sent: Iterable[Message]) -> PromptJob:
+    (only,) = jobs(sent)
+    return only
+
+
+def outcome(sent: Iterable[Message]) -> RuleOutcome:
+    (only,) = (message for message in sent if isinstance(message, RuleOutcome))
+    return only
+
+
+def given_up(sent: Iterable[Message]) -> Completion:
+    (only,) = sent
+    assert isinstance(only, Completion)
+    return only
+
+
+def request(request_id: str = "q1", **more: Any) -> LLMRequest:
+    return LLMRequest(**{"request_id": request_id, "surgery": "PCNL", **more})
+
+
+def response(sent: Iterable[Message]) -> LLMResponse:
+    (only,) = sent
+    assert isinstance(only, LLMResponse)
+    return only
+
+
+def types(sent: Iterable[Message]) -> list[type]:
+    return [type(message) for message in sent]
+
+
+def test_it_is_a_stage_made_from_the_configuration() -> None:
+    stage: Stage = create(Config(inference=InferenceSection(model="stub"), run=Run(lockstep=True)), 3)
+    assert stage.accepting
+    assert stage.idle
+    assert stage.wait_s() is None
+    stage.close()
+    stage.close()
+
+
+def test_a_folder_without_surgeries_is_a_configuration_error(tmp_path: Any) -> None:
+    with pytest.raises(ConfigError, match="no surgery in it"):
+        create(Config(prompt=PromptSection(machines=str(tmp_path)), inference=InferenceSection(model="stub")))
+
+
+# --- sessions ---------------------------------------------------------------------------------------------
+
+
+def test_a_new_session_publishes_its_default_state() -> None:
+    rules = outcome(Room().start(session="b"))
+    assert rules.machines["M01"] == "ON"
+    assert (rules.session, rules.epoch, rules.phase, rules.started_at) == ("b", 0, "Phase1", 1_700_000_000.0)
+    assert outcome(Room().start(started_at=12.0)).started_at == 12.0
+
+
+def test_an_unknown_surgery_is_rejected_with_the_known_ones_and_makes_no_session() -> None:
+    room = Room()
+    with pytest.raises(Rejected, match="'Appendectomy' is not known; known are Lobectomy, Partial Hepatectomy, PCNL"):
+        room.start("Appendectomy")
+    assert room.stage.counters()["sessions"] == 0.0
+    assert room.stage.counters()["rejected.unknown_surgery"] == 1.0
+
+
+def test_a_message_of_an_unknown_session_is_rejected_with_what_to_do() -> None:
+    room = Room()
+    room.start(session="b")
+    with pytest.raises(Rejected, match=r"'zz' is not running; publish SessionStart first\. Running: b") as caught:
+        room.say(1.0, "suction on", session="zz")
+    assert caught.value.reason == "unknown_session"
+
+
+def test_more_sessions_than_allowed_are_rejected_until_one_ends() -> None:
+    room = Room(max_sessions=1)
+    room.start()
+    with pytest.raises(Rejected, match=r"as many as prompt\.max_sessions allows") as caught:
+        room.start(session="b")
+    assert caught.value.reason == "too_many_sessions"
+    room.end(1.0)
+    assert types(room.start(session="b")) == [RuleOutcome]
+
+
+def test_a_publisher_that_comes_back_with_the_same_surgery_changes_nothing() -> None:
+    room = Room()
+    room.start()
+    room.say(50.0, "suction on")
+    room.seq = -1
+    rules = outcome(room.start(t=0.0))
+    assert (rules.epoch, rules.machines["M06"], rules.t, rules.seq) == (0, "ON", 50.0, 0)
+    assert outcome(room.say(51.0, "suction off")).machines["M06"] == "OFF"
+
+
+def test_another_surgery_in_a_running_session_is_a_clean_start_of_a_new_epoch() -> None:
+    room = Room()
+    room.start()
+    old = job(room.say(1.0, "suction on"))
+    rules = outcome(room.start("Lobectomy", t=2.0))
+    assert (rules.epoch, rules.surgery, rules.machines["M06"]) == (1, "Lobectomy", "OFF")
+    room.answer(old, phase="Phase5")
+    assert outcome(room.see(3.0, "event", "cut")).phase == "Phase1"
+
+
+def test_sessions_do_not_touch_each_other() -> None:
+    room = Room()
+    room.start()
+    room.start("Lobectomy", session="b")
+    room.say(1.0, "suction on")
+    assert outcome(room.say(1.0, "hello", session="b")).machines["M07"] == "OFF"
+
+
+def test_every_accepted_input_gives_one_outcome_after_the_question() -> None:
+    room = Room()
+    assert types(room.start()) == [RuleOutcome]
+    sent = room.say(1.0, "suction on")
+    assert types(sent) == [PromptJob, RuleOutcome]
+    assert job(sent).rules == outcome(sent)
+    assert types(room.see(2.0, "machine", "M05", "ON")) == [RuleOutcome]
+    assert types(room.send(Override(session="a", seq=99, t=3.0, machine="M05", action="OFF"))) == [RuleOutcome]
+    assert outcome(room.send(SessionEnd(session="a", seq=100, t=4.0))).machines["M05"] == "OFF"
+
+
+def test_a_partial_line_is_counted_and_moves_nothing() -> None:
+    room = Room()
+    room.start()
+    assert room.say(1.0, "suction on", is_final=False) == []
+    rules = outcome(room.say(2.0, "hello"))
+    assert (rules.machines["M06"], rules.buffer_entries) == ("OFF", 1)
+    assert room.stage.counters()["partials"] == 1.0
+
+
+def test_outcome_and_question_say_when_they_were_received_and_asked() -> None:
+    room = Room()
+    room.start()
+    sent = room.say(1.0, "suction on")
+    assert outcome(sent).stamps == {"received": 5 * SECOND}
+    assert job(sent).stamps == {"received": 5 * SECOND, "asked": 5 * SECOND}
+
+
+def test_outcomes_are_numbered_upwards_over_sessions_and_restarts() -> None:
+    numbers = []
+    for incarnation in (0, 1):
+        room = Room(ready=False, incarnation=incarnation)
+        sent = [*room.start(), *room.start(session="b"), *room.say(1.0, "hello"), *room.model("down")]
+        numbers += [rules.number for rules in sent if isinstance(rules, RuleOutcome)]
+    assert len(numbers) == 10
+    assert numbers == sorted(set(numbers))
+
+
+def test_repeated_messages_and_gaps_are_counted() -> None:
+    room = Room()
+    room.start()
+    room.seq += 3
+    room.say(1.0, "hello")
+    room.seq -= 1
+    with pytest.raises(Rejected):
+        room.say(1.0, "hello")
+    counters = room.stage.counters()
+    assert (counters["gaps"], counters["repeated"], counters["accepted.Transcript"]) == (3.0, 1.0, 1.0)
+    room.end(2.0)
+    assert room.stage.counters()["gaps"] == 3.0
+
+
+def test_a_message_that_is_not_for_this_stage_is_rejected() -> None:
+    with pytest.raises(Rejected, match="does not take LLMResponse messages"):
+        Room().send(LLMResponse(request_id="x", outcome="ok", success=True, degraded=False))
+
+
+# --- questions --------------------------------------------------------------------------------------------
+
+
+def test_the_question_shows_the_lines_and_the_state_after_the_rules() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "suction on", speaker="Surgeon"))
+    assert asked.prompt.transcript == "[1.0s] Surgeon: suction on\n"
+    assert "ON: M01 M06 M09." in asked.prompt.tail
+    assert (asked.kind, asked.answer, asked.deadline_ns) == ("session", "small", 125 * SECOND)
+
+
+def test_one_question_is_in_flight_and_what_came_meanwhile_is_asked_after_its_verdict() -> None:
+    room = Room()
+    room.start()
+    first = job(room.say(1.0, "one"))
+    assert jobs(room.say(10.0, "two")) == []
+    assert jobs(room.say(20.0, "three")) == []
+    second = job(room.answer(first))
+    assert second.prompt.transcript.count("\n") == 3
+    assert second.job_id != first.job_id
+    assert (second.rules.t, second.rules.machines) == (20.0, second.rules.machines)
+    assert room.answer(second) == []
+
+
+def test_questions_keep_their_distance_on_message_time() -> None:
+    room = Room(min_interval_s=2.0)
+    room.start()
+    first = job(room.say(1.0, "one"))
+    room.say(2.0, "two")
+    assert room.answer(first) == []
+    assert jobs(room.see(2.9, "event", "cut")) == []
+    assert jobs(room.see(3.0, "event", "cut")) != []
+
+
+def test_without_new_final_text_nothing_is_asked() -> None:
+    room = Room()
+    room.start()
+    assert jobs(room.see(5.0, "phase", "Phase2")) == []
+    room.answer(job(room.say(10.0, "hello")))
+    assert jobs(room.see(20.0, "machine", "M05", "ON")) == []
+    assert jobs(room.say(30.0, "   ")) == []
+
+
+def test_while_the_model_is_not_ready_nothing_is_asked_and_the_outcome_says_so() -> None:
+    room = Room(ready=False)
+    assert outcome(room.start()).model == "loading"
+    sent = room.say(1.0, "suction on")
+    assert types(sent) == [RuleOutcome]
+    assert outcome(room.model("down", "signal 9")).model_error == "signal 9"
+    assert outcome(room.model("ready")).model == "ready"
+    assert job(room.see(2.0, "event", "cut")).prompt.transcript.startswith("[1.0s] suction on\n")
+
+
+def test_a_change_of_the_model_is_told_for_every_live_session_once() -> None:
+    room = Room()
+    room.start()
+    room.start(session="b")
+    newest = outcome(room.say(1.0, "suction on", session="b"))
+    told = room.model("down", "signal 9")
+    assert [m.session for m in told if isinstance(m, RuleOutcome)] == ["a", "b"]
+    again = told[1]
+    assert isinstance(again, RuleOutcome)
+    assert (again.seq, again.t, again.machines) == (newest.seq, newest.t, newest.machines)
+    assert room.model("down", "signal 9") == []
+
+
+def test_a_question_stays_in_flight_while_the_model_is_down() -> None:
+    room = Room()
+    room.start()
+    first = job(room.say(1.0, "one"))
+    room.model("down")
+    room.model("ready")
+    assert jobs(room.say(10.0, "two")) == []
+    assert jobs(room.answer(first)) != []
+
+
+def test_questions_are_given_up_when_the_model_will_not_come_back() -> None:
+    room = Room(lockstep=True)
+    room.start()
+    asked = job(room.say(1.0, "one"))
+    completion, rules = room.model("unavailable", "no file")
+    assert isinstance(completion, Completion)
+    assert (completion.job_id, completion.outcome, completion.error) == (asked.job_id, "model_unavailable", "no file")
+    assert isinstance(rules, RuleOutcome)
+    assert not room.stage.accepting
+    room.answer(asked, "model_unavailable")
+    assert room.stage.accepting
+
+
+def test_the_session_learns_phase_and_toggles_from_the_verdict() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "hello"))
+    room.answer(asked, phase="Phase3", toggles=(Toggle(machine_id="M08", name="Camera", action="ON"),))
+    rules = outcome(room.see(2.0, "event", "cut"))
+    assert (rules.phase, rules.next_phase, rules.machines["M08"], rules.set_by["M08"]) == (
+        "Phase3",
+        "Phase4",
+        "ON",
+        "model",
+    )
+
+
+def test_a_second_verdict_is_counted_and_dropped() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "hello"))
+    room.answer(asked, "timeout")
+    assert room.answer(asked, phase="Phase3") == []
+    assert outcome(room.see(2.0, "event", "cut")).phase == "Phase1"
+    assert room.stage.counters()["late_verdicts"] == 1.0
+
+
+def test_an_overdue_question_is_given_up_once_with_what_the_rules_knew() -> None:
+    room = Room(request_timeout_s=10.0)
+    room.start()
+    asked = job(room.say(1.0, "suction on"))
+    assert room.stage.wait_s() == 10.0
+    room.now += 10 * SECOND - 1
+    assert list(room.stage.step()) == []
+    room.now += 1
+    completion = given_up(room.stage.step())
+    assert (completion.job_id, completion.outcome, completion.rules) == (asked.job_id, "timeout", asked.rules)
+    assert list(room.stage.step()) == []
+    assert room.stage.wait_s() is None
+    assert not room.stage.idle
+    room.answer(asked, "timeout")
+    assert room.stage.idle
+
+
+def test_a_lost_question_is_given_up_and_the_next_one_is_asked_after_its_verdict() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "one"))
+    room.say(10.0, "two")
+    completion = given_up(room.send(JobLost(job=asked, error="killed it twice")))
+    assert (completion.outcome, completion.error) == ("stage_crashed", "killed it twice")
+    assert jobs(room.answer(asked, "stage_crashed")) != []
+
+
+def test_in_lockstep_inputs_wait_for_every_answer_and_time_does_not_run_out() -> None:
+    room = Room(lockstep=True)
+    room.start()
+    asked = job(room.say(1.0, "one"))
+    assert not room.stage.accepting
+    assert (asked.deadline_ns, room.stage.wait_s()) == (None, None)
+    room.answer(asked)
+    assert room.stage.accepting
+
+
+def test_in_lockstep_a_model_that_is_not_ready_holds_nothing_up() -> None:
+    room = Room(lockstep=True, ready=False)
+    room.start()
+    room.say(1.0, "one")
+    assert room.stage.accepting
+
+
+def test_out_of_lockstep_inputs_never_wait() -> None:
+    room = Room()
+    room.start()
+    room.say(1.0, "one")
+    assert room.stage.accepting
+
+
+def test_the_ids_of_questions_do_not_come_again() -> None:
+    ids = []
+    for incarnation in (0, 1):
+        room = Room(incarnation=incarnation)
+        for _ in range(2):
+            room.start()
+            asked = job(room.say(1.0, "one"))
+            ids.append(asked.job_id)
+            room.answer(asked)
+            room.end(2.0)
+    assert ids == ["s/a/0/1", "s/a/0/2", "s/a/0/1.1", "s/a/0/1.2"]
+
+
+def test_at_the_end_unasked_text_is_asked_and_the_session_is_forgotten_after_the_answer() -> None:
+    room = Room(min_interval_s=60.0)
+    room.start()
+    room.answer(job(room.say(1.0, "one")))
+    room.say(2.0, "two")
+    last = job(room.end(3.0))
+    with pytest.raises(Rejected, match="'a' is not running"):
+        room.say(4.0, "three")
+    room.answer(last)
+    assert room.stage.counters()["sessions"] == 0.0
+    assert room.stage.idle
+
+
+def test_at_the_end_text_that_came_during_a_question_is_asked_after_it() -> None:
+    room = Room(min_interval_s=60.0)
+    room.start()
+    first = job(room.say(1.0, "one"))
+    room.say(2.0, "two")
+    assert types(room.end(3.0)) == [RuleOutcome]
+    last = job(room.answer(first))
+    assert room.stage.counters()["sessions"] == 1.0
+    room.answer(last)
+    assert room.stage.counters()["sessions"] == 0.0
+
+
+def test_a_session_that_ends_and_starts_again_before_its_last_answer_is_clean_and_stays() -> None:
+    room = Room()
+    room.start()
+    last = job(room.say(1.0, "suction on"))
+    room.end(2.0)
+    rules = outcome(room.start())
+    assert (rules.epoch, rules.machines["M06"], rules.t) == (1, "OFF", 0.0)
+    room.answer(last, phase="Phase4")
+    assert outcome(room.say(1.0, "hello")).phase == "Phase1"
+
+
+# --- explicit requests ------------------------------------------------------------------------------------
+
+
+def test_a_request_brings_its_own_state_and_the_rules_read_every_line() -> None:
+    context = "[1.0s] Surgeon: start the suction\nirrigation on\n[3.0s] Nurse: stop the suction\nhello: turn it"
+    asked = job(
+        Room().send(
+            request(
+                transcript_context=context,
+                current_phase="Phase4",
+                session_time_s=65.0,
+                current_machines={"1": ["M07", "M06"], "0": ["M09"]},
+            )
+        )
+    )
+    rules = asked.rules
+    assert rules.machines == {
+        **{"M01": "ON", "M02": "OFF", "M03": "OFF", "M04": "OFF", "M05": "ON"},
+        **{"M06": "OFF", "M07": "ON", "M08": "OFF", "M09": "OFF"},
+    }
+    assert (rules.phase, rules.next_phase, rules.t) == ("Phase4", "Phase5", 65.0)
+    assert [(t.machine_id, t.action) for t in rules.toggles] == [("M06", "OFF"), ("M05", "ON")]
+    assert asked.prompt.transcript.startswith("[1.0s] Surgeon: start the suction\n[65.0s] irrigation on\n")
+    assert (asked.kind, asked.job_id, asked.deadline_ns) == ("request", "r/q1", 35 * SECOND)
+
+
+def test_a_request_touches_no_session() -> None:
+    room = Room()
+    room.start()
+    room.send(request(session="a", transcript_context="suction on"))
+    assert outcome(room.see(1.0, "event", "cut")).machines["M06"] == "OFF"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"surgery": "Appendectomy"}, "surgery 'Appendectomy' is not known; known are Lobectomy"),
+        ({"current_phase": "Phase7"}, "PCNL has no phase 'Phase7'; its phases are Phase1"),
+        ({"current_machines": {"1": ["M10"]}}, "PCNL has no machine 'M10'; its machines are M01"),
+        ({"current_machines": {"1": ["M05"], "0": ["M05"]}}, "machine 'M05' stands in both"),
+    ],
+)
+def test_a_request_for_what_does_not_exist_is_answered_as_rejected(wrong: dict[str, Any], said: str) -> None:
+    room = Room()
+    answer = response(room.send(request(**wrong)))
+    assert (answer.outcome, answer.success, answer.degraded, answer.output) == ("rejected", False, True, None)
+    assert said in answer.error
+    assert room.stage.idle
+
+
+def test_a_request_sent_again_is_answered_once_and_then_the_same() -> None:
+    room = Room()
+    asked = job(room.send(request()))
+    assert room.send(request()) == []
+    given = LLMResponse(request_id="q1", outcome="ok", success=True, degraded=False)
+    assert room.answer(asked, response=given) == [given]
+    assert room.answer(asked, response=given) == []
+    assert room.send(request()) == [given]
+    assert room.stage.idle
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("loading", "model_unavailable"), ("unavailable", "model_unavailable"), ("down", "stage_crashed")],
+)
+def test_a_request_without_a_model_is_given_to_parse_at_once_with_the_reason(state: Any, expected: str) -> None:
+    room = Room(ready=False)
+    room.model(state, "no such file")
+    completion = given_up(room.send(request(transcript_context="suction on")))
+    assert (completion.outcome, completion.error, completion.kind) == (expected, "no such file", "request")
+    assert completion.rules.machines["M06"] == "ON"
+    assert list(room.stage.step()) == []
+
+
+def test_an_overdue_request_is_given_up_at_its_own_deadline_in_lockstep_too() -> None:
+    room = Room(lockstep=True)
+    room.send(request(deadline_ms=250))
+    assert room.stage.wait_s() == 0.25
+    room.now += SECOND // 4
+    assert given_up(room.stage.step()).outcome == "timeout"
+    assert room.stage.wait_s() is None
+
+
+def test_more_requests_than_allowed_are_rejected_and_may_be_sent_again_later() -> None:
+    room = Room(max_requests=1)
+    asked = job(room.send(request("q1")))
+    assert "as many as prompt.max_requests allows" in response(room.send(request("q2"))).error
+    room.answer(asked, response=LLMResponse(request_id="q1", outcome="ok", success=True, degraded=False))
+    assert types(room.send(request("q2"))) == [PromptJob]
+
+
+def test_an_answered_request_is_remembered_for_a_bounded_time() -> None:
+    room = Room()
+    for n in range(4097):
+        asked = job(room.send(request(f"q{n}")))
+        given = LLMResponse(request_id=f"q{n}", outcome="ok", success=True, degraded=False)
+        room.answer(asked, response=given)
+    assert types(room.send(request("q1"))) == [LLMResponse]
+    assert types(room.send(request("q0"))) == [PromptJob]
+
+
+def test_two_rooms_that_hear_the_same_send_the_same() -> None:
+    def play() -> list[Message]:
+        room = Room(lockstep=True)
+        sent = [*room.start(), *room.see(0.5, "instrument", "scope")]
+        for t, text in enumerate(["suction on", "turn the lights off and start the c-arm", "no", "stop irrigation"]):
+            heard = room.say(t * 3.0, text)
+            sent += heard
+            for asked in jobs(heard):
+                sent += room.answer(asked, phase=f"Phase{t + 1}")
+        return [*sent, *room.end(20.0)]
+
+    assert play() == play()

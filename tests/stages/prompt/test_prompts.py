@@ -1,0 +1,97 @@
+"""The prompt: a shared part that never changes, and a tail that tells the moment."""
+
+import json
+from itertools import product
+from typing import get_args
+
+import jsonschema_rs
+import pytest
+
+from pipeline.config import resolve
+from pipeline.messages import Action
+from stages.answer import AnswerForm, answer_schema
+from stages.prompt.prompts import Moment, PromptForm, Prompts, shared_part, tail_part
+from stages.surgery import Machine, Phase, Surgery, load_surgeries
+
+SURGERIES = load_surgeries(resolve("configs/machines"))
+PCNL = SURGERIES["PCNL"]
+FORMS = list(product(SURGERIES, get_args(PromptForm), get_args(AnswerForm)))
+
+
+def moment(**states: Action) -> Moment:
+    machines: dict[str, Action] = {machine.id: machine.default_state for machine in PCNL.machines}
+    return Moment(t=200.9, phase="Phase3", machines={**machines, **states})
+
+
+@pytest.mark.parametrize(("surgery", "form", "answer"), FORMS)
+def test_the_shared_part_has_the_whole_dictionary_and_stays_small(
+    surgery: str, form: PromptForm, answer: AnswerForm
+) -> None:
+    shared = shared_part(SURGERIES[surgery], form, answer)
+    for machine in SURGERIES[surgery].machines:
+        assert f"{machine.id} {machine.name}" in shared
+    for phase in SURGERIES[surgery].phases:
+        assert f"{phase.id} {phase.name}: {phase.description}" in shared
+    assert len(shared) < (3200 if answer == "small" else 4000)
+
+
+@pytest.mark.parametrize(("surgery", "form", "answer"), FORMS)
+def test_every_example_is_an_answer_that_the_schema_takes(surgery: str, form: PromptForm, answer: AnswerForm) -> None:
+    schema = answer_schema(SURGERIES[surgery], answer)
+    shared = shared_part(SURGERIES[surgery], form, answer)
+    examples = [line.removeprefix("JSON:") for line in shared.splitlines() if line.startswith("JSON:")]
+    assert len(examples) == 3
+    for example in examples:
+        jsonschema_rs.validate(schema, json.loads(example))
+        assert list(json.loads(example)) == list(schema["properties"])
+
+
+def test_the_examples_are_a_command_a_line_of_talk_and_a_negation() -> None:
+    shared = shared_part(PCNL, "chat", "small")
+    answers = [json.loads(line.removeprefix("JSON:")) for line in shared.splitlines() if line.startswith("JSON:")]
+    switched = [(bool(said["on"]), bool(said["off"])) for said in answers]
+    assert switched == [(True, False), (False, False), (False, True)]
+
+
+def test_a_machine_is_shown_with_its_other_names() -> None:
+    assert "M07 Lithotripter (lithotripsy, stone breaker, stone crusher)" in shared_part(PCNL, "completion", "small")
+
+
+def test_the_shared_part_is_the_same_object_for_every_session_of_a_surgery() -> None:
+    prompts = Prompts("completion", "small")
+    one = prompts.build(PCNL, "[1.0s] a\n", moment())
+    other = prompts.build(PCNL, "[2.0s] b\n", moment(M06="ON"))
+    assert one.shared is other.shared
+    assert prompts.build(SURGERIES["Lobectomy"], "", moment()).shared != one.shared
+
+
+def test_the_tail_tells_phase_time_and_states_and_ends_in_the_cue() -> None:
+    tail = tail_part(PCNL, moment(M06="ON", M05="STANDBY"))
+    assert "Session time: 3m 20s." in tail
+    assert "ON: M01 M06 M09. OFF: M02 M03 M04 M07 M08. STANDBY: M05." in tail
+    assert "Phase now: Phase3 Access & Tract Creation. Next: Phase4 Stone Management." in tail
+    assert tail.endswith("\nJSON:")
+
+
+def test_a_completion_goes_on_with_the_pattern_of_its_examples() -> None:
+    prompt = Prompts("completion", "small").build(PCNL, "[1.0s] Surgeon: suction on\n", moment())
+    example, own = prompt.text().split("Transcript:\n")[1:][-2:]
+    assert own == "[1.0s] Surgeon: suction on\n" + prompt.tail
+    assert [line.partition(" ")[0] for line in own.splitlines()[1:4]] == [
+        line.partition(" ")[0] for line in example.splitlines()[1:4]
+    ]
+
+
+def test_a_chat_says_what_to_do_in_the_system_message_and_shows_the_room_in_the_user_message() -> None:
+    system, user = Prompts("chat", "small").build(PCNL, "[1.0s] suction on\n", moment()).chat()
+    assert "Answer with its JSON object only." in system["content"]
+    assert user["content"].startswith("[1.0s] suction on\n")
+
+
+def test_a_surgery_of_one_phase_and_one_machine_gets_a_prompt_too() -> None:
+    lamp = Machine(id="M01", name="Lamp", category="Lighting", default_state="ON")
+    surgery = Surgery("Suture", "Suture", "Ward", (Phase("Only", "Only"),), (lamp,))
+    shared = shared_part(surgery, "completion", "small")
+    for line in shared.splitlines():
+        if line.startswith("JSON:"):
+            jsonschema_rs.validate(answer_schema(surgery, "small"), json.loads(line.removeprefix("JSON:")))
