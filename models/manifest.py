@@ -1,0 +1,121 @@
+"""What is known of a model before its weights are read: the files models/*.toml. Used by the command line and all
+processes.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.config import resolve
+from pipeline.errors import ConfigError
+
+FOLDER = Path(__file__).resolve().parent
+STUB = "stub"
+LABEL_CHARACTERS = 64
+
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+Label = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LABEL_CHARACTERS)]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a manifest."""
+
+
+class PackageSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="package"):
+    """The weights come with a Python package, in pieces; its `module` has `assemble(path, overwrite)`."""
+
+    package: Text
+    module: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
+
+
+class HubSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="hub"):
+    """The weights are a file of a repository on the Hugging Face hub, under the manifest's file name."""
+
+    repository: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
+    revision: Text = "main"
+
+
+class Licence(Part, frozen=True, kw_only=True):
+    """Under which terms the weights are used; `notice` must be shown wherever they are passed on."""
+
+    name: Text
+    terms: Text
+    notice: Text
+
+
+class Manifest(Part, frozen=True, kw_only=True):
+    """One model. `file` lies in the folder of weights, unless it is an absolute path; "" is a model without weights.
+
+    `size_gib` is rounded; it is checked when `sha256` is not known. `source` is None for a file that the user
+    gave by its path, and `licence` then is unknown too.
+    """
+
+    name: ModelName
+    label: Label  # as it appears in a state's `source`
+    file: str
+    prompt: Literal["chat", "completion"]
+    template: Literal["gemma"] = "gemma"  # the turns of a chat prompt
+    context: Annotated[int, Meta(ge=512)]  # tokens that the model was trained for
+    sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    size_gib: Annotated[float, Meta(ge=0)] = 0.0
+    source: PackageSource | HubSource | None = None
+    licence: Licence | None = None
+
+
+def load_manifests(folder: Path = FOLDER) -> dict[str, Manifest]:
+    """The manifests of a folder by name, in the order of the names.
+
+    Raises ConfigError, which names file and key.
+    """
+    manifests = [_load(path) for path in sorted(folder.glob("*.toml"))]
+    return {manifest.name: manifest for manifest in manifests}
+
+
+def find_manifest(name: str) -> Manifest:
+    """The model that the configuration or `--model` means: a manifest's name, "stub", or the path of a GGUF file.
+
+    A relative path counts from the current folder, or else from the project's. A file given by path gets its
+    stem as name and label and is asked by completion, whatever its own chat template: the question is laid out
+    by a process that does not read the file. A chat model asks for a manifest. Whether the file exists is found
+    when it is located.
+
+    Raises ConfigError for anything else; it lists what there is.
+    """
+    if name == STUB:
+        return Manifest(name=STUB, label=STUB, file="", prompt="completion", context=131_072)
+    manifests = load_manifests()
+    if name in manifests:
+        return manifests[name]
+    if name.endswith(".gguf"):
+        return _of_path(name)
+    known = ", ".join([*manifests, STUB])
+    raise ConfigError(f"model {name!r} is not known; give one of {known}, or the path of a .gguf file")
+
+
+def _of_path(name: str) -> Manifest:
+    here = Path(name).expanduser().absolute()
+    path = here if here.exists() else resolve(name)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:LABEL_CHARACTERS] or "model"
+    return Manifest(name=plain, label=plain.lower(), file=str(path), prompt="completion", context=131_072)
+
+
+def _load(path: Path) -> Manifest:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        manifest = msgspec.convert(tables, Manifest)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if manifest.name != path.stem:
+        raise ConfigError(f"{path}: name is {manifest.name!r}; it must be the file's own, {path.stem!r}")
+    if Path(manifest.file).name != manifest.file or not manifest.file.endswith(".gguf"):
+        raise ConfigError(f"{path}: file is {manifest.file!r}; give the bare name of a .gguf file")
+    if not manifest.sha256 and not manifest.size_gib:
+        raise ConfigError(f"{path}: neither sha256 nor size_gib is given; one is needed to check a download")
+    if manifest.source is None or manifest.licence is None:
+        raise ConfigError(f"{path}: [source] and [licence] are needed")
+    return manifest

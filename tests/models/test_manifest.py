@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.manifest import HubSource, PackageSource, find_manifest, load_manifests
+from pipeline.errors import ConfigError
+
+GOOD = """
+name = "one"
+label = "one"
+file = "one.gguf"
+size_gib = 1.0
+prompt = "chat"
+context = 4096
+[source]
+kind = "hub"
+repository = "a/b"
+[licence]
+name = "L"
+terms = "T"
+notice = "N"
+"""
+
+
+def test_the_shipped_manifests_are_found_by_name() -> None:
+    gemma = find_manifest("gemma-3-270m")
+    assert (gemma.label, gemma.prompt) == ("gemma-3-270m", "completion")
+    assert isinstance(gemma.source, PackageSource)
+    medgemma = find_manifest("medgemma-4b-it-q3_k_m")
+    assert (medgemma.label, medgemma.prompt, medgemma.template) == ("medgemma", "chat", "gemma")
+    assert medgemma.source == HubSource(repository="unsloth/medgemma-4b-it-GGUF")
+
+
+def test_only_medgemma_is_labelled_medgemma() -> None:
+    labelled = [m.name for m in load_manifests().values() if m.label == "medgemma"]
+    assert labelled == ["medgemma-4b-it-q3_k_m"]
+
+
+def test_stub_has_no_file() -> None:
+    assert find_manifest("stub").file == ""
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"'gpt'.*gemma-3-270m, medgemma-4b-it-q3_k_m, stub"):
+        find_manifest("gpt")
+
+
+def test_a_path_gives_name_and_label_by_its_stem(tmp_path: Path) -> None:
+    manifest = find_manifest(str(tmp_path / "My Model+Q4.gguf"))
+    assert (manifest.name, manifest.label, manifest.prompt) == ("My-Model-Q4", "my-model-q4", "completion")
+    assert manifest.file == str(tmp_path / "My Model+Q4.gguf")
+
+
+def test_a_relative_path_counts_from_the_current_folder_if_the_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.gguf").touch()
+    assert find_manifest("here.gguf").file == str(tmp_path / "here.gguf")
+    assert find_manifest("models/there.gguf").file != str(tmp_path / "models/there.gguf")
+
+
+@given(stem=st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
+def test_every_file_name_gives_a_label_that_the_contract_allows(stem: str) -> None:
+    label = find_manifest(f"/somewhere/{stem}.gguf").label
+    assert 1 <= len(label) <= 64
+    assert label[0].isalnum()
+    assert set(label) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("context = 4096", "contxt = 4096", "contxt"),
+        ('label = "one"', 'label = "One"', r"\$\.label"),
+        ('name = "one"', 'name = "two"', "'two'.*'one'"),
+        ('file = "one.gguf"', 'file = "../one.gguf"', r"\.\./one\.gguf"),
+        ("size_gib = 1.0", "", "sha256 nor size_gib"),
+        ('terms = "T"', "terms = 3", r"\$\.licence\.terms"),
+        ('kind = "hub"', 'kind = "ftp"', "ftp"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_by_file_and_key(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    (tmp_path / "one.toml").write_text(GOOD.replace(old, new))
+    with pytest.raises(ConfigError, match=rf"one\.toml.*{says}"):
+        load_manifests(tmp_path)
+
+
+def test_the_good_manifest_of_these_tests_is_good(tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text(GOOD)
+    assert list(load_manifests(tmp_path)) == ["one"]
