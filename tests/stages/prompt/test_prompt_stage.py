@@ -494,7 +494,7 @@ def test_a_request_brings_its_own_state_and_the_rules_read_every_line() -> None:
     assert (rules.phase, rules.next_phase, rules.t) == ("Phase4", "Phase5", 65.0)
     assert [(t.machine_id, t.action) for t in rules.toggles] == [("M06", "OFF"), ("M05", "ON")]
     assert asked.prompt.transcript.startswith("[1.0s] Surgeon: start the suction\n[65.0s] irrigation on\n")
-    assert (asked.kind, asked.job_id, asked.deadline_ns) == ("request", "r/q1", 35 * SECOND)
+    assert (asked.kind, asked.job_id, asked.deadline_ns) == ("request", "r/1/q1", 35 * SECOND)
 
 
 def test_a_request_touches_no_session() -> None:

@@ -1,0 +1,307 @@
+"""The parse stage: rule outcomes and model answers go in, valid states, responses and verdicts come out.
+
+Runs in the parse process. A rule outcome is published at once; a completion is judged, merged with the newest the
+rules know of its session, and told to the prompt process as a verdict. Nothing is published unchecked.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from pipeline.config import Config, ParseSection, resolve
+from pipeline.errors import Rejected
+from pipeline.messages import (
+    OUTCOMES,
+    Completion,
+    LLMResponse,
+    Message,
+    Outcome,
+    RuleOutcome,
+    SurgeryState,
+    Toggle,
+    Verdict,
+)
+from stages.parse.contract import Contract, ContractError, load_schema
+from stages.parse.extract import STRATEGIES
+from stages.parse.judge import Judgement, judge
+from stages.parse.memory import Jobs, Session, Sessions
+from stages.parse.merge import fused_state, rule_state
+from stages.surgery import Surgery, load_surgeries
+
+_OF_MODEL: Final[Mapping[str, tuple[Outcome, str]]] = {
+    "ready": ("ok", ""),
+    "loading": ("model_unavailable", "the model is still loading"),
+    "unavailable": ("model_unavailable", "the model cannot be used"),
+    "down": ("stage_crashed", "the inference process is down"),
+}
+_COUNTED: Final = (
+    "states",
+    "responses",
+    "late_completions",
+    "repeated_outcomes",
+    "dropped",
+    "safety_violations",
+    "advisory_warnings",
+    "schema_failures",
+    *(f"outcome.{outcome}" for outcome in OUTCOMES),
+    *(f"strategy.{strategy}" for strategy in STRATEGIES),
+)
+_SPANS: Final = (("prompt", "received", "asked"), ("wait", "asked", "started"), ("inference", "started", "finished"))
+
+
+class _Result(msgspec.Struct, frozen=True):
+    """A checked state, and how the question it comes from ended."""
+
+    state: dict[str, Any]
+    judgement: Judgement
+    applied: tuple[Toggle, ...] = ()
+
+
+class ParseStage:
+    """The work of the parse process; see pipeline.stage.Stage. `clock` gives monotonic nanoseconds."""
+
+    accepting = True
+    idle = True
+    at_work: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        surgeries: Mapping[str, Surgery],
+        schema: Mapping[str, Any],
+        section: ParseSection,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._surgeries = surgeries
+        self._contract = Contract(surgeries, schema)
+        self._section = section
+        self._clock = clock
+        self._sessions = Sessions()
+        self._jobs = Jobs()
+        self._counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
+
+    def load(self) -> None:
+        """Nothing takes long."""
+
+    def handle(self, message: Message) -> Iterable[Message]:
+        """A state for a rule outcome; a verdict, and a session's state, for a completion; nothing for one that
+        comes again.
+
+        Raises Rejected for another message or an unknown surgery, and ContractError if even what the rules know
+        is no valid state.
+        """
+        if isinstance(message, RuleOutcome):
+            return self._rules(message)
+        if isinstance(message, Completion):
+            surgery = self._surgery(message.rules)
+            if not self._jobs.end(message.job_id):
+                self._counts["late_completions"] += 1
+                return []
+            return [self._request(message, surgery)] if message.kind == "request" else self._session(message, surgery)
+        raise Rejected("unexpected_message", f"parse takes RuleOutcome and Completion, not {type(message).__name__}")
+
+    def step(self) -> Iterable[Message]:
+        """Nothing: all work is done in `handle`."""
+        return ()
+
+    def wait_s(self) -> float | None:
+        """None: there is never work left."""
+        return None
+
+    def counters(self) -> dict[str, float]:
+        """States and responses by outcome, strategies used, and what was dropped, banned, late or not valid."""
+        return {name: float(count) for name, count in self._counts.items()}
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+    # --- the three kinds of question -----------------------------------------------------------------------
+
+    def _rules(self, rules: RuleOutcome) -> list[Message]:
+        surgery = self._surgery(rules)
+        session, news = self._sessions.update(rules)
+        if not news:
+            self._counts["repeated_outcomes"] += 1
+            return []
+        sent: list[Message] = [self._known(session, rules, surgery)]
+        for completion in session.overtaken():
+            sent += self._session(completion, self._surgery(completion.rules))
+        return sent
+
+    def _known(self, session: Session, rules: RuleOutcome, surgery: Surgery) -> SurgeryState:
+        outcome, reason = _OF_MODEL[rules.model]
+        timings = _timings(rules.stamps, self._clock())
+        state = rule_state(
+            surgery,
+            rules,
+            outcome=outcome,
+            reason=rules.model_error or reason,
+            processing_time_ms=timings.get("total", 0.0),
+        )
+        self._contract.check(state, surgery.surgery)
+        session.published += 1
+        self._count("states", outcome)
+        return _published(rules, session.published, outcome, state, timings)
+
+    def _session(self, completion: Completion, surgery: Surgery) -> list[Message]:
+        session = self._sessions.find(completion.rules.session)
+        if session is not None and session.awaits(completion.rules):
+            session.early.append(completion)  # its rules come by another way, and their state is published first
+            return []
+        sent: list[Message] = []
+        if session is None:  # this process is new: the one before it may have had the rules already
+            session, _ = self._sessions.update(completion.rules)
+            sent.append(self._known(session, completion.rules, surgery))
+        newest = session.newest
+        judgement = self._stale(completion, newest) or judge(completion, surgery)
+        # The session may have begun anew with another surgery; its state is then of that one.
+        result, timings = self._result(completion, self._surgery(newest), newest, judgement)
+        outcome = result.judgement.outcome
+        session.published += 1
+        self._count("states", outcome)
+        return [
+            *sent,
+            _published(newest, session.published, outcome, result.state, timings),
+            _verdict(completion, result),
+        ]
+
+    def _request(self, completion: Completion, surgery: Surgery) -> Verdict:
+        result, timings = self._result(completion, surgery, completion.rules, judge(completion, surgery))
+        outcome, ok = result.judgement.outcome, result.judgement.outcome == "ok"
+        self._count("responses", outcome)
+        response = LLMResponse(
+            request_id=completion.job_id.rpartition("/")[2],
+            outcome=outcome,
+            success=ok,
+            degraded=not ok,
+            output=result.state,
+            error=result.judgement.reason,
+            model_name=completion.model,
+            processing_time_ms=timings.get("total", 0.0),
+            timings=timings,
+        )
+        return _verdict(completion, result, response)
+
+    # --- what they share -----------------------------------------------------------------------------------
+
+    def _surgery(self, rules: RuleOutcome) -> Surgery:
+        surgery = self._surgeries.get(rules.surgery)
+        if surgery is None:
+            known = ", ".join(self._surgeries)
+            raise Rejected(
+                "unknown_surgery", f"session {rules.session!r}: no surgery {rules.surgery!r}; known: {known}"
+            )
+        return surgery
+
+    def _stale(self, completion: Completion, newest: RuleOutcome) -> Judgement | None:
+        """Why the answer to a question that was answered no longer stands; None if it does."""
+        if completion.outcome != "ok":
+            return None
+        asked = completion.rules
+        # Not "<": a prompt process that was started again counts its epochs from 0.
+        if (asked.epoch, asked.surgery) != (newest.epoch, newest.surgery):
+            return Judgement(outcome="expired", reason="the session has begun anew since the question was asked")
+        age = newest.t - asked.t
+        if age > self._section.expire_s:
+            reason = f"the question is {age:.1f} s old, more than parse.expire_s={self._section.expire_s:g}"
+            return Judgement(outcome="expired", reason=reason)
+        return None
+
+    def _result(
+        self, completion: Completion, surgery: Surgery, newest: RuleOutcome, judgement: Judgement
+    ) -> tuple[_Result, dict[str, float]]:
+        """The checked state of a completion. An answer that makes no valid state is given up for the rules' own."""
+        self._counts["dropped"] += judgement.dropped
+        self._counts["safety_violations"] += len(judgement.violations)
+        self._counts["advisory_warnings"] += judgement.warnings
+        if judgement.strategy:
+            self._counts[f"strategy.{judgement.strategy}"] += 1
+        timings = _timings(completion.stamps, self._clock())
+        total = timings.get("total", 0.0)
+        if judgement.answer is not None:
+            fused = fused_state(
+                surgery,
+                newest,
+                completion.rules,
+                judgement.answer,
+                model=completion.model,
+                label=completion.label,
+                apply_toggles=self._section.apply_model_toggles,
+                processing_time_ms=total,
+            )
+            try:
+                self._contract.check(fused.state, surgery.surgery)
+                return _Result(fused.state, judgement, fused.applied), timings
+            except ContractError as error:
+                self._counts["schema_failures"] += 1
+                judgement = Judgement(outcome="schema_failed", reason=f"the merged state is not valid: {error}")
+        state = rule_state(
+            surgery,
+            newest,
+            outcome=judgement.outcome,
+            reason=judgement.reason,
+            model=completion.model,
+            violations=judgement.violations,
+            processing_time_ms=total,
+        )
+        self._contract.check(state, surgery.surgery)
+        return _Result(state, judgement), timings
+
+    def _count(self, what: str, outcome: Outcome) -> None:
+        self._counts[what] += 1
+        self._counts[f"outcome.{outcome}"] += 1
+
+
+def create(config: Config, incarnation: int = 0) -> ParseStage:
+    """The stage as configured. Raises ConfigError for a folder of surgeries or a schema that cannot be read."""
+    return ParseStage(load_surgeries(resolve(config.prompt.machines)), load_schema(), config.parse)
+
+
+def _published(
+    rules: RuleOutcome, seq: int, outcome: Outcome, state: dict[str, Any], timings: dict[str, float]
+) -> SurgeryState:
+    return SurgeryState(
+        session=rules.session,
+        seq=seq,
+        t=rules.t,
+        based_on=rules.seq,
+        outcome=outcome,
+        degraded=outcome != "ok",
+        state=state,
+        timings=timings,
+    )
+
+
+def _verdict(completion: Completion, result: _Result, response: LLMResponse | None = None) -> Verdict:
+    answer = result.judgement.answer
+    return Verdict(
+        job_id=completion.job_id,
+        kind=completion.kind,
+        session=completion.rules.session,
+        epoch=completion.rules.epoch,
+        outcome=result.judgement.outcome,
+        t=completion.rules.t,
+        phase=answer.phase if answer is not None else "",
+        toggles=result.applied,
+        response=response,
+    )
+
+
+def _timings(stamps: Mapping[str, int], now: int) -> dict[str, float]:
+    """Milliseconds of each part of the way, as far as both its stamps were set; `total` runs until `now`."""
+    timings = {
+        name: _milliseconds(stamps[start], stamps[end])
+        for name, start, end in _SPANS
+        if start in stamps and end in stamps
+    }
+    if "finished" in stamps:
+        timings["parse"] = _milliseconds(stamps["finished"], now)
+    if "received" in stamps:
+        timings["total"] = _milliseconds(stamps["received"], now)
+    return timings
+
+
+def _milliseconds(start: int, end: int) -> float:
+    return max(0, end - start) / 1e6
