@@ -206,10 +206,16 @@ def bench_pipeline(
 
 
 def _config(config: Path | None, model: str | None, settings: list[str] | None) -> Any:
-    from pipeline.config import load_config
+    from pipeline.config import load_config, resolve
+
+    from models.manifest import find_manifest
+    from stages.surgery import load_surgeries
 
     chosen = [f"inference.model={model!r}"] if model else []
-    return load_config(config, [*(settings or []), *chosen])
+    loaded = load_config(config, [*(settings or []), *chosen])
+    find_manifest(loaded.inference.model)
+    load_surgeries(resolve(loaded.prompt.machines))
+    return loaded
 
 
 def _speed(text: str) -> float | None:

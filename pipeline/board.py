@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pipeline.control import STAGES, StageName
 from pipeline.segment import Segment
 
-PLACE = 1024
+PLACE = 8192  # room for the names of a full batch: 64 jobs
 _HEAD = struct.Struct("<QI")
 
 

@@ -152,6 +152,11 @@ class Client:
         states.wait_status(self._timeout_s)
         return states
 
+    def stop_states(self) -> None:
+        """End the iteration over all states, once what has arrived is read."""
+        for states in self._open:
+            states.stop()
+
     def close(self) -> None:
         """Let everything go. Once more is no error."""
         if not self._closed:
@@ -217,8 +222,14 @@ class Sidecar:
             self._launch = launch
         return self
 
+    def finish(self) -> int:
+        """Let it finish its work and end; its exit code. States that came out until then can still be read."""
+        code = self.launch.stop()
+        self.client.stop_states()
+        return code
+
     def stop(self) -> int:
-        """Let it finish its work and end; its exit code. Once more is no error."""
+        """Let it finish its work and end, and let everything go; its exit code. Once more is no error."""
         code = 0
         if self._launch is not None:
             code = self._launch.stop()

@@ -54,21 +54,31 @@ def decode_inner(payload: bytes) -> Message:
     return _inner.decode(payload)
 
 
+def payload_of(frames: Sequence[bytes]) -> bytes:
+    """The payload of a message from outside: [type, payload, ...] or [payload]."""
+    return frames[1] if len(frames) > 1 else frames[0]
+
+
+def is_json(payload: bytes) -> bool:
+    """Whether a payload is JSON; if not it is MessagePack."""
+    return payload[:1] in (b"{", b" ", b"\n", b"\t", b"\r")
+
+
 def decode_input(frames: Sequence[bytes], max_bytes: int) -> Input | LLMRequest:
     """A message of a publisher or client. Raises Rejected with the reason and msgspec's path to the fault."""
     if not frames:
         raise Rejected("bad_message", "a message without frames; send [type, payload] or [payload]")
-    payload = frames[1] if len(frames) > 1 else frames[0]
+    payload = payload_of(frames)
     if len(payload) > max_bytes:
         raise Rejected(
             "oversized",
             f"a message of {len(payload):,} bytes; ingress.max_message_bytes is {max_bytes:,}",
             payload,
         )
-    decoder = _input_json if payload[:1] in (b"{", b" ", b"\n", b"\t", b"\r") else _input_msgpack
+    decoder = _input_json if is_json(payload) else _input_msgpack
     try:
         message = decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected("bad_message", f"{error}; the message begins {_head(payload)}", payload) from error
     if len(frames) > 1 and frames[0] != type_name(message).encode():
         raise Rejected("bad_message", f"type frame {_head(frames[0])} and a payload of {type_name(message)}", payload)

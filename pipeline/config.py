@@ -20,7 +20,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
-Endpoint = Annotated[str, Meta(max_length=200, pattern=r"^(ipc|tcp)://.+")]
+Endpoint = Annotated[str, Meta(max_length=200, pattern=r"^(ipc|tcp)://.+\Z")]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +30,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Run(Section, frozen=True, kw_only=True):
     """Where an instance lives. Two instances of one name exclude each other."""
 
-    instance: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "default"
+    instance: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")] = "default"
     directory: str = ""  # sockets, lock and stage logs; "": a folder of this user's, by instance
     journal: str = "journal"  # a folder for each run is made in it; "": no journal
     drain_s: Positive = 30.0
@@ -95,7 +95,7 @@ class InferenceSection(Section, frozen=True, kw_only=True):
     window_ms: NotNegative = 500.0
     strict: bool = False  # wait for a full batch or the end of the window before starting
     answer: Literal["small", "full"] = "small"
-    max_tokens: Annotated[int, Meta(ge=16, le=8192)] = 256
+    max_tokens: Annotated[int, Meta(ge=16, le=8192)] = 768
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.1
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.9
     seed: Annotated[int, Meta(ge=0, le=2**31)] = 7

@@ -18,7 +18,8 @@ STAGES: tuple[StageName, ...] = ("prompt", "inference", "parse")
 
 def schema_hash() -> str:
     """A fingerprint of all message types: processes of different versions must not talk to each other."""
-    types = [v for v in vars(messages).values() if isinstance(v, type) and issubclass(v, Message)]
+    known = (*vars(messages).values(), *globals().values())
+    types = dict.fromkeys(v for v in known if isinstance(v, type) and issubclass(v, Message))
     schema = msgspec.json.schema_components(types)
     return hashlib.sha256(msgspec.json.encode(schema, order="deterministic")).hexdigest()[:16]
 

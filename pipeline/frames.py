@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +28,11 @@ class FrameWriter:
         self._next = 0
 
     def write(self, frame: NDArray[Any]) -> FrameRef:
-        """Copy an array (any shape up to 4 dimensions; uint8, uint16, float16 or float32) into the next slot."""
+        """Copy an array (1 to 4 dimensions; uint8, uint16, float16 or float32) into the next slot.
+
+        Raises OrstateError for another shape or type, and for a frame larger than a slot.
+        """
+        ref = self._describe(frame)
         if frame.nbytes > self._ring.slot_bytes:
             raise OrstateError(
                 f"a frame of shape {frame.shape} has {frame.nbytes:,} bytes and a slot {self._ring.slot_bytes:,}; "
@@ -36,19 +41,29 @@ class FrameWriter:
         slot = self._next
         self._next = (slot + 1) % self._ring.slots
         self._ring.begin(slot)
-        target = np.frombuffer(self._ring.view(slot, frame.nbytes), frame.dtype).reshape(frame.shape)
+        # by the type's name, because the array may have the other byte order
+        target = np.frombuffer(self._ring.view(slot, frame.nbytes), np.dtype(ref.dtype)).reshape(frame.shape)
         np.copyto(target, frame)
-        return FrameRef(
-            ring=self._ring.segment.name,
-            slot=slot,
-            generation=self._ring.commit(slot),
-            shape=frame.shape,
-            dtype=frame.dtype.name,  # type: ignore[arg-type]  # the receiver checks it
-        )
+        return msgspec.structs.replace(ref, slot=slot, generation=self._ring.commit(slot))
 
     def close(self) -> None:
         """Let the ring go. Once more is no error."""
         self._ring.segment.close()
+
+    def _describe(self, frame: NDArray[Any]) -> FrameRef:
+        fields = {
+            "ring": self._ring.segment.name,
+            "slot": 0,
+            "generation": 0,
+            "shape": frame.shape,
+            "dtype": frame.dtype.name,
+        }
+        try:
+            return msgspec.convert(fields, FrameRef)
+        except msgspec.ValidationError as error:
+            raise OrstateError(
+                f"a frame of shape {frame.shape} and type {frame.dtype.name} cannot be sent: {error}"
+            ) from error
 
     def _claim(self, names: list[str]) -> Ring:
         for name in names:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 import zmq
 
-from pipeline.codec import decode_input, encode, encode_json
+from pipeline.codec import decode_input, encode, encode_json, is_json, payload_of
 from pipeline.errors import Rejected
 from pipeline.messages import Describe, Description, Input, LLMRequest, LLMResponse
 from pipeline.sockets import Socket
@@ -45,7 +45,7 @@ class Subscription:
         except zmq.Again:
             return None
         message = decode_input(frames, self._max_bytes)
-        return Arrival(frames[1] if len(frames) > 1 else frames[0], message)
+        return Arrival(payload_of(frames), message)
 
 
 class Requests:
@@ -71,18 +71,19 @@ class Requests:
                 return None
             envelope = frames[: 2 if len(frames) > 2 and not frames[1] else 1]  # REQ sends an empty frame
             body = frames[len(envelope) :]
-            if body and self._describe(envelope, body[-1]):
+            if body and self._describe(envelope, payload_of(body)):
                 continue
             message = decode_input(body, self._max_bytes)
             if not isinstance(message, LLMRequest):
                 raise Rejected(
                     "not_a_request", f"a {type(message).__name__} at the request endpoint; publish it instead"
                 )
-            self._routes[message.request_id] = (envelope, body[-1][:1] == b"{")
+            payload = payload_of(body)
+            self._routes[message.request_id] = (envelope, is_json(payload))
             self._routes.move_to_end(message.request_id)
             while len(self._routes) > self.ROUTES:
                 self._routes.popitem(last=False)
-            return Arrival(body[-1], message)
+            return Arrival(payload, message)
 
     def answer(self, response: LLMResponse) -> None:
         """Send an answer to whoever asked last under its id, in the encoding of the question."""
@@ -97,10 +98,10 @@ class Requests:
     def _describe(self, envelope: list[bytes], payload: bytes) -> bool:
         if len(payload) > 200:
             return False
-        as_json = payload[:1] == b"{"
+        as_json = is_json(payload)
         try:
             (_describe if as_json else _describe_msgpack).decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return False
         answer = encode_json(self._description) if as_json else encode(self._description)
         self._send([*envelope, b"Description", answer])

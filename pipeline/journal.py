@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from mcap.exceptions import EndOfFile, McapError
+from mcap.exceptions import McapError
 from mcap.records import Channel, McapRecord, Message
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
@@ -42,7 +42,7 @@ class JournalWriter:
         self.path = path
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._file: IO[bytes] = os.fdopen(descriptor, "wb")
-        self._writer = Writer(self._file, use_chunking=False, compression=CompressionType.NONE)
+        self._writer = Writer(self._file, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True)
         self._writer.start(profile=PROFILE, library="orstate")
         self._channels: dict[tuple[str, str], int] = {}
         self.records = 0
@@ -135,14 +135,15 @@ def input_files(path: Path) -> list[Path]:
 
 
 def _until_cut(file: IO[bytes], path: Path) -> Iterable[McapRecord]:
-    reader = StreamReader(file, record_size_limit=2**31)
+    reader = StreamReader(file, record_size_limit=2**31, validate_crcs=True)
     records = iter(reader.records)
     while True:
         try:
             yield next(records)
-        except (StopIteration, EndOfFile):
+        except StopIteration:
             return
         except (McapError, ValueError, struct.error) as error:
-            if not file.read(1):
-                return  # the library unpacks a cut-off record before it misses its end
-            raise OrstateError(f"{path}: damaged MCAP record: {error}") from error
+            # A cut-off record is met in many ways by the library, all of them at the end of a file without an end mark
+            if file.read(1) or is_whole(path):
+                raise OrstateError(f"{path}: damaged MCAP record: {error!r}") from error
+            return

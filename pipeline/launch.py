@@ -71,8 +71,8 @@ class Launch:
         if self.ready is None:
             self.stop()
             how = f"ended with exit code {self.exit_code}" if self.over else f"was not ready after {timeout_s:g} s"
-            told = "; ".join(event.sentence() for event in self.events)
-            raise OrstateError(f"the sidecar {how}; it said: {told or 'nothing; see standard error above'}")
+            failures = [event.failure for event in self.events if isinstance(event, events.Stopped)]
+            raise OrstateError(f"the sidecar {how}: {failures[-1] if failures else 'see its standard error'}")
         return self.ready
 
     def wait_model(self, timeout_s: float) -> events.Model:

@@ -5,6 +5,7 @@ first line may instead be `{"surgery": "PCNL", "session": "or1"}` (also "started
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,23 +71,26 @@ class Log:
                     self.faults.append(f"{file}: record {number}: {error}")
 
     def _from_lines(self, surgery: str) -> Iterator[Input]:
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # bytes: str.splitlines would also split at characters that may stand in a JSON text, such as U+2028
+        lines = self.path.read_bytes().removeprefix(BOM_UTF8).splitlines()
         first = 0
         header = Header()
-        if lines and '"surgery"' in lines[0] and '"type"' not in lines[0]:
+        if lines and b'"surgery"' in lines[0] and b'"type"' not in lines[0]:
             first = 1
             try:
                 header = msgspec.json.decode(lines[0], type=Header)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise OrstateError(f"{self.path}: line 1: {error}") from error
         if not (surgery or header.surgery):
             raise OrstateError(f"{self.path}: names no surgery; give one with --surgery")
         session = header.session or re.sub(r"[^A-Za-z0-9._:-]", "-", self.path.stem)[:64] or "replay"
         common = {"session": session, "publisher": PUBLISHER}
-        yield self._convert(
-            {**common, "seq": 1, "t": 0.0, "surgery": surgery or header.surgery, "started_at": header.started_at},
-            SessionStart,
-        )
+        start = {**common, "seq": 1, "t": 0.0, "surgery": surgery or header.surgery, "started_at": header.started_at}
+        try:
+            begin = self._convert(start, SessionStart)
+        except OrstateError as error:
+            raise OrstateError(f"{self.path}: line 1: {error}") from error
+        yield begin
         seq = 1
         for number, line in enumerate(lines[first:], first + 1):
             if not line.strip():
@@ -96,10 +100,12 @@ class Log:
                 message = self._convert(
                     {**fields, **common, "seq": seq + 1}, AnyInput if "type" in fields else Transcript
                 )
-            except (msgspec.DecodeError, OrstateError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OrstateError) as error:
                 self.faults.append(f"{self.path}: line {number}: {error}")
                 continue
             seq += 1
+            if surgery and isinstance(message, SessionStart):
+                message = msgspec.structs.replace(message, surgery=surgery)
             yield message
 
     def _convert(self, fields: dict[str, Any], kind: Any) -> Input:

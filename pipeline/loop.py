@@ -29,6 +29,7 @@ from pipeline.sockets import Socket
 from pipeline.stage import Stage
 
 BURST = 64  # messages of one input before the others have their turn
+WAKE_S = 1.0  # longest wait without a sign of life on the board
 NOTICES = 20  # dead letters told to the supervisor between two reports; the journal has them all
 
 
@@ -160,8 +161,15 @@ class Loop:
             if delivery is None:
                 return
             place = (receiver, delivery.slot, delivery.generation)
-            message = decode_inner(delivery.payload)
-            if isinstance(message, PromptJob):
+            try:
+                message = decode_inner(delivery.payload)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a fault of ours in another stage
+                self._dead_letter("internal_error", str(error), receiver.name, delivery.payload)
+                self._done.append(place)
+                continue
+            if always:  # given back even under pressure: the stage that waits for it may be what makes the pressure
+                receiver.release(delivery.slot, delivery.generation)
+            elif isinstance(message, PromptJob):
                 self._jobs[message.job_id] = place
                 if delivery.attempt > 1:
                     message = msgspec.structs.replace(message, alone=True)
@@ -194,11 +202,14 @@ class Loop:
         self._wiring.board.mark(self._name, time.monotonic_ns(), (type_name(message),))
         try:
             self._send_on(self._stage.handle(message))
+            return
         except Rejected as rejected:
             self._dead_letter(rejected.reason, str(rejected), source, payload)
         except Exception as error:  # a fault of ours on one message: shown in full, and the others go on
             traceback.print_exc()
             self._dead_letter("internal_error", f"{type(error).__name__}: {error}", source, payload)
+        if isinstance(message, PromptJob) and message.job_id in self._jobs:
+            self._done.append(self._jobs.pop(message.job_id))  # no answer will give its slot back
 
     # --- handing on --------------------------------------------------------------------------------------
 
@@ -225,8 +236,8 @@ class Loop:
             for receiver, slot, generation in self._done:
                 receiver.release(slot, generation)
             self._done.clear()
-            for receiver in (*self._wiring.inputs, *self._wiring.feedback):
-                receiver.flush()
+        for receiver in (*self._wiring.inputs, *self._wiring.feedback):
+            receiver.flush()
 
     def _drain(self) -> None:
         """When nothing more comes in and all work is done, say so down the pipeline and to the supervisor."""
@@ -304,6 +315,6 @@ class Loop:
         self._wiring.control.send(encode(message))
 
     def _timeout_ms(self) -> int:
-        until_report = max(0.0, self._next_report - time.monotonic())
+        until_report = min(WAKE_S, max(0.0, self._next_report - time.monotonic()))
         wait = self._stage.wait_s()
         return math.ceil(1000 * (until_report if wait is None else min(wait, until_report)))

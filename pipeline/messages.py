@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+# Patterns end in \Z: a $ would let a newline through behind the id.
 Name = Annotated[str, Meta(max_length=64)]
-SessionId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
-RequestId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
-MachineId = Annotated[str, Meta(pattern=r"^M[0-9]{2}$")]
+SessionId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+\Z")]
+RequestId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+\Z")]
+MachineId = Annotated[str, Meta(pattern=r"^M[0-9]{2}\Z")]
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0.0, le=1e7)]
 Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -83,11 +84,19 @@ class SessionStart(Input, frozen=True, kw_only=True):
     surgery: Name
     started_at: Annotated[float, Meta(ge=0.0, le=1e11)] | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_text(surgery=self.surgery)
+
 
 class SessionEnd(Input, frozen=True, kw_only=True):
     """The session is over; it is forgotten once its last question is answered."""
 
     reason: Annotated[str, Meta(max_length=500)] = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_text(reason=self.reason)
 
 
 class Transcript(Input, frozen=True, kw_only=True):
@@ -106,7 +115,7 @@ class Transcript(Input, frozen=True, kw_only=True):
 class FrameRef(msgspec.Struct, frozen=True, kw_only=True):
     """Where in a shared-memory frame ring the pixels lie: an array of `shape` and `dtype`, C order."""
 
-    ring: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+    ring: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+\Z")]
     slot: Annotated[int, Meta(ge=0, le=65_535)]
     generation: Annotated[int, Meta(ge=0, le=2**53 - 1)]
     shape: Annotated[tuple[Annotated[int, Meta(ge=1, le=65_536)], ...], Meta(min_length=1, max_length=4)]
@@ -159,7 +168,7 @@ class LLMRequest(Message, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_finite("session_time_s", self.session_time_s)
-        _check_text(transcript_context=self.transcript_context, current_phase=self.current_phase)
+        _check_text(surgery=self.surgery, transcript_context=self.transcript_context, current_phase=self.current_phase)
 
 
 # --- between the stages ----------------------------------------------------------------------------------
@@ -204,6 +213,7 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
 
     session: SessionId
     epoch: int  # counts the session's clean starts; an answer of an earlier epoch has expired
+    number: int  # grows with each one that is sent, also over restarts; 0 in a request's
     seq: Seq
     t: float
     surgery: str

@@ -18,7 +18,7 @@ import zmq
 from pipeline import control
 from pipeline.codec import encode
 from pipeline.control import StageName
-from pipeline.errors import OrstateError
+from pipeline.errors import ConfigError, OrstateError
 from pipeline.loop import Loop
 from pipeline.sockets import Context, Socket, make_socket
 from pipeline.stage import Stage
@@ -29,6 +29,7 @@ MODULES: dict[StageName, str] = {
     "inference": "stages.inference.stage",
     "parse": "stages.parse.stage",
 }
+BAD_CONFIGURATION = 2  # exit code: starting again would not help
 LOST_SUPERVISOR = 70  # exit code of a stage whose supervisor is gone
 
 
@@ -43,7 +44,8 @@ def main(name: StageName, place_json: bytes) -> None:
     try:
         _run(name, place, context)
     except OrstateError as error:
-        sys.exit(f"{name}: {error}")
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(BAD_CONFIGURATION if isinstance(error, ConfigError) else 1)
     finally:
         context.destroy(linger=2000)
 
@@ -70,7 +72,7 @@ def _run(name: StageName, place: Place, context: Context) -> None:
 
 def _redirect_stderr(path: Path) -> None:
     """Native libraries write to file descriptor 2, so it is the descriptor that goes to the log."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

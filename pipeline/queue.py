@@ -3,9 +3,13 @@
     sender                                                     receiver
       take a free slot, write the payload, send  -- D -->        copy, check, hand to the stage
       slot is free again                         <-- R --        work is handed on: release
-      (re)started, or the receiver was           -- A -->        answer with what is held
+      (re)started, or the receiver was           -- A -->        take all that has arrived, then say what is held
       send again what is not held                <-- H --
       nothing more will come                     -- E -->        the input has ended
+
+What reaches a receiver before the first A was sent to a process before it: it is let go, because it comes again
+and in order. An H repeats the number of its A, so that the answer of a process that is gone is not taken for
+the answer of the next.
 
 A slot is a credit: a sender without a free one keeps messages in its backlog and its stage stops reading. What is
 not released stays in the sender, so a hop is at-least-once; a slot's generation only grows, so the receiver
@@ -70,6 +74,7 @@ class Sender:
         self._foreign: dict[int, int] = {}  # slots that the receiver holds of a sender before this one
         self._waiting: deque[tuple[bytes, str, int]] = deque()
         self._attached = False
+        self._asked = 0
         self._ended = False
         self.messages = 0
 
@@ -86,11 +91,13 @@ class Sender:
     def attach(self) -> None:
         """Ask the receiver what it holds; called at the start, and again when the receiver was restarted."""
         self._attached = False
-        self.socket.send(ATTACH)
+        self._asked += 1
+        self.socket.send_multipart((ATTACH, _encode(self._asked)))
 
     def detach(self) -> None:
         """The receiver died: keep everything until `attach`."""
         self._attached = False
+        self._asked += 1  # an answer that is still on its way was the dead one's
 
     def send(self, payload: bytes, key: str = "", attempt: int = 1) -> None:
         """Send, or keep until a slot is free. A payload larger than a slot goes inline."""
@@ -102,7 +109,8 @@ class Sender:
     def end(self) -> None:
         """Say that nothing more will come. Call it with an empty backlog."""
         self._ended = True
-        self.socket.send(END)
+        if self._attached:  # else it follows what is sent again
+            self.socket.send(END)
 
     def on_readable(self) -> None:
         """Take releases and answers to `attach`, then send what waited."""
@@ -115,7 +123,7 @@ class Sender:
             if frames[0] == RELEASE:
                 for slot, generation in slots:
                     self._released(slot, generation)
-            elif frames[0] == HELD:
+            elif frames[0] == HELD and frames[2] == _encode(self._asked):
                 self._resume(dict(slots))
         while self._waiting and self._free and self._attached:
             self._transmit(*self._waiting.popleft())
@@ -167,11 +175,9 @@ class Sender:
 
     def _resume(self, held: dict[int, int]) -> None:
         """The receiver answered: it holds `held`; the rest of what is unreleased never reached it."""
-        if self._attached:
-            return
         self._attached = True
         ours = {slot: sent.descriptor.generation for slot, sent in self._sent.items()}
-        self._foreign = {slot: gen for slot, gen in held.items() if ours.get(slot) != gen and slot not in ours}
+        self._foreign = {slot: gen for slot, gen in held.items() if slot not in ours}
         self._free = deque(s for s in range(self._ring.slots) if s not in ours and s not in self._foreign)
         for slot, sent in self._sent.items():  # in the order they were sent
             if held.get(slot) != sent.descriptor.generation:
@@ -190,6 +196,8 @@ class Receiver:
         self._held: dict[int, int] = {}
         self._newest: dict[int, int] = {}
         self._freed: list[tuple[int, int]] = []
+        self._attached = False
+        self._asked = b""
         self.ended = False
         self.repeated = 0
         self.damaged = 0
@@ -206,15 +214,20 @@ class Receiver:
                 frames = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return None
-            if frames[0] == DATA:
+            delivery = None
+            if frames[0] == ATTACH:
+                self._attached, self._asked = True, frames[1]
+            elif not self._attached:
+                continue
+            elif frames[0] == DATA:
                 delivery = self._take(_decode_descriptor(frames[1]), frames)
-                if delivery is not None:
-                    return delivery
-            elif frames[0] == ATTACH:
-                self.flush()
-                self._say(HELD, list(self._held.items()))
             elif frames[0] == END:
                 self.ended = True
+            # A dead sender's messages may lie behind the question of the next: they are held too
+            if self._asked and not self.socket.poll(0):
+                self._answer()
+            if delivery is not None:
+                return delivery
 
     def release(self, slot: int, generation: int) -> None:
         """The work is handed on: the slot is the sender's again, with the next `flush`."""
@@ -225,7 +238,7 @@ class Receiver:
     def flush(self) -> None:
         """Tell the sender what was released."""
         if self._freed:
-            self._say(RELEASE, self._freed)
+            self._say(RELEASE, _encode(self._freed))
             self._freed = []
 
     def _take(self, descriptor: Descriptor, frames: list[bytes]) -> Delivery | None:
@@ -245,9 +258,14 @@ class Receiver:
             return None
         return Delivery(payload, slot, generation, descriptor.attempt)
 
-    def _say(self, what: bytes, slots: list[tuple[int, int]]) -> None:
+    def _answer(self) -> None:
+        self.flush()
+        self._say(HELD, _encode(list(self._held.items())), self._asked)
+        self._asked = b""
+
+    def _say(self, *frames: bytes) -> None:
         try:
-            self.socket.send_multipart((what, _encode(slots)), zmq.NOBLOCK)
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
             # Nobody is connected: the sender died. The next one asks what is held before it sends.
             return

@@ -7,8 +7,10 @@ import tempfile
 from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.control import STAGES
 from pipeline.errors import OrstateError
 
+LOCK = "lock"
 MAX_IPC_PATH = 107  # bytes in sockaddr_un.sun_path, without the closing zero
 
 
@@ -26,15 +28,21 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.segments: list[str] = []
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.stat().st_uid != os.getuid():
-            raise OrstateError(f"{path}: belongs to another user; set run.directory to a folder of yours")
-        path.chmod(0o700)
         longest = f"{path}/completions"
         if len(longest.encode()) > MAX_IPC_PATH:
             raise OrstateError(f"{path}: too long for ipc sockets ({MAX_IPC_PATH} bytes); set a shorter run.directory")
-        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise OrstateError(f"{path}: cannot be made: {error.strerror}; set another run.directory") from error
+        if path.stat().st_uid != os.getuid():
+            raise OrstateError(f"{path}: belongs to another user; set run.directory to a folder of yours")
+        if strange := sorted(entry.name for entry in path.iterdir() if not _of_an_instance(entry)):
+            raise OrstateError(
+                f"{path}: has {strange[0]!r} in it, and a run directory is emptied; set run.directory to a new folder"
+            )
+        path.chmod(0o700)
+        self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -69,5 +77,9 @@ class RunDirectory:
     def _sweep(self) -> None:
         """Remove what a killed predecessor left."""
         for path in self.path.iterdir():
-            if path.name != "lock" and not path.is_dir():
+            if path.name != LOCK:
                 path.unlink()
+
+
+def _of_an_instance(path: Path) -> bool:
+    return path.name == LOCK or path.is_socket() or path.name in {f"{stage}.log" for stage in STAGES}

@@ -9,6 +9,7 @@ import mmap
 import os
 import tempfile
 from pathlib import Path
+from stat import S_ISREG
 
 from pipeline.errors import OrstateError
 
@@ -101,7 +102,12 @@ def remove_orphans() -> list[str]:
     removed = []
     for path in folder().glob(f"{PREFIX}-*"):
         owner = path.name.split("-")[1]
-        if owner.isdigit() and not _alive(int(owner)) and path.stat().st_uid == os.getuid():
+        try:
+            stat = path.lstat()
+        except FileNotFoundError:  # another instance's janitor was faster
+            continue
+        ours = S_ISREG(stat.st_mode) and stat.st_uid == os.getuid()
+        if ours and owner.isdecimal() and not _alive(int(owner)):
             path.unlink(missing_ok=True)
             removed.append(path.name)
     return sorted(removed)
@@ -110,7 +116,7 @@ def remove_orphans() -> list[str]:
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -62,14 +62,15 @@ class StageProcess:
         self.counters = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
 
     def may_restart(self) -> bool:
-        """Note a restart now; False if it is one too many within a minute."""
+        """Note a restart now; False if it is one too many within a minute, or if it would not help."""
         now = time.monotonic()
         self._recent.append(now)
         while now - self._recent[0] > 60.0:
             self._recent.popleft()
         self.restarts += 1
         self._before = {k: v for k, v in self.counters.items() if not k.endswith((".depth", "_now"))}
-        return len(self._recent) <= self._supervision.restarts_per_minute
+        hopeless = self._process is not None and self._process.exitcode == process.BAD_CONFIGURATION
+        return not hopeless and len(self._recent) <= self._supervision.restarts_per_minute
 
     def kill_if_hung(self, board: Board) -> None:
         """SIGKILL if a budget is overrun; that also ends a stopped process."""
@@ -78,7 +79,7 @@ class StageProcess:
             self._process.kill()
 
     def ended(self) -> str:
-        """How the process ended, in words; waits for it, because its sentinel fired."""
+        """How the process ended, in words; its sentinel has fired."""
         assert self._process is not None
         # join before exitcode: right after the sentinel fires the exit code is still None
         self._process.join()

@@ -182,8 +182,10 @@ class Supervisor:
             self._start(stage)
         else:
             limit = self._config.supervision.restarts_per_minute
+            last = f": {log[-1]}" if log else ""
             self._failure = self._failure or (
-                f"{stage.name} died more than supervision.restarts_per_minute = {limit} times in a minute: {how}"
+                f"{stage.name} is not started again ({how}{last}); "
+                f"supervision.restarts_per_minute = {limit}, restarts {stage.restarts - 1}"
             )
 
     def _model_changed(self, model: ModelChanged) -> None:

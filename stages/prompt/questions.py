@@ -30,9 +30,6 @@ class OpenQuestions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._open
-
     @property
     def sessions(self) -> int:
         return len(self._open) - self.requests

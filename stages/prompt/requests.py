@@ -94,6 +94,7 @@ def read_request(
     rules = RuleOutcome(
         session=request.session,
         epoch=0,
+        number=0,
         seq=0,
         t=t,
         surgery=surgery.surgery,

@@ -68,6 +68,7 @@ class PromptStage:
         self._sessions: dict[str, Asking] = {}
         self._open = OpenQuestions()
         self._answers = Answers()
+        self._requested: set[str] = set()  # ids of requests without their answer
         self._asked = 0  # numbers the questions of all sessions
         self._gaps = 0  # of sessions that are over
         self._counts: Counter[str] = Counter()
@@ -239,6 +240,7 @@ class PromptStage:
         if verdict.kind == "request":
             if verdict.response is None:
                 return []
+            self._requested.discard(verdict.response.request_id)
             self._answers.remember(verdict.response)
             return [verdict.response]
         asking = self._sessions[verdict.session]
@@ -256,11 +258,10 @@ class PromptStage:
     # --- explicit requests --------------------------------------------------------------------------------
 
     def _request(self, request: LLMRequest, now: int) -> list[Message]:
-        job_id = f"r/{request.request_id}"
         if answered := self._answers.get(request.request_id):
             self._counts["requests_repeated"] += 1
             return [answered]
-        if job_id in self._open:
+        if request.request_id in self._requested:
             self._counts["requests_repeated"] += 1
             return []
         surgery = find_surgery(self._surgeries, request.surgery)
@@ -286,8 +287,9 @@ class PromptStage:
             now=self._wall(),
             received_ns=now,
         )
+        self._asked += 1
         job = PromptJob(
-            job_id=job_id,
+            job_id=f"r/{self._incarnation}{self._asked}/{request.request_id}",
             kind="request",
             rules=read.rules,
             prompt=self._prompts.build(surgery, read.transcript, read.moment),
@@ -296,11 +298,12 @@ class PromptStage:
             stamps={"received": now, "asked": self._clock()},
         )
         self._open.add(job)
+        self._requested.add(request.request_id)
         self._counts["requests"] += 1
         if self._model == "ready":
             return [job]
         outcome: GivenUp = "stage_crashed" if self._model == "down" else "model_unavailable"
-        return [*self._open.give_up(job_id, outcome, self._why_not(), now)]
+        return [*self._open.give_up(job.job_id, outcome, self._why_not(), now)]
 
     # --- the model ----------------------------------------------------------------------------------------
 

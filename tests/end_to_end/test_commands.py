@@ -1,0 +1,188 @@
+"""The command line, as a person or a script uses it."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+import zmq
+
+from pipeline.journal import read_records
+from pipeline.messages import SessionStart, Transcript
+from pipeline.wire_format import frames_of
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "pcnl_session.jsonl"
+
+
+def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "run_pipeline.py"), *arguments],
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: Path) -> None:
+    result = command("replay", str(EXAMPLE), "--model", "stub", "--states", "-", "--journal", str(run_folder / "journal"))
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) > 40
+    assert all(set(line) == {"session", "seq", "t", "based_on", "outcome", "degraded", "state"} for line in lines)
+    assert "accounted for" in result.stderr
+    assert str(run_folder / "journal") in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["replay", "/nowhere.jsonl"], 1, "/nowhere.jsonl: there is no such log"),
+        (["replay", str(EXAMPLE), "--speed", "quick"], 2, "--speed quick"),
+        (["replay", str(EXAMPLE), "--model", "nobody"], 2, "gemma-3-270m"),
+        (["run", "--set", "prompt.window=3"], 2, "prompt.window"),
+        (["run", "--config", "/nowhere.toml"], 2, "/nowhere.toml"),
+        (["record", "out.mcap"], 2, "--connect"),
+        (["models", "path", "nobody"], 2, "nobody"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_wrong_use_is_one_clear_line_and_an_exit_code(
+    run_folder: Path, arguments: list[str], code: int, told: str
+) -> None:
+    result = command(*arguments)
+    assert result.returncode == code, result.stderr
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_key_of_a_configuration_file_names_file_and_key(run_folder: Path) -> None:
+    path = run_folder / "mine.toml"
+    path.write_text("[inference]\nbatch = 'four'\n")
+    result = command("check", "--config", str(path))
+    assert result.returncode == 2
+    assert str(path) in result.stderr
+    assert "inference.batch" in result.stderr
+
+
+def test_check_says_what_would_fail_and_why(run_folder: Path) -> None:
+    good = command("check", "--model", "stub", "--set", f"run.directory={run_folder / 'tmp' / 'run'}")
+    assert good.returncode == 0, good.stdout
+    assert "FAIL" not in good.stdout
+    bad = command(
+        "check",
+        "--model",
+        "/nowhere/none.gguf",
+        "--set",
+        f"run.directory={run_folder / 'tmp' / 'run'}",
+        "--set",
+        "queues.slot_bytes=67108864",
+        "--set",
+        "queues.slots=4096",
+        "--set",
+        "egress.states=tcp://256.0.0.1:1",
+    )
+    assert bad.returncode == 1
+    failed = [line for line in bad.stdout.splitlines() if line.startswith("FAIL")]
+    assert [line.split(":")[0] for line in failed] == ["FAIL model", "FAIL shared memory", "FAIL egress.states"]
+    assert "/nowhere/none.gguf" in failed[0]
+
+
+def test_run_tells_events_as_json_lines_and_drains_on_a_signal(run_folder: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_pipeline.py"), "run", "--model", "stub", "--events"]
+        + ["--set", f"run.directory={run_folder / 'tmp' / 'run'}", "--set", f"run.journal={run_folder / 'journal'}"],
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    events = []
+    for line in process.stdout:
+        events.append(json.loads(line))
+        if {"ready", "model"} <= {event["event"] for event in events}:
+            process.send_signal(signal.SIGTERM)
+            break
+    rest, _ = process.communicate(timeout=60)
+    events += [json.loads(line) for line in rest.splitlines()]
+    assert process.returncode == 0
+    assert events[-1]["event"] == "stopped"
+    assert events[-1]["failure"] == ""
+    assert not (run_folder / "tmp" / "run").exists()
+
+
+def test_a_second_instance_of_one_run_directory_is_told_who_holds_it(run_folder: Path) -> None:
+    where = ["--model", "stub", "--set", f"run.directory={run_folder / 'tmp' / 'run'}", "--set", "run.journal="]
+    first = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_pipeline.py"), "run", "--events", *where], stdout=subprocess.PIPE
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline()
+    second = command("run", *where)
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+    assert second.returncode == 1
+    assert f"in use by process {first.pid}" in second.stderr
+
+
+def test_a_recording_of_a_publisher_replays(run_folder: Path) -> None:
+    endpoint = f"ipc://{run_folder}/pub"
+    out = run_folder / "case.mcap"
+    with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:
+        publisher.bind(endpoint)
+        recorder = subprocess.Popen(
+            [sys.executable, str(ROOT / "run_pipeline.py"), "record", str(out), "--connect", endpoint]
+        )
+        assert publisher.poll(30_000)
+        assert publisher.recv() == b"\x01"
+        publisher.send_multipart(frames_of(SessionStart(session="or7", seq=1, t=0.0, surgery="PCNL")))
+        publisher.send(msgspec.json.encode(Transcript(session="or7", seq=2, t=3.0, text="suction on")))
+        publisher.send(b"{broken")
+        publisher.send_multipart(frames_of(Transcript(session="or7", seq=3, t=9.0, text="camera on")))
+        _until_recorded(out, 4)
+        recorder.send_signal(signal.SIGINT)
+        assert recorder.wait(30) == 0
+    result = command("replay", str(out), "--model", "stub", "--states", "-", "--journal", str(run_folder / "journal"))
+    assert result.returncode == 0, result.stderr
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert last["session"] == "or7"
+    assert {"M06", "M08"} <= set(last["state"]["machines"]["1"])
+
+
+def test_models_list_verify_and_path_know_the_embedded_model() -> None:
+    listed = command("models", "list")
+    assert "gemma-3-270m" in listed.stdout
+    assert "medgemma-4b-it-q3_k_m" in listed.stdout
+    assert command("models", "fetch", "gemma-3-270m").returncode == 0
+    path = Path(command("models", "path", "gemma-3-270m").stdout.strip())
+    assert path.is_file()
+    assert "sha256 is the expected one" in command("models", "verify", "gemma-3-270m").stdout
+
+
+def test_the_video_host_example_runs_from_any_folder(run_folder: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "video_host.py"), "--set", f"run.journal={run_folder / 'journal'}"],
+        cwd=run_folder / "tmp",
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    last = result.stdout.splitlines()[-1]
+    assert "M05" in last
+    assert "M06" not in last
+
+
+def _until_recorded(path: Path, count: int) -> None:
+    """Wait until the recorder has flushed so many records: it does so each time its socket is empty."""
+    done = threading.Event()
+    for _ in range(300):
+        if path.exists() and path.stat().st_size > 8 and len(list(read_records(path))) >= count:
+            return
+        done.wait(0.1)
+    raise AssertionError(f"{path}: fewer than {count} records")
