@@ -206,9 +206,8 @@ def bench_pipeline(
 
 
 def _config(config: Path | None, model: str | None, settings: list[str] | None) -> Any:
-    from pipeline.config import load_config, resolve
-
     from models.manifest import find_manifest
+    from pipeline.config import load_config, resolve
     from stages.surgery import load_surgeries
 
     chosen = [f"inference.model={model!r}"] if model else []

@@ -22,7 +22,7 @@ from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Observation, Status, SurgeryState
-from pipeline.sockets import Context, make_socket
+from pipeline.sockets import Context, has_message, make_socket
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
 
 PUBLISH_HIGH_WATER = 10_000
@@ -184,7 +184,7 @@ class Client:
 
     def _wait_for_listener(self) -> None:
         """The XPUB end hears of subscriptions, so nothing is sent before somebody listens, or after he left."""
-        while not self._subscribed or self._publisher.poll(0):
+        while not self._subscribed or has_message(self._publisher):
             if not self._publisher.poll(int(1000 * self._timeout_s)):
                 raise OrstateError(f"the pipeline does not listen at {', '.join(self.description.ingress) or 'any'}")
             self._subscribed = self._publisher.recv().startswith(b"\x01")

@@ -4,12 +4,10 @@ Three frames: topic (`state/<session>`, or `status`), type, payload. ZeroMQ drop
 keep up, without a word: `seq` counts each session's states, so a subscriber sees the gap.
 """
 
-import zmq
-
 from pipeline.codec import encode, encode_json, type_name
 from pipeline.ingress import Requests
 from pipeline.messages import LLMResponse, Message, SurgeryState
-from pipeline.sockets import Socket
+from pipeline.sockets import Socket, receive_now
 
 STATUS_TOPIC = b"status"
 
@@ -44,11 +42,8 @@ class Publisher:
     def on_readable(self) -> None:
         """Take subscriptions."""
         came = False
-        while True:
-            try:
-                came |= self.socket.recv(zmq.NOBLOCK).startswith(b"\x01")
-            except zmq.Again:
-                break
+        while (frames := receive_now(self.socket)) is not None:
+            came |= frames[0].startswith(b"\x01")
         if came and self._status is not None:
             self.socket.send_multipart(self._status)
 

@@ -10,7 +10,7 @@ import zmq
 from pipeline.codec import decode_input, encode, encode_json, is_json, payload_of
 from pipeline.errors import Rejected
 from pipeline.messages import Describe, Description, Input, LLMRequest, LLMResponse
-from pipeline.sockets import Socket
+from pipeline.sockets import Socket, receive_now
 
 HARD_LIMIT = 8  # times max_message_bytes: above, ZeroMQ cuts the peer off; between, it is a dead letter
 _describe = msgspec.json.Decoder(Describe)
@@ -40,9 +40,8 @@ class Subscription:
 
     def receive(self) -> Arrival | None:
         """The next message, or None if there is none now. Raises Rejected for what is no input."""
-        try:
-            frames = self.socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        frames = receive_now(self.socket)
+        if frames is None:
             return None
         message = decode_input(frames, self._max_bytes)
         return Arrival(payload_of(frames), message)
@@ -64,11 +63,7 @@ class Requests:
 
     def receive(self) -> Arrival | None:
         """The next request, or None if there is none now. Raises Rejected for what is no request."""
-        while True:
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return None
+        while (frames := receive_now(self.socket)) is not None:
             envelope = frames[: 2 if len(frames) > 2 and not frames[1] else 1]  # REQ sends an empty frame
             body = frames[len(envelope) :]
             if body and self._describe(envelope, payload_of(body)):
@@ -84,6 +79,7 @@ class Requests:
             while len(self._routes) > self.ROUTES:
                 self._routes.popitem(last=False)
             return Arrival(payload, message)
+        return None
 
     def answer(self, response: LLMResponse) -> None:
         """Send an answer to whoever asked last under its id, in the encoding of the question."""

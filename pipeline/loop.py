@@ -7,7 +7,7 @@ pressure goes back to the publishers. Answers to the stage's own questions (`fee
 import math
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,8 +28,10 @@ from pipeline.queue import Receiver, Sender
 from pipeline.sockets import Socket
 from pipeline.stage import Stage
 
+STEPS = 2  # of the stage before messages are looked for again: one admits, one works
 BURST = 64  # messages of one input before the others have their turn
 WAKE_S = 1.0  # longest wait without a sign of life on the board
+GIVE_BACK_S = 0.005  # how long a slot may wait for others to go back with it
 NOTICES = 20  # dead letters told to the supervisor between two reports; the journal has them all
 
 
@@ -92,9 +94,12 @@ class Loop:
         self._done: list[tuple[Receiver, int, int]] = []  # to be released once their results are sent
         self._jobs: dict[str, tuple[Receiver, int, int]] = {}  # taken, and answered later
         self._arrived = 0
+        self._arrivals: deque[tuple[str, Arrival]] = deque()  # journalled, and not yet handled
+        self._records: list[tuple[str, bytes, float]] = []
         self._dead: Counter[str] = Counter()
         self._notices = 0
         self._next_report = 0.0
+        self._give_back_at = math.inf
 
     def run(self) -> None:
         """Work until the supervisor says stop."""
@@ -127,14 +132,17 @@ class Loop:
         for receiver in wiring.inputs:
             if receiver.socket in ready:
                 self._take_all(receiver)
+        self._work_off()
         for source in wiring.sources:
             if source.socket in ready:
                 self._take_outside(source)
-        if (wait := self._stage.wait_s()) is not None and wait <= 0.0:
+        for _ in range(STEPS):
+            if (wait := self._stage.wait_s()) is None or wait > 0.0:
+                break
             self._wiring.board.mark(self._name, time.monotonic_ns(), self._stage.at_work)
             self._send_on(self._stage.step())
         self._settle()
-        if self._drain_asked or wiring.inputs:
+        if self._drain_asked or any(receiver.ended for receiver in wiring.inputs):
             self._drain()
         if time.monotonic() >= self._next_report:
             self._report()
@@ -175,15 +183,15 @@ class Loop:
                     message = msgspec.structs.replace(message, alone=True)
             else:
                 self._done.append(place)
-            if self._wiring.journal is not None and type(message) in self._wiring.journalled:
-                self._wiring.journal.write(type_name(message), delivery.payload, getattr(message, "t", 0.0))
+            self._record(message, delivery.payload)
             self._handle(message, receiver.name, delivery.payload)
 
     def _take_outside(self, source: Source) -> bool:
-        """Take a burst; True if nothing is left."""
+        """Take a burst, and have it in the journal before anything follows from it; True if nothing is left."""
+        if self._arrivals or not self._may_read():
+            return False
+        left = True
         for _ in range(BURST):
-            if not self._may_read():
-                return False
             try:
                 arrival = source.receive()
             except Rejected as rejected:
@@ -191,12 +199,21 @@ class Loop:
                 self._dead_letter(rejected.reason, str(rejected), source.name, rejected.payload)
                 continue
             if arrival is None:
-                return True
+                left = False
+                break
             self._arrived += 1
             if self._wiring.on_arrival is not None:
                 self._wiring.on_arrival(arrival)
-            self._handle(arrival.message, source.name, arrival.payload)
-        return False
+            self._arrivals.append((source.name, arrival))
+        if self._wiring.journal is not None:
+            self._wiring.journal.flush()
+        self._work_off()
+        return not left and not self._arrivals
+
+    def _work_off(self) -> None:
+        while self._arrivals and self._may_read():
+            source, arrival = self._arrivals.popleft()
+            self._handle(arrival.message, source, arrival.payload)
 
     def _handle(self, message: Message, source: str, payload: bytes) -> None:
         self._wiring.board.mark(self._name, time.monotonic_ns(), (type_name(message),))
@@ -219,25 +236,46 @@ class Loop:
             kind = type(message)
             sink = wiring.sinks.get(kind)
             payload = encode(message) if sink is None else sink.encode(message)
-            if wiring.journal is not None and kind in wiring.journalled:
-                wiring.journal.write(type_name(message), payload, getattr(message, "t", 0.0))
             if sink is None:
                 wiring.outputs[kind].send(payload, getattr(message, "job_id", ""))
             else:
                 sink.send(message, payload)
+            self._record(message, payload)
             if isinstance(message, Completion) and message.job_id in self._jobs:
                 self._done.append(self._jobs.pop(message.job_id))
 
+    def _record(self, message: Message, payload: bytes) -> None:
+        """Keep for the journal, which is written when the work is handed on: it is not to delay it."""
+        if type(message) in self._wiring.journalled:
+            self._records.append((type_name(message), payload, getattr(message, "t", 0.0)))
+
     def _settle(self) -> None:
         """Records reach the system before slots go back, and slots only when the results are sent."""
-        if self._wiring.journal is not None:
+        if self._wiring.journal is not None and self._records:
+            for topic, payload, t in self._records:
+                self._wiring.journal.write(topic, payload, t)
+            self._records.clear()
             self._wiring.journal.flush()
         if self._done and not any(sender.backlog for sender in self._senders):
             for receiver, slot, generation in self._done:
                 receiver.release(slot, generation)
             self._done.clear()
-        for receiver in (*self._wiring.inputs, *self._wiring.feedback):
-            receiver.flush()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Slots go back in bundles, because each message back wakes its sender: when a quarter is due, or soon."""
+        holding = [receiver for receiver in (*self._wiring.inputs, *self._wiring.feedback) if receiver.freed]
+        if not holding:
+            self._give_back_at = math.inf
+            return
+        now = time.monotonic()
+        self._give_back_at = min(self._give_back_at, now + GIVE_BACK_S)
+        late = now >= self._give_back_at
+        for receiver in holding:
+            if late or 4 * receiver.freed >= receiver.slots:
+                receiver.flush()
+        if late:
+            self._give_back_at = math.inf
 
     def _drain(self) -> None:
         """When nothing more comes in and all work is done, say so down the pipeline and to the supervisor."""
@@ -315,6 +353,6 @@ class Loop:
         self._wiring.control.send(encode(message))
 
     def _timeout_ms(self) -> int:
-        until_report = min(WAKE_S, max(0.0, self._next_report - time.monotonic()))
+        due = min(self._next_report, self._give_back_at) - time.monotonic()
         wait = self._stage.wait_s()
-        return math.ceil(1000 * (until_report if wait is None else min(wait, until_report)))
+        return math.ceil(1000 * max(0.0, min(WAKE_S, due, math.inf if wait is None else wait)))

@@ -25,7 +25,7 @@ import msgspec
 import zmq
 
 from pipeline.ring import Overwritten, Ring
-from pipeline.sockets import Socket
+from pipeline.sockets import Socket, receive_now
 
 DATA, RELEASE, ATTACH, HELD, END = b"D", b"R", b"A", b"H", b"E"
 
@@ -114,11 +114,7 @@ class Sender:
 
     def on_readable(self) -> None:
         """Take releases and answers to `attach`, then send what waited."""
-        while True:
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+        while (frames := receive_now(self.socket)) is not None:
             slots = _decode_slots(frames[1])
             if frames[0] == RELEASE:
                 for slot, generation in slots:
@@ -203,17 +199,23 @@ class Receiver:
         self.damaged = 0
 
     @property
+    def slots(self) -> int:
+        """The slots of the queue."""
+        return self._ring.slots
+
+    @property
+    def freed(self) -> int:
+        """Slots that are released and not yet given back."""
+        return len(self._freed)
+
+    @property
     def depth(self) -> int:
         """Messages that are taken and not yet released."""
         return len(self._held)
 
     def receive(self) -> Delivery | None:
         """The next payload, or None if there is none now. Never the same one twice."""
-        while True:
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return None
+        while (frames := receive_now(self.socket)) is not None:
             delivery = None
             if frames[0] == ATTACH:
                 self._attached, self._asked = True, frames[1]
@@ -228,6 +230,7 @@ class Receiver:
                 self._answer()
             if delivery is not None:
                 return delivery
+        return None
 
     def release(self, slot: int, generation: int) -> None:
         """The work is handed on: the slot is the sender's again, with the next `flush`."""

@@ -30,6 +30,8 @@ class Ring:
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
+        self.slots: int
+        self.slot_bytes: int
         self.slots, self.slot_bytes = _SHAPE.unpack_from(segment.memory, 0)
         self._stride = HEADER + _aligned(self.slot_bytes)
         if self.slots < 1 or ring_size(self.slots, self.slot_bytes) > len(segment.memory):

@@ -14,6 +14,19 @@ RECONNECT_MS = 10
 RECONNECT_MAX_MS = 500
 
 
+def receive_now(socket: Socket) -> list[bytes] | None:
+    """The frames of the next message, or None if there is none now.
+
+    Asking first is cheaper than the exception that pyzmq raises for an empty socket.
+    """
+    return socket.recv_multipart(zmq.NOBLOCK) if has_message(socket) else None
+
+
+def has_message(socket: Socket) -> bool:
+    """Whether a message can be received now."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
 def make_socket(
     context: Context,
     kind: int,

@@ -60,6 +60,11 @@ ADVISORY: Final = (
     "note",
 )
 
+# A word that every pattern begins with: a text without any of them is not looked at further, ten times as fast.
+STEMS: Final = re.compile(
+    "execut|run|sen[dt]|auto|directly|forc|overrid|bypass|without|api|http|serial|gpio|administer|inject|prescrib|diagnos",
+    re.IGNORECASE,
+)
 _ANY: Final = re.compile("|".join(f"(?P<{name}>{form})" for name, form in PATTERNS.items()), re.IGNORECASE)
 _ADVICE: Final = re.compile(rf"(?:{'|'.join(ADVISORY)})\b", re.IGNORECASE)
 
@@ -79,11 +84,14 @@ def find_violations(value: object, where: str = "answer") -> tuple[Violation, ..
 
     Every text is looked at as it would be published, so that unseen characters hide nothing. Sorted by place.
     """
+    together = "\n".join(_texts(value))
+    if not STEMS.search(clean(together, len(together) + 1)):
+        return ()
     return tuple(
         sorted(
             {
                 Violation(place, match.lastgroup or "")
-                for place, text in _texts(value, where)
+                for place, text in _placed_texts(value, where)
                 for match in _ANY.finditer(clean(text, len(text) + 1))
             }
         )
@@ -95,8 +103,21 @@ def not_advisory(suggestions: Iterable[str]) -> tuple[str, ...]:
     return tuple(text for text in suggestions if not _ADVICE.match(text))
 
 
-def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:
-    """Every text with its path. A stack of its own: what a model nests may be deeper than Python's."""
+def _texts(value: object) -> Iterator[str]:
+    """Every text. A stack of its own: what a model nests may be deeper than Python's."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+
+
+def _placed_texts(value: object, where: str) -> Iterator[tuple[str, str]]:
+    """Every text with its path."""
     waiting: list[tuple[str, object]] = [(where, value)]
     while waiting:
         place, item = waiting.pop()

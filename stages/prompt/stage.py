@@ -198,7 +198,7 @@ class PromptStage:
     def _publish(self, asking: Asking, change: Change, now: int) -> list[Message]:
         rules = self._next_snapshot(asking.session, change, now)
         job = self._question(asking, rules)
-        return [rules] if job is None else [job, rules]
+        return [rules] if job is None else [rules, job]
 
     def _next_snapshot(self, session: Session, change: Change, now: int) -> RuleOutcome:
         """A snapshot that is sent to parse."""

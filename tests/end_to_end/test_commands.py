@@ -31,7 +31,9 @@ def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[s
 
 
 def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: Path) -> None:
-    result = command("replay", str(EXAMPLE), "--model", "stub", "--states", "-", "--journal", str(run_folder / "journal"))
+    result = command(
+        "replay", str(EXAMPLE), "--model", "stub", "--states", "-", "--journal", str(run_folder / "journal")
+    )
     assert result.returncode == 0, result.stderr
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(lines) > 40
@@ -96,8 +98,11 @@ def test_check_says_what_would_fail_and_why(run_folder: Path) -> None:
 
 def test_run_tells_events_as_json_lines_and_drains_on_a_signal(run_folder: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run_pipeline.py"), "run", "--model", "stub", "--events"]
-        + ["--set", f"run.directory={run_folder / 'tmp' / 'run'}", "--set", f"run.journal={run_folder / 'journal'}"],
+        [
+            *(sys.executable, str(ROOT / "run_pipeline.py"), "run", "--model", "stub", "--events"),
+            *("--set", f"run.directory={run_folder / 'tmp' / 'run'}"),
+            *("--set", f"run.journal={run_folder / 'journal'}"),
+        ],
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None

@@ -1,14 +1,15 @@
 """Texts that read as control, an interface or a clinical order are found, wherever they stand."""
 
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parse_builders import PCNL, make_completion, small_answer
 
 from stages.parse.judge import judge
-from stages.parse.safety import PATTERNS, find_violations, not_advisory
+from stages.parse.safety import PATTERNS, STEMS, find_violations, not_advisory
 
 BANNED = {
     "execute_command": ["execute command", "Execute the action now", "EXECUTING INSTRUCTIONS"],
@@ -121,3 +122,18 @@ def test_a_suggestion_that_does_not_begin_as_advice_is_a_warning_only() -> None:
     assert not_advisory(tips) == ("Start the pump", "Verification is due")
     judgement = judge(make_completion(small_answer(tips=tips)), PCNL)
     assert (judgement.outcome, judgement.warnings) == ("ok", 2)
+
+
+@given(st.text(max_size=80))
+def test_every_pattern_needs_one_of_the_stems(text: str) -> None:
+    assert STEMS.search(text) or not any(re.search(form, text, re.IGNORECASE) for form in PATTERNS.values())
+
+
+@pytest.mark.parametrize("form", PATTERNS.values(), ids=PATTERNS)
+def test_what_a_pattern_matches_has_a_stem(form: str) -> None:
+    @given(st.from_regex(re.compile(form, re.IGNORECASE)))
+    @settings(max_examples=50, suppress_health_check=list(HealthCheck))
+    def check(text: str) -> None:
+        assert STEMS.search(text)
+
+    check()

@@ -1,0 +1,115 @@
+"""Where states go out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import zmq
+from queue_hop import await_readable, until
+
+from pipeline.egress import Publisher, state_topic
+from pipeline.errors import OrstateError
+from pipeline.messages import Status, SurgeryState
+from pipeline.sockets import Context, Socket, make_socket
+from pipeline.wire_format import read_output
+
+STATUS = Status(model="m", label="l", model_state="ready", model_error="", stages={})
+
+
+def state(session: str, seq: int) -> SurgeryState:
+    return SurgeryState(
+        session=session, seq=seq, t=1.0, based_on=seq, outcome="ok", degraded=False, state={"machines": {"0": []}}
+    )
+
+
+@pytest.fixture(params=[True, False], ids=["json", "msgpack"])
+def publisher(request: pytest.FixtureRequest, context: Context, short_dir: Path) -> Publisher:
+    return Publisher(make_socket(context, zmq.XPUB), f"ipc://{short_dir}/states", request.param)
+
+
+@pytest.fixture
+def subscribe(context: Context, publisher: Publisher, short_dir: Path) -> Callable[..., Socket]:
+    def connect(*topics: bytes) -> Socket:
+        socket = make_socket(context, zmq.SUB)
+        for topic in topics:
+            socket.setsockopt(zmq.SUBSCRIBE, topic)
+        socket.connect(f"ipc://{short_dir}/states")
+        await_readable(publisher.socket)
+        publisher.on_readable()
+        return socket
+
+    return connect
+
+
+def publish(publisher: Publisher, message: SurgeryState | Status) -> None:
+    """As the loop does it."""
+    publisher.send(message, publisher.encode(message))
+
+
+def test_a_state_goes_out_under_the_topic_of_its_session(
+    publisher: Publisher, subscribe: Callable[..., Socket]
+) -> None:
+    every, one = subscribe(b"state/"), subscribe(state_topic("or2"))
+    publish(publisher, state("or1", 1))
+    publish(publisher, state("or2", 1))
+    await_readable(one)
+    frames = one.recv_multipart()
+    assert frames[:2] == [b"state/or2", b"SurgeryState"]
+    assert read_output(frames) == state("or2", 1)
+    seen = []
+    for _ in range(2):
+        await_readable(every)
+        seen.append(read_output(every.recv_multipart()))
+    assert seen == [state("or1", 1), state("or2", 1)]
+
+
+def test_a_new_subscriber_is_told_the_newest_status_and_everything_after_reaches_it(
+    publisher: Publisher, subscribe: Callable[..., Socket]
+) -> None:
+    publish(publisher, STATUS)
+    newest = msgspec.structs.replace(STATUS, model_state="down")
+    publish(publisher, newest)
+    for number in range(2):
+        socket = subscribe(b"state/", b"status")
+        until(lambda socket=socket: socket.poll(0) > 0, publisher.on_readable, socket, publisher.socket)  # type: ignore[misc]
+        assert read_output(socket.recv_multipart()) == newest
+        publish(publisher, state("or1", number))
+        messages: list[SurgeryState | Status] = []
+        while not messages or isinstance(messages[-1], Status):
+            await_readable(socket)
+            messages.append(read_output(socket.recv_multipart()))
+        assert messages[-1] == state("or1", number)
+
+
+def test_before_the_first_status_a_subscriber_is_told_nothing_and_then_the_first(
+    publisher: Publisher, subscribe: Callable[..., Socket]
+) -> None:
+    socket = subscribe(b"status")
+    publish(publisher, STATUS)
+    await_readable(socket)
+    assert read_output(socket.recv_multipart()) == STATUS
+    assert not socket.poll(0)
+
+
+def test_publishing_to_nobody_and_to_one_who_does_not_read_never_blocks(context: Context, short_dir: Path) -> None:
+    publisher = Publisher(make_socket(context, zmq.XPUB, high_water_mark=2), "inproc://states", True)
+    publish(publisher, state("or1", 0))
+    socket = make_socket(context, zmq.SUB, high_water_mark=2)
+    socket.setsockopt(zmq.SUBSCRIBE, b"state/")
+    socket.connect("inproc://states")
+    await_readable(publisher.socket)
+    publisher.on_readable()
+    for number in range(1, 100):
+        publish(publisher, state("or1", number))
+    seen = []
+    while socket.poll(0):
+        seen.append(read_output(socket.recv_multipart()))
+    assert 0 < len(seen) < 99
+    assert [message.seq for message in seen if isinstance(message, SurgeryState)] == list(range(1, len(seen) + 1))
+
+
+@pytest.mark.parametrize("payload", [b"{}", b'{"type":"New"}', b"\xc1"])
+def test_what_is_of_another_version_is_named(payload: bytes) -> None:
+    with pytest.raises(OrstateError, match="b'state/or1': not a message of this version"):
+        read_output([b"state/or1", b"New", payload])
