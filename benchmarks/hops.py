@@ -5,7 +5,6 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
 import msgspec
 import zmq
@@ -54,10 +53,6 @@ class BareHops:
         self._source.send(msgspec.msgpack.encode(Echo(id=0, t=begin, text=PAYLOAD)))
         msgspec.msgpack.decode(self._sink.recv(), type=Echo)
         return time.perf_counter() - begin
-
-    def median_s(self, count: int) -> float:
-        """The median of `count` round trips."""
-        return median(self.round_trip_s() for _ in range(count))
 
 
 def _pass_on(source: str, target: str) -> None:

@@ -44,6 +44,7 @@ class JournalWriter:
         self._file: IO[bytes] = os.fdopen(descriptor, "wb")
         self._writer = Writer(self._file, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True)
         self._writer.start(profile=PROFILE, library="orstate")
+        self._file.flush()  # whenever the process is killed, the file is one that can be read
         self._channels: dict[tuple[str, str], int] = {}
         self.records = 0
 

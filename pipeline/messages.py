@@ -284,6 +284,7 @@ class SurgeryState(Message, frozen=True, kw_only=True):
     outcome: Outcome
     degraded: bool
     state: dict[str, Any]
+    received_ns: int = 0  # monotonic: when the prompt process had the input; comparable on one machine
     timings: dict[str, float] = {}  # milliseconds
 
 

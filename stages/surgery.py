@@ -4,6 +4,8 @@ Every further file of the same form in a folder is a further surgery; no code kn
 """
 
 from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,8 +40,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aliases: Phrases = ()
 
 
-class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One surgery: `surgery` is the name that messages use."""
+class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """One surgery: `surgery` is the name that messages use. What is looked up for each message is kept."""
 
     surgery: Annotated[str, Meta(min_length=1, max_length=64)]
     full_name: Text
@@ -47,27 +49,37 @@ class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phases: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=32)]
     machines: Annotated[tuple[Machine, ...], Meta(min_length=1, max_length=99)]
 
-    @property
+    @cached_property
     def machine_ids(self) -> tuple[str, ...]:
         return tuple(machine.id for machine in self.machines)
 
-    @property
+    @cached_property
     def phase_ids(self) -> tuple[str, ...]:
         return tuple(phase.id for phase in self.phases)
 
     def machine(self, machine_id: str) -> Machine | None:
         """The machine of that id, or None."""
-        return next((machine for machine in self.machines if machine.id == machine_id), None)
+        return self._machines.get(machine_id)
 
     def phase(self, phase_id: str) -> Phase | None:
         """The phase of that id, or None."""
-        return next((phase for phase in self.phases if phase.id == phase_id), None)
+        return self._phases.get(phase_id)
 
     def phase_after(self, phase_id: str) -> str:
         """The id of the phase that follows; the last one and an unknown one give ""."""
-        ids = self.phase_ids
-        at = ids.index(phase_id) + 1 if phase_id in ids else len(ids)
-        return ids[at] if at < len(ids) else ""
+        return self._following.get(phase_id, "")
+
+    @cached_property
+    def _machines(self) -> dict[str, Machine]:
+        return {machine.id: machine for machine in self.machines}
+
+    @cached_property
+    def _phases(self) -> dict[str, Phase]:
+        return {phase.id: phase for phase in self.phases}
+
+    @cached_property
+    def _following(self) -> dict[str, str]:
+        return dict(pairwise(self.phase_ids))
 
 
 def load_surgeries(folder: Path) -> dict[str, Surgery]:

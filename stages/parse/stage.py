@@ -270,6 +270,7 @@ def _published(
         outcome=outcome,
         degraded=outcome != "ok",
         state=state,
+        received_ns=rules.stamps.get("received", 0),
         timings=timings,
     )
 

@@ -1,7 +1,7 @@
 """The prompt stage: takes what publishers say, runs the rules at once, and decides what the model is asked.
 
 Runs in the prompt process. Every accepted input but a partial line gives exactly one RuleOutcome; a question
-that is due stands before it, so that inference starts while parse works.
+that is due follows it, because its answer is published after that state.
 """
 
 import time
@@ -197,8 +197,7 @@ class PromptStage:
 
     def _publish(self, asking: Asking, change: Change, now: int) -> list[Message]:
         rules = self._next_snapshot(asking.session, change, now)
-        job = self._question(asking, rules)
-        return [rules] if job is None else [rules, job]
+        return [rules, self._question(asking, rules)] if self._may_ask(asking) else [rules]
 
     def _next_snapshot(self, session: Session, change: Change, now: int) -> RuleOutcome:
         """A snapshot that is sent to parse."""
@@ -211,10 +210,12 @@ class PromptStage:
 
     # --- questions ----------------------------------------------------------------------------------------
 
-    def _question(self, asking: Asking, rules: RuleOutcome) -> PromptJob | None:
-        """The session's next question, if it is due and the model can be asked."""
-        if self._model != "ready" or not asking.may_ask(self._section.min_interval_s):
-            return None
+    def _may_ask(self, asking: Asking) -> bool:
+        """Whether the session's next question is due and the model can be asked."""
+        return self._model == "ready" and asking.may_ask(self._section.min_interval_s)
+
+    def _question(self, asking: Asking, rules: RuleOutcome) -> PromptJob:
+        """The session's next question."""
         session = asking.session
         self._asked += 1
         now = self._clock()
@@ -246,7 +247,9 @@ class PromptStage:
         asking = self._sessions[verdict.session]
         asking.job_id = ""
         asking.session.learn(verdict)
-        job = self._question(asking, self._snapshot(asking.session, Change(), now))
+        job = None
+        if self._may_ask(asking):
+            job = self._question(asking, self._snapshot(asking.session, Change(), now))
         self._forget_if_over(asking)
         return [] if job is None else [job]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import events
+from pipeline.journal import read_records
 from pipeline.log import Log
 from pipeline.messages import Input, SurgeryState
 from pipeline.replay import Summary, replay
@@ -32,10 +33,17 @@ def without_timings(state: SurgeryState) -> dict[str, Any]:
 
 
 def run(
-    log: Log, settings: tuple[str, ...], speed: float | None = None, **hooks: Any
+    log: Log, settings: tuple[str, ...], speed: float | None = None, killer: "Killer | None" = None, **hooks: Any
 ) -> tuple[Summary, list[SurgeryState]]:
     states: list[SurgeryState] = []
-    summary = replay(log, speed=speed, model="stub", settings=settings, on_state=states.append, **hooks)
+
+    def on_state(state: SurgeryState) -> None:
+        states.append(state)
+        if killer is not None:
+            killer.on_state(state)
+
+    on_event = killer.on_event if killer is not None else hooks.pop("on_event", lambda _: None)
+    summary = replay(log, speed=speed, model="stub", settings=settings, on_state=on_state, on_event=on_event, **hooks)
     return summary, states
 
 
@@ -93,7 +101,7 @@ def test_a_replay_at_a_factor_of_real_time_takes_all_inputs(settings: tuple[str,
 
 
 class Killer:
-    """Kills a stage's process once, when an input of that number was sent."""
+    """Kills a stage's process once, when the state of an input of that number is seen."""
 
     def __init__(self, stage: str, at: int) -> None:
         self.stage = stage
@@ -107,8 +115,9 @@ class Killer:
         if isinstance(event, events.StageDied):
             self.deaths.append(event)
 
-    def on_sent(self, number: int) -> None:
-        if number == self.at:
+    def on_state(self, state: SurgeryState) -> None:
+        if self.at and state.based_on >= self.at:
+            self.at = 0
             os.kill(self._pid, signal.SIGKILL)
 
 
@@ -118,7 +127,7 @@ def test_killing_inference_in_the_middle_leaves_a_full_set_of_states_with_the_ou
     log = Log(EXAMPLE)
     undisturbed = run(log, settings)[1]
     killer = Killer("inference", at=15)
-    summary, states = run(log, settings, on_event=killer.on_event, on_sent=killer.on_sent)
+    summary, states = run(log, settings, killer=killer)
     assert summary.failure == ""
     assert [(d.stage, d.how) for d in killer.deaths] == [("inference", "killed by SIGKILL")]
     assert summary.restarts == 1
@@ -134,13 +143,11 @@ def test_killing_inference_in_the_middle_leaves_a_full_set_of_states_with_the_ou
 def test_killing_parse_in_the_middle_loses_no_state(settings: tuple[str, ...]) -> None:
     log = Log(EXAMPLE)
     killer = Killer("parse", at=12)
-    summary, _ = run(log, settings, on_event=killer.on_event, on_sent=killer.on_sent)
+    summary, _ = run(log, settings, killer=killer)
     assert summary.failure == ""
     assert summary.restarts == 1
     journal = Log(Path(summary.journal))
     assert [m.seq for m in journal.messages if isinstance(m, Input)] == inputs_of(log)
-    from pipeline.journal import read_records
-
     based_on = set()
     for file in sorted(Path(summary.journal).glob("outputs-*.mcap")):
         for record in read_records(file):
@@ -154,8 +161,7 @@ def test_a_stage_that_dies_too_often_ends_the_pipeline_with_the_reason(settings:
     summary, _ = run(
         Log(EXAMPLE),
         (*settings, "supervision.restarts_per_minute=0"),
-        on_event=killer.on_event,
-        on_sent=killer.on_sent,
+        killer=killer,
     )
     assert "inference is not started again" in summary.failure
     assert "supervision.restarts_per_minute = 0" in summary.failure

@@ -200,11 +200,11 @@ def test_sessions_do_not_touch_each_other() -> None:
     assert outcome(room.say(1.0, "hello", session="b")).machines["M07"] == "OFF"
 
 
-def test_every_accepted_input_gives_one_outcome_after_the_question() -> None:
+def test_every_accepted_input_gives_one_outcome_before_the_question() -> None:
     room = Room()
     assert types(room.start()) == [RuleOutcome]
     sent = room.say(1.0, "suction on")
-    assert types(sent) == [PromptJob, RuleOutcome]
+    assert types(sent) == [RuleOutcome, PromptJob]
     assert job(sent).rules == outcome(sent)
     assert types(room.see(2.0, "machine", "M05", "ON")) == [RuleOutcome]
     assert types(room.send(Override(session="a", seq=99, t=3.0, machine="M05", action="OFF"))) == [RuleOutcome]
