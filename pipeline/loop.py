@@ -7,7 +7,7 @@ pressure goes back to the publishers. Answers to the stage's own questions (`fee
 import math
 import time
 import traceback
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -23,8 +23,9 @@ from pipeline.egress import Publisher
 from pipeline.errors import Rejected
 from pipeline.ingress import Arrival
 from pipeline.journal import JournalWriter
-from pipeline.messages import Completion, DeadLetter, JobLost, Message, ModelChanged, PromptJob
+from pipeline.messages import Completion, JobLost, Message, ModelChanged, PromptJob
 from pipeline.queue import Receiver, Sender
+from pipeline.reporter import Reporter
 from pipeline.sockets import Socket
 from pipeline.stage import Stage
 
@@ -32,7 +33,6 @@ STEPS = 2  # of the stage before messages are looked for again: one admits, one 
 BURST = 64  # messages of one input before the others have their turn
 WAKE_S = 1.0  # longest wait without a sign of life on the board
 GIVE_BACK_S = 0.005  # how long a slot may wait for others to go back with it
-NOTICES = 20  # dead letters told to the supervisor between two reports; the journal has them all
 
 
 class Source(Protocol):
@@ -82,9 +82,10 @@ class Loop:
         self._name = name
         self._stage = stage
         self._wiring = wiring
-        self._report_s = report_s
+        self._reporter = Reporter(wiring.control, wiring.journal, report_s)
         self._poller = zmq.Poller()
         self._senders = list(wiring.to.values())
+        self._receivers = [*wiring.inputs, *wiring.feedback]
         self._pressing = [sender for sender in self._senders if sender not in wiring.no_pressure]
         self._reading = False
         self._drain_asked = False
@@ -96,9 +97,6 @@ class Loop:
         self._arrived = 0
         self._arrivals: deque[tuple[str, Arrival]] = deque()  # journalled, and not yet handled
         self._records: list[tuple[str, bytes, float]] = []
-        self._dead: Counter[str] = Counter()
-        self._notices = 0
-        self._next_report = 0.0
         self._give_back_at = math.inf
 
     def run(self) -> None:
@@ -110,7 +108,7 @@ class Loop:
             self._poller.register(socket, zmq.POLLIN)
         for sender in self._senders:
             sender.attach()
-        self._tell(control.Ready())
+        self._reporter.tell(control.Ready())
         while not self._stopping:
             self._set_reading(self._may_read())
             self._wiring.board.mark(self._name, time.monotonic_ns())
@@ -144,7 +142,7 @@ class Loop:
         self._settle()
         if self._drain_asked or any(receiver.ended for receiver in wiring.inputs):
             self._drain()
-        if time.monotonic() >= self._next_report:
+        if time.monotonic() >= self._reporter.due:
             self._report()
 
     # --- taking ------------------------------------------------------------------------------------------
@@ -172,7 +170,7 @@ class Loop:
             try:
                 message = decode_inner(delivery.payload)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a fault of ours in another stage
-                self._dead_letter("internal_error", str(error), receiver.name, delivery.payload)
+                self._reporter.dead_letter("internal_error", str(error), receiver.name, delivery.payload)
                 self._done.append(place)
                 continue
             if always:  # given back even under pressure: the stage that waits for it may be what makes the pressure
@@ -196,7 +194,7 @@ class Loop:
                 arrival = source.receive()
             except Rejected as rejected:
                 self._arrived += 1
-                self._dead_letter(rejected.reason, str(rejected), source.name, rejected.payload)
+                self._reporter.dead_letter(rejected.reason, str(rejected), source.name, rejected.payload)
                 continue
             if arrival is None:
                 left = False
@@ -221,10 +219,10 @@ class Loop:
             self._send_on(self._stage.handle(message))
             return
         except Rejected as rejected:
-            self._dead_letter(rejected.reason, str(rejected), source, payload)
+            self._reporter.dead_letter(rejected.reason, str(rejected), source, payload)
         except Exception as error:  # a fault of ours on one message: shown in full, and the others go on
             traceback.print_exc()
-            self._dead_letter("internal_error", f"{type(error).__name__}: {error}", source, payload)
+            self._reporter.dead_letter("internal_error", f"{type(error).__name__}: {error}", source, payload)
         if isinstance(message, PromptJob) and message.job_id in self._jobs:
             self._done.append(self._jobs.pop(message.job_id))  # no answer will give its slot back
 
@@ -264,7 +262,7 @@ class Loop:
 
     def _give_back(self) -> None:
         """Slots go back in bundles, because each message back wakes its sender: when a quarter is due, or soon."""
-        holding = [receiver for receiver in (*self._wiring.inputs, *self._wiring.feedback) if receiver.freed]
+        holding = [receiver for receiver in self._receivers if receiver.freed]
         if not holding:
             self._give_back_at = math.inf
             return
@@ -292,7 +290,7 @@ class Loop:
             for sender in self._senders:
                 sender.end()
             self._report()
-            self._tell(control.Drained())
+            self._reporter.tell(control.Drained())
 
     # --- the supervisor ----------------------------------------------------------------------------------
 
@@ -327,32 +325,11 @@ class Loop:
                 error = f"the {peer.stage} process died twice while it worked on {job.job_id}"
                 self._handle(JobLost(job=job, error=error), "control", payload)
 
-    def _dead_letter(self, reason: str, error: str, source: str, payload: bytes) -> None:
-        self._dead[reason] += 1
-        letter = DeadLetter(reason=reason, error=error, source=source, head=repr(payload[:120]))
-        if self._wiring.journal is not None:
-            self._wiring.journal.write(type_name(letter), encode(letter))
-        if self._notices < NOTICES:
-            self._notices += 1
-            self._tell(control.Notice(letter=letter))
-
     def _report(self) -> None:
         counters = {**self._stage.counters(), **self._wiring.counters(), "arrived": float(self._arrived)}
-        counters |= {f"dead_letter.{reason}": float(count) for reason, count in self._dead.items()}
-        for sender in self._senders:
-            counters[f"queue.{sender.name}.sent"] = float(sender.messages)
-            counters[f"queue.{sender.name}.depth"] = float(sender.depth + sender.backlog)
-        for receiver in (*self._wiring.inputs, *self._wiring.feedback):
-            counters[f"queue.{receiver.name}.repeated"] = float(receiver.repeated)
-            counters[f"queue.{receiver.name}.damaged"] = float(receiver.damaged)
-        self._tell(control.Report(counters=counters))
-        self._notices = 0
-        self._next_report = time.monotonic() + self._report_s
-
-    def _tell(self, message: Message) -> None:
-        self._wiring.control.send(encode(message))
+        self._reporter.report(counters, self._senders, self._receivers)
 
     def _timeout_ms(self) -> int:
-        due = min(self._next_report, self._give_back_at) - time.monotonic()
+        due = min(self._reporter.due, self._give_back_at) - time.monotonic()
         wait = self._stage.wait_s()
         return math.ceil(1000 * max(0.0, min(WAKE_S, due, math.inf if wait is None else wait)))

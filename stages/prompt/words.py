@@ -97,6 +97,7 @@ PHRASES: Final[dict[Kind, tuple[str, ...]]] = {
     "filler": (
         *("all", "both", "back", "right", "again", "up", "with", "me", "us", "also", "too", "just", "so"),
         *("uh", "um", "er", "well", "hey", "left", "main", "first", "second", "other", "new", "completely"),
+        *("once more", "once again", "one more time"),
         *("need to", "go ahead and", "make sure to", "don't forget to", "now that"),
     ),
     "still": ("steady", "still", "there", "here", "closer", "tight", "in place", "in position", "like this"),

@@ -12,7 +12,6 @@ from pipeline import control
 from pipeline.codec import encode
 from pipeline.errors import Rejected
 from pipeline.journal import JournalWriter, read_records
-from pipeline.loop import NOTICES
 from pipeline.messages import (
     Completion,
     JobLost,
@@ -21,6 +20,7 @@ from pipeline.messages import (
     PromptJob,
     Transcript,
 )
+from pipeline.reporter import NOTICES
 
 # --- faults ------------------------------------------------------------------------------------------------
 

@@ -206,6 +206,11 @@ def test_the_last_word_on_a_machine_counts() -> None:
     assert said(engine(P).read("suction on. stop the suction")) == "M06 OFF"
 
 
+@pytest.mark.parametrize("text", ["start imaging once more", "once again, start imaging", "start imaging again"])
+def test_to_do_it_once_more_is_to_do_it_now(text: str) -> None:
+    assert said(engine(P).read(text)) == "M04 ON"
+
+
 def test_a_word_inside_another_word_is_no_match() -> None:
     assert engine(P).read("the suctioned fluid, cameraman").matched_keywords == ()
 
