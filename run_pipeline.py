@@ -64,15 +64,21 @@ def replay(
     set_: SetOption = None,
 ) -> None:
     """Replay a recorded session through all processes and show what comes out."""
+    from pipeline.config import resolve
+    from pipeline.errors import ConfigError
     from pipeline.log import Log
     from pipeline.replay import replay as run_replay
     from pipeline.screen import Screen
+    from stages.surgery import find_surgery, load_surgeries
 
     settings = list(set_ or [])
     if journal is not None:
         settings.append(f"run.journal={str(journal.absolute())!r}")
     loaded = _config(config, model, settings)
     factor = _speed(speed)
+    surgeries = load_surgeries(resolve(loaded.prompt.machines))
+    if surgery and find_surgery(surgeries, surgery) is None:
+        raise ConfigError(f"--surgery {surgery}: not known; known are {', '.join(surgeries)}")
     messages = Log(log, surgery)
     with Screen(states, len(messages.messages)) as screen:
         summary = run_replay(

@@ -47,6 +47,7 @@ def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: P
     [
         (["replay", "/nowhere.jsonl"], 1, "/nowhere.jsonl: there is no such log"),
         (["replay", str(EXAMPLE), "--speed", "quick"], 2, "--speed quick"),
+        (["replay", str(EXAMPLE), "--surgery", "Tonsillectomy"], 2, "Partial Hepatectomy"),
         (["replay", str(EXAMPLE), "--model", "nobody"], 2, "gemma-3-270m"),
         (["run", "--set", "prompt.window=3"], 2, "prompt.window"),
         (["run", "--config", "/nowhere.toml"], 2, "/nowhere.toml"),
