@@ -12,6 +12,7 @@ import psutil
 import pytest
 import zmq
 
+from pipeline import events
 from pipeline.aio import AsyncClient, AsyncSidecar
 from pipeline.client import Client, Sidecar, States
 from pipeline.errors import OrstateError
@@ -270,6 +271,29 @@ def test_when_the_supervisor_is_killed_its_stages_go_and_the_launcher_cleans_up(
     _, alive = psutil.wait_procs(stages, timeout=WAIT_S)
     assert not alive
     assert sidecar.stop() == -signal.SIGKILL
+
+
+def test_a_stage_that_was_stopped_is_found_by_its_budget_and_started_again(settings: tuple[str, ...]) -> None:
+    with Sidecar(model="stub", settings=(*settings, "supervision.busy_s=2.0")) as sidecar:
+        sidecar.wait_model()
+        sidecar_events = sidecar.launch.events
+        states = sidecar.states("or1", timeout_s=WAIT_S)
+        sidecar.publish(start())
+        sidecar.publish(line(2, 1.0, "camera on"))
+        next(state for state in states if state.state["source"] == "rule+stub")  # all three stages are ready
+        pid = next(e.pid for e in sidecar.launch.events if isinstance(e, events.StageReady) and e.stage == "inference")
+        os.kill(pid, signal.SIGSTOP)
+        sidecar.publish(line(3, 9.0, "suction on"))
+        seen: list[SurgeryState] = []
+        for state in states:
+            seen.append(state)
+            if state.based_on == 3 and state.state["source"] == "rule+stub":
+                break
+    by_rules = [state for state in seen if state.based_on == 3 and state.state["source"] == "rule"]
+    assert "M06" in by_rules[0].state["machines"]["1"]  # at once, while nobody knew of the hang
+    assert any(state.outcome == "stage_crashed" for state in seen)
+    died = next(event for event in sidecar_events if isinstance(event, events.StageDied))
+    assert died.how == "hung (no sign of life for 2 s), killed by SIGKILL"
 
 
 def test_a_json_publisher_in_another_language_is_understood(sidecar: Sidecar) -> None:
