@@ -32,6 +32,7 @@ from pipeline.stage import Stage
 STEPS = 2  # of the stage before messages are looked for again: one admits, one works
 BURST = 64  # messages of one input before the others have their turn
 WAKE_S = 1.0  # longest wait without a sign of life on the board
+QUIET_S = 0.25  # nothing came for so long: what was sent before a drain began is no longer on its way
 GIVE_BACK_S = 0.005  # how long a slot may wait for others to go back with it
 
 
@@ -90,6 +91,8 @@ class Loop:
         self._reading = False
         self._drain_asked = False
         self._sources_over = False
+        self._quiet_at = math.inf
+        self._arrived_before = -1  # when a drain last looked
         self._drained = False
         self._stopping = False
         self._done: list[tuple[Receiver, int, int]] = []  # to be released once their results are sent
@@ -278,8 +281,8 @@ class Loop:
     def _drain(self) -> None:
         """When nothing more comes in and all work is done, say so down the pipeline and to the supervisor."""
         wiring = self._wiring
-        if self._drain_asked and not self._sources_over and all(self._take_outside(s) for s in wiring.sources):
-            self._sources_over = True
+        if self._drain_asked and not self._sources_over and self._is_quiet():
+            self._sources_over, self._quiet_at = True, math.inf
             for source in wiring.sources:
                 self._poller.register(source.socket, 0)
             self._settle()
@@ -291,6 +294,14 @@ class Loop:
                 sender.end()
             self._report()
             self._reporter.tell(control.Drained())
+
+    def _is_quiet(self) -> bool:
+        """The word to drain comes by another way than the inputs, and may overtake those that were sent before it."""
+        nothing_left = all(self._take_outside(source) for source in self._wiring.sources)
+        if not nothing_left or self._arrived != self._arrived_before:
+            self._arrived_before = self._arrived
+            self._quiet_at = time.monotonic() + QUIET_S
+        return time.monotonic() >= self._quiet_at
 
     # --- the supervisor ----------------------------------------------------------------------------------
 
@@ -330,6 +341,6 @@ class Loop:
         self._reporter.report(counters, self._senders, self._receivers)
 
     def _timeout_ms(self) -> int:
-        due = min(self._reporter.due, self._give_back_at) - time.monotonic()
+        due = min(self._reporter.due, self._give_back_at, self._quiet_at) - time.monotonic()
         wait = self._stage.wait_s()
         return math.ceil(1000 * max(0.0, min(WAKE_S, due, math.inf if wait is None else wait)))

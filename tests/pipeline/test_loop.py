@@ -6,7 +6,20 @@ from typing import Any
 import msgspec
 import pytest
 import zmq
-from loop_bench import Bench, FakeStage, Inferring, Prompting, completion, echo, job, line, lines_of, outcome, seqs
+from loop_bench import (
+    NEVER_S,
+    Bench,
+    FakeStage,
+    Inferring,
+    Prompting,
+    completion,
+    echo,
+    job,
+    line,
+    lines_of,
+    outcome,
+    seqs,
+)
 from queue_hop import await_readable, give_back, take, until
 
 from pipeline import control, loop
@@ -157,6 +170,24 @@ def test_a_drained_stage_has_sent_all_it_took_before_it_says_the_end(bench: Benc
 def _read(prompting: Prompting) -> None:
     assert prompting.parse.receive() is None
     assert prompting.inference.receive() is None
+
+
+def test_what_comes_behind_the_word_to_drain_is_taken_until_it_is_quiet(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word comes by another socket, and overtakes what a publisher sent before it."""
+    monkeypatch.setattr(loop, "QUIET_S", NEVER_S)
+    prompting = Prompting(bench, FakeStage(echo))
+    prompting.running.tell(control.Drain())
+    prompting.feed_back("a turn of the loop")
+    prompting.feed_back("and another")
+    prompting.publish(line(1))
+    assert seqs(prompting.parse, 1) == [1]
+    assert not prompting.running.supervisor.poll(0)
+    monkeypatch.setattr(loop, "QUIET_S", 0.0)
+    prompting.publish(line(2))
+    assert seqs(prompting.parse, 1) == [2]
+    prompting.running.hear_until(control.Drained)
 
 
 def test_a_stage_is_not_drained_while_a_question_is_unanswered(bench: Bench) -> None:
