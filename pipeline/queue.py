@@ -25,20 +25,45 @@ import msgspec
 import zmq
 
 from pipeline.ring import Overwritten, Ring
-from pipeline.sockets import Socket, receive_now
-
-DATA, RELEASE, ATTACH, HELD, END = b"D", b"R", b"A", b"H", b"E"
+from pipeline.sockets import Socket, has_message, receive_frame_now
 
 
-class Descriptor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a payload lies. Inline payloads travel behind the descriptor and still take the slot."""
+class _Said(msgspec.Struct, frozen=True, array_like=True):
+    """One frame between the two ends: an array whose first element says what it is."""
+
+
+class Data(_Said, frozen=True, array_like=True, tag="D"):
+    """A payload in its slot, or inline; then it takes the slot all the same."""
 
     slot: int
     generation: int
     length: int
     crc: int
-    inline: bool
     attempt: int  # 1 for the first time; grows when a job is sent again after it was in a process that died
+    inline: bytes | None = None
+
+
+class Released(_Said, frozen=True, array_like=True, tag="R"):
+    """Slots, each with its generation, that are the sender's again."""
+
+    slots: list[tuple[int, int]]
+
+
+class Attach(_Said, frozen=True, array_like=True, tag="A"):
+    """The sender asks what the receiver holds; `number` counts the questions."""
+
+    number: int
+
+
+class Held(_Said, frozen=True, array_like=True, tag="H"):
+    """The answer to the question of that number: slots, each with its generation."""
+
+    number: int
+    slots: list[tuple[int, int]]
+
+
+class End(_Said, frozen=True, array_like=True, tag="E"):
+    """Nothing more will come."""
 
 
 class Delivery(NamedTuple):
@@ -53,12 +78,11 @@ class Delivery(NamedTuple):
 class _Sent(NamedTuple):
     payload: bytes
     key: str
-    descriptor: Descriptor
+    data: Data
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_descriptor = msgspec.msgpack.Decoder(Descriptor).decode
-_decode_slots = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
+_decode = msgspec.msgpack.Decoder(Data | Released | Attach | Held | End).decode
 
 
 class Sender:
@@ -92,7 +116,7 @@ class Sender:
         """Ask the receiver what it holds; called at the start, and again when the receiver was restarted."""
         self._attached = False
         self._asked += 1
-        self.socket.send_multipart((ATTACH, _encode(self._asked)))
+        self.socket.send(_encode(Attach(self._asked)))
 
     def detach(self) -> None:
         """The receiver died: keep everything until `attach`."""
@@ -110,17 +134,17 @@ class Sender:
         """Say that nothing more will come. Call it with an empty backlog."""
         self._ended = True
         if self._attached:  # else it follows what is sent again
-            self.socket.send(END)
+            self.socket.send(_encode(End()))
 
     def on_readable(self) -> None:
         """Take releases and answers to `attach`, then send what waited."""
-        while (frames := receive_now(self.socket)) is not None:
-            slots = _decode_slots(frames[1])
-            if frames[0] == RELEASE:
-                for slot, generation in slots:
+        while (frame := receive_frame_now(self.socket)) is not None:
+            said = _decode(frame)
+            if isinstance(said, Released):
+                for slot, generation in said.slots:
                     self._released(slot, generation)
-            elif frames[0] == HELD and frames[2] == _encode(self._asked):
-                self._resume(dict(slots))
+            elif isinstance(said, Held) and said.number == self._asked:
+                self._resume(dict(said.slots))
         while self._waiting and self._free and self._attached:
             self._transmit(*self._waiting.popleft())
 
@@ -137,32 +161,26 @@ class Sender:
         for slot, sent in list(self._sent.items()):
             if sent.key not in keys:
                 continue
-            if sent.descriptor.attempt >= 2:
+            if sent.data.attempt >= 2:
                 lost.append(sent.payload)
                 del self._sent[slot]
                 self._free.append(slot)
             else:
-                again = msgspec.structs.replace(sent.descriptor, attempt=sent.descriptor.attempt + 1)
-                self._sent[slot] = sent._replace(descriptor=again)
+                again = msgspec.structs.replace(sent.data, attempt=sent.data.attempt + 1)
+                self._sent[slot] = sent._replace(data=again)
         return lost
 
     def _transmit(self, payload: bytes, key: str, attempt: int) -> None:
         slot = self._free.popleft()
         inline = len(payload) <= self._inline_bytes or len(payload) > self._ring.slot_bytes
         generation = self._ring.write(slot, b"" if inline else payload)
-        descriptor = Descriptor(slot, generation, len(payload), crc32(payload), inline, attempt)
-        self._sent[slot] = _Sent(payload, key, descriptor)
+        data = Data(slot, generation, len(payload), crc32(payload), attempt, payload if inline else None)
+        self._sent[slot] = _Sent(payload, key, data)
         self.messages += 1
-        self._post(self._sent[slot])
-
-    def _post(self, sent: _Sent) -> None:
-        header = _encode(sent.descriptor)
-        self.socket.send_multipart(
-            (DATA, header, sent.payload) if sent.descriptor.inline else (DATA, header), copy=True
-        )
+        self.socket.send(_encode(data))
 
     def _released(self, slot: int, generation: int) -> None:
-        if slot in self._sent and self._sent[slot].descriptor.generation == generation:
+        if slot in self._sent and self._sent[slot].data.generation == generation:
             del self._sent[slot]
             self._free.append(slot)
         elif self._foreign.get(slot) == generation:
@@ -172,14 +190,14 @@ class Sender:
     def _resume(self, held: dict[int, int]) -> None:
         """The receiver answered: it holds `held`; the rest of what is unreleased never reached it."""
         self._attached = True
-        ours = {slot: sent.descriptor.generation for slot, sent in self._sent.items()}
+        ours = {slot: sent.data.generation for slot, sent in self._sent.items()}
         self._foreign = {slot: gen for slot, gen in held.items() if slot not in ours}
         self._free = deque(s for s in range(self._ring.slots) if s not in ours and s not in self._foreign)
         for slot, sent in self._sent.items():  # in the order they were sent
-            if held.get(slot) != sent.descriptor.generation:
-                self._post(sent)
+            if held.get(slot) != sent.data.generation:
+                self.socket.send(_encode(sent.data))
         if self._ended:
-            self.socket.send(END)
+            self.socket.send(_encode(End()))
 
 
 class Receiver:
@@ -193,7 +211,7 @@ class Receiver:
         self._newest: dict[int, int] = {}
         self._freed: list[tuple[int, int]] = []
         self._attached = False
-        self._asked = b""
+        self._asked: int | None = None  # the number of a question that is not answered yet
         self.ended = False
         self.repeated = 0
         self.damaged = 0
@@ -215,19 +233,19 @@ class Receiver:
 
     def receive(self) -> Delivery | None:
         """The next payload, or None if there is none now. Never the same one twice."""
-        while (frames := receive_now(self.socket)) is not None:
-            delivery = None
-            if frames[0] == ATTACH:
-                self._attached, self._asked = True, frames[1]
+        while (frame := receive_frame_now(self.socket)) is not None:
+            said, delivery = _decode(frame), None
+            if isinstance(said, Attach):
+                self._attached, self._asked = True, said.number
             elif not self._attached:
                 continue
-            elif frames[0] == DATA:
-                delivery = self._take(_decode_descriptor(frames[1]), frames)
-            elif frames[0] == END:
+            elif isinstance(said, Data):
+                delivery = self._take(said)
+            elif isinstance(said, End):
                 self.ended = True
             # A dead sender's messages may lie behind the question of the next: they are held too
-            if self._asked and not self.socket.poll(0):
-                self._answer()
+            if self._asked is not None and not has_message(self.socket):
+                self._answer(self._asked)
             if delivery is not None:
                 return delivery
         return None
@@ -241,34 +259,34 @@ class Receiver:
     def flush(self) -> None:
         """Tell the sender what was released."""
         if self._freed:
-            self._say(RELEASE, _encode(self._freed))
+            self._say(Released(self._freed))
             self._freed = []
 
-    def _take(self, descriptor: Descriptor, frames: list[bytes]) -> Delivery | None:
-        slot, generation = descriptor.slot, descriptor.generation
+    def _take(self, data: Data) -> Delivery | None:
+        slot, generation = data.slot, data.generation
         if self._newest.get(slot, -1) >= generation:
             self.repeated += 1
             return None
         self._newest[slot] = generation
         self._held[slot] = generation
         try:
-            payload = frames[2] if descriptor.inline else self._ring.read(slot, generation, descriptor.length)
+            payload = self._ring.read(slot, generation, data.length) if data.inline is None else data.inline
         except Overwritten:
             payload = b""
-        if crc32(payload) != descriptor.crc:
+        if crc32(payload) != data.crc:
             self.damaged += 1
             self.release(slot, generation)
             return None
-        return Delivery(payload, slot, generation, descriptor.attempt)
+        return Delivery(payload, slot, generation, data.attempt)
 
-    def _answer(self) -> None:
+    def _answer(self, number: int) -> None:
         self.flush()
-        self._say(HELD, _encode(list(self._held.items())), self._asked)
-        self._asked = b""
+        self._say(Held(number, list(self._held.items())))
+        self._asked = None
 
-    def _say(self, *frames: bytes) -> None:
+    def _say(self, said: Released | Held) -> None:
         try:
-            self.socket.send_multipart(frames, zmq.NOBLOCK)
+            self.socket.send(_encode(said), zmq.NOBLOCK)
         except zmq.Again:
             # Nobody is connected: the sender died. The next one asks what is held before it sends.
             return

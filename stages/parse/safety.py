@@ -84,7 +84,7 @@ def find_violations(value: object, where: str = "answer") -> tuple[Violation, ..
 
     Every text is looked at as it would be published, so that unseen characters hide nothing. Sorted by place.
     """
-    together = "\n".join(_texts(value))
+    together = " ".join(_texts(value))
     if not STEMS.search(clean(together, len(together) + 1)):
         return ()
     return tuple(

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from queue_hop import MakeHop, attach, await_readable, give_back, numbered, pass_all, take
 
-from pipeline.queue import Descriptor
+from pipeline.queue import Data
 
 # --- credits ---------------------------------------------------------------------------------------------
 
@@ -93,9 +93,8 @@ def test_small_and_oversized_payloads_travel_inline_and_the_rest_in_the_slot(
     payload = bytes(n % 251 for n in range(length))
     sender.send(payload)
     await_readable(receiver.socket)
-    frames = receiver.socket.recv_multipart()
-    descriptor = msgspec.msgpack.decode(frames[1], type=Descriptor)
-    assert (len(frames) == 3, descriptor.inline, descriptor.length) == (inline, inline, length)
+    data = msgspec.msgpack.decode(receiver.socket.recv(), type=Data)
+    assert (data.inline, data.length) == (payload if inline else None, length)
     attach(sender, again := hop.restart(receiver, sender))
     assert [delivery.payload for delivery in take(again, 1)] == [payload]
 

@@ -7,7 +7,7 @@ import msgspec
 import zmq
 from queue_hop import MakeHop, attach, await_readable, give_back, numbered, pass_all, take, until
 
-from pipeline.queue import ATTACH, DATA, END, HELD, RELEASE, Descriptor, Receiver
+from pipeline.queue import Attach, Data, End, Held, Receiver, Released
 from pipeline.sockets import Socket
 
 # --- a restarted receiver ----------------------------------------------------------------------------------
@@ -116,13 +116,15 @@ def test_a_message_that_comes_twice_is_taken_once_and_counted(make_hop: MakeHop)
     hop = make_hop(slots=2)
     sender, receiver = hop.sender(), hop.receiver()
     attach(sender, receiver)
-    descriptor = msgspec.msgpack.encode(Descriptor(0, 2, 1, crc32(b"x"), True, 1))
-    for _ in range(2):
-        sender.socket.send_multipart((DATA, descriptor, b"x"))
-    sender.socket.send(END)
+    for said in (_x(0), _x(0), End()):
+        sender.socket.send(msgspec.msgpack.encode(said))
     (delivery,) = take(receiver, 1)
     until(lambda: receiver.ended, lambda: _none(receiver), receiver.socket)
     assert (delivery.payload, receiver.repeated) == (b"x", 1)
+
+
+def _x(slot: int) -> Data:
+    return Data(slot, 2, 1, crc32(b"x"), 1, b"x")
 
 
 def _none(receiver: Receiver) -> None:
@@ -162,32 +164,24 @@ def test_what_a_dead_sender_had_sent_counts_as_held_before_the_next_is_answered(
         """A socket on which all of that has arrived already."""
 
         def __init__(self) -> None:
-            self.inbox = [[ATTACH, b"\x01"], data(0), [ATTACH, b"\x01"], data(1), data(2)]
-            self.said: list[tuple[bytes, ...]] = []
+            self.inbox = [Attach(1), _x(0), Attach(1), _x(1), _x(2)]
+            self.said: list[bytes] = []
 
-        def recv_multipart(self, _flags: int) -> list[bytes]:
-            if not self.inbox:
-                raise zmq.Again
-            return self.inbox.pop(0)
-
-        def poll(self, _timeout: int) -> int:
-            return len(self.inbox)
+        def recv(self, _flags: int) -> bytes:
+            return msgspec.msgpack.encode(self.inbox.pop(0))
 
         def getsockopt(self, _option: int) -> int:
-            return zmq.POLLIN if self.inbox else 0
+            return int(zmq.POLLIN) if self.inbox else 0
 
-        def send_multipart(self, frames: tuple[bytes, ...], _flags: int) -> None:
-            self.said.append(frames)
-
-    def data(slot: int) -> list[bytes]:
-        return [DATA, msgspec.msgpack.encode(Descriptor(slot, 2, 1, crc32(b"x"), True, 1)), b"x"]
+        def send(self, frame: bytes, _flags: int) -> None:
+            self.said.append(frame)
 
     socket = Scripted()
     receiver = Receiver("hop", cast(Socket, socket), cast(Any, None))
     while receiver.receive() is not None:
         pass
-    assert [frames[0] for frames in socket.said] == [HELD]
-    assert msgspec.msgpack.decode(socket.said[0][1]) == [[0, 2], [1, 2], [2, 2]]
+    (said,) = socket.said
+    assert msgspec.msgpack.decode(said, type=Held) == Held(1, [(0, 2), (1, 2), (2, 2)])
 
 
 def test_a_receiver_answers_with_what_it_still_holds_and_the_number_of_the_question(make_hop: MakeHop) -> None:
@@ -198,14 +192,15 @@ def test_a_receiver_answers_with_what_it_still_holds_and_the_number_of_the_quest
         sender.send(payload)
     deliveries = take(receiver, 3)
     receiver.release(deliveries[0].slot, deliveries[0].generation)
-    sender.socket.send_multipart((ATTACH, b"number"))
+    sender.socket.send(msgspec.msgpack.encode(Attach(17)))
     await_readable(receiver.socket)
     assert receiver.receive() is None
-    said: list[list[bytes]] = []
-    until(lambda: len(said) == 2, lambda: said.append(sender.socket.recv_multipart()), sender.socket)
-    assert [frames[0] for frames in said] == [RELEASE, HELD]
-    assert msgspec.msgpack.decode(said[1][1]) == [[d.slot, d.generation] for d in deliveries[1:]]
-    assert said[1][2] == b"number"
+    said: list[bytes] = []
+    until(lambda: len(said) == 2, lambda: said.append(sender.socket.recv()), sender.socket)
+    assert [msgspec.msgpack.decode(frame, type=Released | Held) for frame in said] == [
+        Released([(deliveries[0].slot, deliveries[0].generation)]),
+        Held(17, [(d.slot, d.generation) for d in deliveries[1:]]),
+    ]
 
 
 # --- jobs that were in a process that died -----------------------------------------------------------------
