@@ -4,6 +4,7 @@ the inference process.
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from models.manifest import FOLDER, Manifest
@@ -49,6 +50,25 @@ def locate(manifest: Manifest) -> Path:
 def verify(manifest: Manifest) -> str:
     """What was checked of the located weights, as one sentence. Raises ModelMissing and ModelBroken."""
     return verify_file(locate(manifest), manifest)
+
+
+def file_sha256(path: Path, notes: Path) -> str:
+    """The sha256 of a file. It is noted in the folder `notes` for the next time, until the file changes."""
+    found = path.stat()
+    note = notes / f"{path.name}.sha256"
+    seen = f"{found.st_size} {found.st_mtime_ns} {found.st_ino} "
+    try:
+        noted = note.read_text()
+    except (OSError, UnicodeDecodeError):
+        noted = ""
+    if noted.startswith(seen):
+        return noted.removeprefix(seen)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError):  # then it is computed the next time too
+        notes.mkdir(parents=True, exist_ok=True)
+        note.write_text(f"{seen}{digest}")
+    return digest
 
 
 def verify_file(path: Path, manifest: Manifest, sha256: str = "") -> str:

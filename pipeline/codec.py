@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.errors import Rejected
 from pipeline.messages import (
+    Cancel,
     Completion,
     Input,
     LLMRequest,
@@ -31,7 +32,9 @@ _encoder = msgspec.msgpack.Encoder()
 _json_encoder = msgspec.json.Encoder()
 _input_msgpack: msgspec.msgpack.Decoder[Input | LLMRequest] = msgspec.msgpack.Decoder(AnyInput | LLMRequest)
 _input_json: msgspec.json.Decoder[Input | LLMRequest] = msgspec.json.Decoder(AnyInput | LLMRequest)
-_inner: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(PromptJob | RuleOutcome | Completion | Verdict)
+_inner: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(
+    PromptJob | Cancel | RuleOutcome | Completion | Verdict
+)
 
 
 def encode(message: msgspec.Struct) -> bytes:

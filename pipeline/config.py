@@ -100,7 +100,15 @@ class InferenceSection(Section, frozen=True, kw_only=True):
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.9
     seed: Annotated[int, Meta(ge=0, le=2**31)] = 7
     context: Annotated[int, Meta(ge=512, le=131_072)] = 4096
-    threads: Annotated[int, Meta(ge=0, le=256)] = 0  # 0: one for each core
+    sequences: Annotated[int, Meta(ge=1, le=200)] = 8  # prompts whose computation is kept, those at work too
+    cells: Annotated[int, Meta(ge=0, le=1_048_576)] = 0  # tokens that the cache holds in all; 0: twice the context
+    unified: bool = True  # all sequences share the cells, and what they have in common is there once
+    flash_attention: bool = True
+    rows: Annotated[int, Meta(ge=16, le=4096)] = 128  # tokens that are computed between two looks at a deadline
+    prefix_cache: str = "models/prefixes"  # folder of computed prompt beginnings; "": none are kept
+    threads: Annotated[int, Meta(ge=0, le=256)] = 0  # 0: half of the cores, but two where there are two
+    affinity: tuple[Annotated[int, Meta(ge=0, le=4095)], ...] = ()  # cores to run on; none: wherever there is room
+    niceness: Annotated[int, Meta(ge=0, le=19)] = 5  # who is nicer gets less of a busy core
 
 
 class ParseSection(Section, frozen=True, kw_only=True):

@@ -30,7 +30,8 @@ MachineLists = dict[Literal["0", "1"], Annotated[list[MachineId], Meta(max_lengt
 
 Outcome = Literal[
     "ok",
-    "parse_failed",  # no JSON object in the model's text, or the text was cut off
+    "parse_failed",  # no JSON object in the model's text
+    "truncated",  # the model's text was cut off: it reached the limit of tokens before it was whole
     "schema_failed",  # an object, but not a state of this surgery
     "unsafe",  # a text in it reads as control, an interface or a clinical order
     "timeout",  # no answer before the deadline
@@ -251,6 +252,24 @@ class PromptJob(Message, frozen=True, kw_only=True):
     stamps: dict[str, int] = {}
 
 
+class Cancel(Message, frozen=True, kw_only=True):
+    """Nobody waits any more for the answer to that question: it need not be computed."""
+
+    job_id: str
+
+
+class Certainty(msgspec.Struct, frozen=True, kw_only=True):
+    """How sure a model was of its answer, by the probabilities of what it chose among what the grammar allowed.
+
+    `mean_logprob`: of all its choices, natural logarithm. `machines`: of each machine that it listed.
+    """
+
+    mean_logprob: float
+    phase: Unit
+    next_phase: Unit
+    machines: dict[MachineId, Unit]
+
+
 class Completion(Message, frozen=True, kw_only=True):
     """What became of one question: the model's raw text, or why there is none."""
 
@@ -265,6 +284,7 @@ class Completion(Message, frozen=True, kw_only=True):
     label: str = ""  # the manifest's label, as used in `source`
     prompt_tokens: int = 0
     answer_tokens: int = 0
+    certainty: Certainty | None = None
     stamps: dict[str, int] = {}
 
 

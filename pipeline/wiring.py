@@ -22,6 +22,7 @@ from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
 from pipeline.journal import JournalWriter, next_file
 from pipeline.loop import Wiring
 from pipeline.messages import (
+    Cancel,
     Completion,
     Description,
     Input,
@@ -129,7 +130,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         journalled=frozenset({PromptJob, LLMResponse}),
         sources=[subscription, requests],
         feedback=[_receiver(place, context, "verdicts")],
-        outputs={PromptJob: jobs, RuleOutcome: outcomes, Completion: outcomes},
+        outputs={PromptJob: jobs, Cancel: jobs, RuleOutcome: outcomes, Completion: outcomes},
         sinks={LLMResponse: Answers(requests)},
         to={"inference": jobs, "parse": outcomes},
         no_pressure=(jobs,),

@@ -1,9 +1,10 @@
 """When a waiting job is admitted to the model: the drain rule. Used by the inference process.
 
-A cycle takes up to `batch` jobs. A lone job starts one at once; those that arrive within `window_ms` of its start
-join it while there is room and it still runs; the others wait for the next. A strict cycle is that of a plain
-micro-batcher: it starts when `batch` jobs wait or the oldest has waited `window_ms`, and nobody joins it. A job
-that must run alone has a cycle of its own, which waits for nobody. Jobs never overtake each other.
+A cycle drains up to `batch` jobs, or what comes within `window_ms` of its first; then the next one begins. A lone job
+starts at once, and who comes later joins those at work, of which there are never more than `batch`: whoever is
+finished makes room. A strict cycle is that of a plain micro-batcher: it starts when `batch` jobs wait or the oldest
+has waited `window_ms`, nobody joins it, and the next one waits for its end. A job that must run alone has a cycle of
+its own, which waits for nobody. Jobs never overtake each other.
 """
 
 import time
@@ -35,7 +36,7 @@ class Cycle:
         self._waiting: deque[Waiting] = deque()
         self._began_ns = 0
         self._size = 0
-        self._closed = False
+        self._alone = False
         self.cycles = 0
         self.jobs = 0
         self.sizes = [0] * (batch + 1)  # sizes[n]: cycles that had n jobs
@@ -60,16 +61,13 @@ class Cycle:
         """The jobs that may be admitted now, oldest first, while `active` admitted ones are unanswered."""
         if not self._waiting:
             return []
-        now = self._clock()
         if active:
-            if self._closed or now - self._began_ns >= self._window_ns:
-                return []
-            return self._front(self._batch - self._size)
+            return [] if self._alone or self._strict else self._front(self._batch - active)
         if self._waiting[0].job.alone:
             return [self._waiting[0].job]
         front = self._front(self._batch)
         full = len(front) == self._batch or len(front) < len(self._waiting)
-        if self._strict and not full and now - self._waiting[0].since_ns < self._window_ns:
+        if self._strict and not full and self._clock() - self._waiting[0].since_ns < self._window_ns:
             return []
         return front
 
@@ -80,17 +78,27 @@ class Cycle:
             return jobs
         for _ in jobs:
             self._waiting.popleft()
-        if active:
+        now = self._clock()
+        drains = active and now - self._began_ns < self._window_ns
+        if drains and self._size + len(jobs) <= self._batch:
             self.sizes[self._size] -= 1
         else:
             self.cycles += 1
             self._size = 0
-            self._began_ns = self._clock()
-            self._closed = self._strict or jobs[0].alone
+            self._began_ns = now
+        self._alone = jobs[0].alone
         self._size += len(jobs)
         self.sizes[self._size] += 1
         self.jobs += len(jobs)
         return jobs
+
+    def withdraw(self, job_id: str) -> PromptJob | None:
+        """Take out a waiting job; None if it does not wait."""
+        found = next((waiting for waiting in self._waiting if waiting.job.job_id == job_id), None)
+        if found is None:
+            return None
+        self._waiting.remove(found)
+        return found.job
 
     def wait_s(self, active: int) -> float | None:
         """Until when `admit` or `expire` has something to do, if no job arrives: seconds, None for never."""

@@ -1,45 +1,32 @@
-"""A backend that runs a GGUF file through llama-cpp-python, one job after the other. Runs in the inference process
-only: nothing else imports llama_cpp.
+"""A backend that runs a GGUF file with the engine: jobs become tasks, tasks become answers. Inference process only."""
 
-The tokens of the last prompt and answer stay computed. What the next prompt has in common with them from its
-beginning is not computed again; sliding-window models keep all their cells for that (`swa_full`).
-"""
-
+import hashlib
 import os
 import time
-import warnings
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from models.manifest import Manifest
-from pipeline.config import InferenceSection
+from models.store import file_sha256
+from pipeline.config import InferenceSection, resolve
 from pipeline.errors import OrstateError
-from pipeline.messages import PromptJob
+from pipeline.messages import Certainty, PromptJob
 from stages.inference.backend import Answer
-from stages.inference.constraint import Constraints, Mask, check
-from stages.inference.library import llama_cpp, lltokenizer_from_vocab, without_amx
-from stages.inference.tokens import lay_out
+from stages.inference.certainty import Scored, certainty
+from stages.inference.engine import Engine, Task
+from stages.inference.grammar import Grammars
+from stages.inference.native import Context, Layout, Model, engine_version
+from stages.inference.prefixes import PrefixFiles
+from stages.inference.sampling import Sampler, Sampling
+from stages.inference.sequences import Sequences
+from stages.inference.tokens import PromptTokens
 from stages.surgery import Surgery
 
-PIECE = 128  # tokens of a prompt that are computed between two looks at the deadline
-TOP_K = 40
-
-_LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR
-_complaints: deque[str] = deque(maxlen=5)
-
-
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _keep_errors(level: int, text: bytes, _: Any) -> None:
-    if level == _LOG_ERROR:
-        _complaints.append(text.decode(errors="replace").strip())
+PREFIXES = 4  # surgeries whose common beginning stays computed
 
 
 class LlamaBackend:
-    """One model, one sequence. An admitted job is run to its end by one step."""
+    """One model. Each step computes all admitted jobs a little further."""
 
     def __init__(
         self,
@@ -54,128 +41,153 @@ class LlamaBackend:
 
         Raises OrstateError if the file cannot be loaded.
         """
+        self.clock = clock
         self._settings = settings
         self._limit_ns = round(limit_s * 1e9)
-        self.clock = clock
-        self._jobs: deque[PromptJob] = deque()
-        self._llama = _load(path, manifest, settings)
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # one for each token
-            tokenizer = lltokenizer_from_vocab(self._llama._model.vocab)
-        self._constraints = Constraints(tokenizer, surgeries)
-        self._vocabulary = self._llama.n_vocab()
-        self._room = self._llama.n_ctx() - settings.max_tokens - 1
-        begins = self._llama.metadata.get("tokenizer.ggml.add_bos_token", "true") == "true"
-        self._begin = [self._llama.token_bos()] if begins else []
+        self._refused: list[Answer] = []
+        try:
+            self._model = Model(path)
+        except OrstateError as error:
+            raise OrstateError(
+                f"{error}; check it with: python run_pipeline.py models verify {manifest.name}"
+            ) from None
+        layout = layout_of(settings, manifest)
+        self._context = Context(self._model, layout)
+        each = layout.cells if layout.unified else layout.cells // layout.sequences
+        room = min(settings.context, manifest.context, each) - settings.max_tokens
+        self._tokens = PromptTokens(self._model.tokenize, self._model.begin, room)
+        self._grammars = Grammars(self._model.grammar_tokenizer(), self._model.tokens, surgeries)
+        self._prefixes = _prefix_files(path, settings, layout, self._context)
+        sequences = Sequences(
+            self._context, count=layout.sequences, prefixes=PREFIXES, cells=layout.cells, unified=layout.unified
+        )
+        self._sequences = sequences
+        self._engine = Engine(self._context, sequences, layout.rows, self._prefixes, clock)
+        self._sampling = Sampling(temperature=settings.temperature, top_p=settings.top_p, seed=settings.seed)
 
     @property
     def active(self) -> int:
-        return len(self._jobs)
+        return self._engine.active + len(self._refused)
 
     @property
     def at_work(self) -> tuple[str, ...]:
-        return (self._jobs[0].job_id,) if self._jobs else ()
+        return self._engine.names
 
     def admit(self, job: PromptJob) -> None:
-        self._jobs.append(job)
+        now = self.clock()
+        limit = now + self._limit_ns
+        try:
+            tokens = self._tokens.lay_out(job.prompt)
+            guide = self._grammars.guide(job.rules.surgery, job.answer)
+        except OrstateError as error:
+            self._refused.append(
+                Answer(job_id=job.job_id, outcome="model_unavailable", error=str(error), started_ns=now)
+            )
+            return
+        task = Task(
+            name=job.job_id,
+            owner=job.rules.session,
+            prompt=tokens.prompt,
+            shared=tokens.shared,
+            guide=guide,
+            sampler=Sampler(self._sampling),
+            limit=self._settings.max_tokens,
+            deadline_ns=limit if job.deadline_ns is None else min(limit, job.deadline_ns),
+        )
+        self._engine.admit(task)
+
+    def cancel(self, job_id: str) -> None:
+        self._engine.cancel(job_id)
 
     def step(self) -> list[Answer]:
-        if not self._jobs:
-            return []
-        job = self._jobs.popleft()
-        now = self.clock()
-        blank = Answer(job_id=job.job_id, outcome="timeout", started_ns=now)
-        limit = now + self._limit_ns
-        deadline = limit if job.deadline_ns is None else min(limit, job.deadline_ns)
-        _complaints.clear()
-        try:
-            return [self._answer(job, blank, deadline)]
-        except (OrstateError, RuntimeError, ValueError) as error:
-            return [replace(blank, outcome="model_unavailable", error="; ".join([str(error), *_complaints]))]
+        refused, self._refused = self._refused, []
+        return [*refused, *map(self._answer, self._engine.step())]
 
     def abandon(self) -> None:
-        self._jobs.clear()
+        self._engine.abandon()
+        self._refused = []
+
+    def warm(self, job: PromptJob) -> None:
+        """Compute what the job's prompt shares with all of its kind, unless it is there; nothing is asked."""
+        tokens = self._tokens.lay_out(job.prompt)
+        self._engine.warm(tokens.prompt[: tokens.shared])
+
+    def counters(self) -> dict[str, float]:
+        timing = self._engine.timing
+        return {
+            "steps": float(timing.steps),
+            "rows": float(timing.rows),
+            "decode_ms": timing.decode_ns / 1e6,
+            "step_ms": timing.step_ns / 1e6,
+            "held_tokens_now": float(self._sequences.held),
+            "evicted_sequences": float(self._sequences.evicted),
+            "prefixes_loaded": float(self._prefixes.loaded) if self._prefixes else 0.0,
+            "prefixes_saved": float(self._prefixes.saved) if self._prefixes else 0.0,
+            "model_mb_now": self._model.bytes / 1e6,
+            "cache_mb_now": self._context.bytes / 1e6,
+        }
 
     def close(self) -> None:
-        self._jobs.clear()
-        self._llama.close()
+        self._context.close()
+        self._model.close()
 
-    def _tokenize(self, text: str, special: bool) -> list[int]:
-        return self._llama.tokenize(text.encode(), add_bos=False, special=special)
-
-    def _answer(self, job: PromptJob, blank: Answer, deadline: int) -> Answer:
-        if self.clock() >= deadline:
-            return replace(blank, error="the deadline passed before the question's turn came")
-        matcher = self._constraints.matcher(job.rules.surgery, job.answer)
-        prompt = self._begin + lay_out(job.prompt, self._tokenize, self._room - len(self._begin))
-        reused = self._keep_common(prompt)
-        blank = replace(blank, prompt_tokens=len(prompt), reused_tokens=reused)
-        for at in range(reused, len(prompt), PIECE):
-            if self.clock() >= deadline:
-                where = f"{at} of {len(prompt)} prompt tokens"
-                return replace(blank, error=f"the deadline passed at {where}")
-            self._llama.eval(prompt[at : at + PIECE])
-        mask = Mask(matcher, self._vocabulary)
-        answer: list[int] = []
-        with closing(self._stream(prompt, mask)) as tokens:
-            for token in tokens:
-                if mask.error is not None:
-                    raise RuntimeError(f"no mask for token {len(answer)}: {mask.error}") from mask.error
-                matcher.consume_token(token)
-                check(matcher, f"token {len(answer)} of the answer")
-                answer.append(token)
-                if matcher.is_stopped() or len(answer) == self._settings.max_tokens:
-                    break
-                if self.clock() >= deadline:
-                    return self._finished(blank, answer, error=f"the deadline passed at answer token {len(answer)}")
-        return self._finished(replace(blank, outcome="ok", truncated=not matcher.is_accepting()), answer)
-
-    def _keep_common(self, prompt: list[int]) -> int:
-        """How many tokens of the prompt are computed already; what stands behind them is forgotten.
-
-        The last one is always computed: the first token of the answer is chosen from what it gives.
-        """
-        llama = self._llama
-        common: int = llama.longest_token_prefix(llama.input_ids[: llama.n_tokens].tolist(), prompt[:-1])
-        if not llama._ctx.kv_cache_seq_rm(-1, common, -1):  # a recurrent model cannot go back
-            common = 0
-        llama.reset()  # type: ignore[no-untyped-call]
-        llama.n_tokens = common
-        return common
-
-    def _stream(self, prompt: list[int], mask: Mask) -> Any:
-        self._llama.set_seed(self._settings.seed)
-        return self._llama.generate(
-            prompt,
-            temp=self._settings.temperature,
-            top_p=self._settings.top_p,
-            top_k=TOP_K,
-            min_p=0.0,
-            logits_processor=llama_cpp.LogitsProcessorList([mask]),
+    def _answer(self, task: Task) -> Answer:
+        pieces = [self._model.piece(token) for token in task.answer]
+        text = b"".join(pieces).decode(errors="replace")
+        done = len(task.sequence.tokens) if task.sequence is not None else 0
+        error = ""
+        if task.ending == "late":
+            where = f"answer token {len(task.answer)}"
+            if done < len(task.prompt):
+                where = f"{done} of {len(task.prompt)} prompt tokens"
+            error = f"the deadline passed at {where}"
+        elif task.ending == "cancelled":
+            error = "the question was taken back while the model worked on it"
+        return Answer(
+            job_id=task.name,
+            outcome="timeout" if task.ending == "late" else "expired" if task.ending == "cancelled" else "ok",
+            error=error,
+            started_ns=task.started_ns,
+            text=text if task.choices else "",
+            truncated=task.ending == "truncated",
+            prompt_tokens=len(task.prompt),
+            reused_tokens=task.reused,
+            answer_tokens=len(task.answer),
+            certainty=_certainty(text, pieces, task) if task.ending == "whole" else None,
         )
 
-    def _finished(self, answer: Answer, tokens: list[int], error: str = "") -> Answer:
-        text = self._llama.detokenize(tokens).decode(errors="replace")
-        return replace(answer, text=text, answer_tokens=len(tokens), error=error)
+
+def layout_of(settings: InferenceSection, manifest: Manifest) -> Layout:
+    """How the cache of that model is laid out: by the settings, and where they leave it open by what was measured."""
+    context = min(settings.context, manifest.context)
+    sequences = PREFIXES + max(settings.batch, settings.sequences)
+    return Layout(
+        cells=settings.cells or (2 * context if settings.unified else context * sequences),
+        sequences=sequences,
+        rows=settings.rows,
+        threads=settings.threads or default_threads(),
+        unified=settings.unified,
+        flash_attention=settings.flash_attention,
+    )
 
 
-def _load(path: Path, manifest: Manifest, settings: InferenceSection) -> llama_cpp.Llama:
-    threads = settings.threads or len(os.sched_getaffinity(0))
-    _complaints.clear()
-    llama_cpp.llama_log_set(_keep_errors, None)
-    try:
-        with without_amx():
-            return llama_cpp.Llama(
-                str(path),
-                n_ctx=min(settings.context, manifest.context),
-                n_batch=PIECE,
-                n_ubatch=PIECE,
-                n_threads=threads,
-                n_threads_batch=threads,
-                seed=settings.seed,
-                swa_full=True,
-                use_mmap=True,
-                verbose=False,
-            )
-    except (OSError, RuntimeError, ValueError) as error:
-        advice = f"check it with: python run_pipeline.py models verify {manifest.name}"
-        raise OrstateError(f"{path}: {'; '.join([str(error), *_complaints])}; {advice}") from error
+def default_threads() -> int:
+    """Half of the cores that this process may use, but two where there are two: the rest is the video process's."""
+    cores = len(os.sched_getaffinity(0))
+    return max(min(cores, 2), cores // 2)
+
+
+def _prefix_files(path: Path, settings: InferenceSection, layout: Layout, context: Context) -> PrefixFiles | None:
+    if not settings.prefix_cache:
+        return None
+    folder = resolve(settings.prefix_cache)
+    parts = (file_sha256(path, folder), engine_version(), layout.unified, layout.flash_attention, layout.cell_type)
+    key = hashlib.sha256(repr(parts).encode()).hexdigest()
+    return PrefixFiles(folder, key, context)
+
+
+def _certainty(text: str, pieces: list[bytes], task: Task) -> Certainty:
+    ends = [0]
+    for piece in pieces:
+        ends.append(ends[-1] + len(piece.decode(errors="replace")))
+    return certainty(text, [Scored(ends[at], ends[at + 1], choice.logprob) for at, choice in task.choices])

@@ -1,5 +1,6 @@
 """The work of the inference process: takes questions, runs them on the model in cycles, tells what became of each."""
 
+import resource
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from models.fetch import ensure
 from models.manifest import STUB, Manifest, find_manifest
 from pipeline.config import Config, InferenceSection, resolve
 from pipeline.errors import OrstateError
-from pipeline.messages import Completion, Message, ModelChanged, ModelState, PromptJob
+from pipeline.messages import Cancel, Completion, Message, ModelChanged, ModelState, PromptJob
 from stages.inference.backend import Answer, Backend
 from stages.inference.cycle import Cycle
 from stages.inference.stub import StubBackend
@@ -108,9 +109,11 @@ class InferenceStage:
         return self._backend.at_work if self._backend is not None else ()
 
     def handle(self, message: Message) -> Iterable[Message]:
-        """Take a job. Without a model it is answered at once."""
+        """Take a job, or take one back. Without a model a job is answered at once."""
+        if isinstance(message, Cancel):
+            return self._cancel(message.job_id)
         if not isinstance(message, PromptJob):
-            raise TypeError(f"the inference stage takes PromptJob, not {type(message).__name__}")
+            raise TypeError(f"the inference stage takes PromptJob and Cancel, not {type(message).__name__}")
         if self._backend is None:
             return [self._unanswered(message, "model_unavailable", self.model_error)]
         self._cycle.add(message)
@@ -147,7 +150,9 @@ class InferenceStage:
             "reused_tokens": counts.reused_tokens,
             "answer_tokens": counts.answer_tokens,
             "inference_ms": counts.inference_ns / 1e6,
-            "queue_depth": len(cycle),
+            "waiting_now": len(cycle),
+            "peak_mb_now": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+            **(self._backend.counters() if self._backend is not None else {}),
         }
 
     def close(self) -> None:
@@ -155,6 +160,14 @@ class InferenceStage:
         if backend is not None:
             self.model_state, self.model_error = "down", "the inference stage is closed"
             backend.close()
+
+    def _cancel(self, job_id: str) -> list[Completion]:
+        job = self._cycle.withdraw(job_id)
+        if job is not None:
+            return [self._unanswered(job, "expired", "the question was taken back before its turn came")]
+        if self._backend is not None and job_id in self._admitted:
+            self._backend.cancel(job_id)
+        return []
 
     def _admit(self, backend: Backend) -> None:
         for job in self._cycle.admit(backend.active):
@@ -190,6 +203,7 @@ class InferenceStage:
             label=self.label,
             prompt_tokens=answer.prompt_tokens,
             answer_tokens=answer.answer_tokens,
+            certainty=answer.certainty,
             stamps={
                 **job.stamps,
                 "admitted": admitted_ns,
@@ -198,7 +212,9 @@ class InferenceStage:
             },
         )
 
-    def _unanswered(self, job: PromptJob, outcome: Literal["timeout", "model_unavailable"], error: str) -> Completion:
+    def _unanswered(
+        self, job: PromptJob, outcome: Literal["timeout", "model_unavailable", "expired"], error: str
+    ) -> Completion:
         self._count(outcome)
         return Completion(
             job_id=job.job_id,

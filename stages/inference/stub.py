@@ -33,6 +33,12 @@ class StubBackend:
     def admit(self, job: PromptJob) -> None:
         self._jobs.append(job)
 
+    def cancel(self, job_id: str) -> None:
+        """Nothing: the next step answers all."""
+
+    def counters(self) -> dict[str, float]:
+        return {}
+
     def step(self) -> list[Answer]:
         jobs, self._jobs = self._jobs, []
         now = self._clock()

@@ -6,6 +6,7 @@ before and some more, and what was computed for them is used again.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from pipeline.errors import OrstateError
 from pipeline.messages import Prompt
@@ -18,28 +19,55 @@ _TURN_BEGINS = "<start_of_turn>user\n"
 _TURN_ENDS = "<end_of_turn>\n<start_of_turn>model\n"
 
 
-def lay_out(prompt: Prompt, tokenize: Tokenize, room: int) -> list[int]:
-    """The tokens of a prompt, at most `room`, without a beginning-of-sequence token.
+class Tokens(NamedTuple):
+    """A whole prompt. The first `shared` tokens are those of every prompt about the surgery."""
 
-    The chat form is Gemma's: it has no system turn, so the system part opens the user's
-    (source: tokenizer.chat_template of Gemma 3). If there are too many tokens, the transcript's oldest lines are
-    left out, and of a single line too long its beginning.
+    prompt: list[int]
+    shared: int
 
-    Raises OrstateError if there is no room for the rest of the prompt.
-    """
-    if prompt.form == "chat":
-        head = tokenize(_TURN_BEGINS, True) + tokenize(f"{prompt.shared.strip()}\n\n", False)
-        end = tokenize(prompt.tail.rstrip(), False) + tokenize(_TURN_ENDS, True)
-    else:
-        head, end = tokenize(prompt.shared, False), tokenize(prompt.tail, False)
-    free = room - len(head) - len(end)
-    if free < 0:
-        raise OrstateError(
-            f"the prompt takes {len(head) + len(end)} tokens without any transcript, there is room for {room}; "
-            "raise inference.context or lower inference.max_tokens"
-        )
-    lines = [tokenize(line, False) for line in prompt.transcript.splitlines(keepends=True)]
-    return head + _newest(lines, free) + end
+
+class PromptTokens:
+    """Lays out the prompts of one model."""
+
+    def __init__(self, tokenize: Tokenize, begin: list[int], room: int) -> None:
+        """`begin`: tokens that every prompt begins with. `room`: most tokens of a prompt."""
+        self._tokenize = tokenize
+        self._begin = begin
+        self._room = room
+        self._heads: dict[tuple[str, str], list[int]] = {}  # by form and text; one or two for each surgery
+
+    def lay_out(self, prompt: Prompt) -> Tokens:
+        """The tokens of a prompt.
+
+        The chat form is Gemma's: it has no system turn, so the system part opens the user's
+        (source: tokenizer.chat_template of Gemma 3). If there are too many tokens, the transcript's oldest lines are
+        left out, and of a single line too long its beginning.
+
+        Raises OrstateError if there is no room for the rest of the prompt.
+        """
+        head = self._head(prompt)
+        if prompt.form == "chat":
+            end = self._tokenize(prompt.tail.rstrip(), False) + self._tokenize(_TURN_ENDS, True)
+        else:
+            end = self._tokenize(prompt.tail, False)
+        free = self._room - len(head) - len(end)
+        if free < 0:
+            raise OrstateError(
+                f"the prompt takes {len(head) + len(end)} tokens without any transcript, there is room for "
+                f"{self._room}; raise inference.context or lower inference.max_tokens"
+            )
+        lines = [self._tokenize(line, False) for line in prompt.transcript.splitlines(keepends=True)]
+        return Tokens(head + _newest(lines, free) + end, len(head))
+
+    def _head(self, prompt: Prompt) -> list[int]:
+        key = (prompt.form, prompt.shared)
+        if key not in self._heads:
+            if prompt.form == "chat":
+                head = self._tokenize(_TURN_BEGINS, True) + self._tokenize(f"{prompt.shared.strip()}\n\n", False)
+            else:
+                head = self._tokenize(prompt.shared, False)
+            self._heads[key] = self._begin + head
+        return self._heads[key]
 
 
 def _newest(lines: list[list[int]], free: int) -> list[int]:

@@ -1,0 +1,86 @@
+"""Computed prefixes on disk, so that a new process need not compute them. Used by the inference process.
+
+A file is named by all that its content depends on: model, engine, tokens, and the layout of the cache. It holds
+[magic][sha256 of the state][state]. Only this user can read it, and what is damaged is not used.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+MAGIC: Final = b"ORSTATE1"
+_HEAD: Final = len(MAGIC) + 32
+State = npt.NDArray[np.uint8]
+
+
+class Store(Protocol):
+    """What gives out and takes back the states of sequences."""
+
+    def save(self, sequence: int) -> State:
+        """What was computed of a sequence."""
+
+    def restore(self, sequence: int, state: State) -> bool:
+        """Put it into an empty sequence; False if it does not fit."""
+
+
+class PrefixFiles:
+    """The prefixes of one model in one folder."""
+
+    def __init__(self, folder: Path, key: str, store: Store) -> None:
+        """`key`: all that a state depends on but its tokens."""
+        self._folder = folder
+        self._key = key
+        self._store = store
+        self.loaded = 0
+        self.saved = 0
+
+    def path(self, tokens: list[int]) -> Path:
+        """Where the prefix of those tokens lies, or would lie."""
+        digest = hashlib.sha256(self._key.encode())
+        digest.update(np.asarray(tokens, dtype=np.int32).tobytes())
+        return self._folder / f"{digest.hexdigest()[:32]}.prefix"
+
+    def load(self, sequence: int, tokens: list[int]) -> bool:
+        """Put a saved prefix into an empty sequence. False, with a warning, for a file that is not what it should be;
+        False if there is none."""
+        path = self.path(tokens)
+        try:
+            raw = np.fromfile(path, dtype=np.uint8)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            return _warn(path, f"cannot be read: {error.strerror}")
+        head, state = raw[:_HEAD].tobytes(), raw[_HEAD:]
+        if not head.startswith(MAGIC) or head[len(MAGIC) :] != hashlib.sha256(state.data).digest():
+            return _warn(path, "is damaged or no saved prefix")
+        if not self._store.restore(sequence, state):
+            return _warn(path, "does not fit this model or cache")
+        self.loaded += 1
+        return True
+
+    def save(self, sequence: int, tokens: list[int]) -> None:
+        """Keep what was computed of a prefix; a folder that cannot be written is a warning."""
+        path = self.path(tokens)
+        state = self._store.save(sequence)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(MAGIC + hashlib.sha256(state.data).digest())
+                file.write(state.data)
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            _warn(path, f"cannot be written: {error.strerror}")
+            return
+        self.saved += 1
+
+
+def _warn(path: Path, fault: str) -> bool:
+    print(f"warning: {path}: {fault}; the prefix is computed anew", file=sys.stderr)
+    return False
