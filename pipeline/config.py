@@ -145,10 +145,7 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
     config = _convert(tables, str(path))
     for setting in settings:
         section, key, value = _split(setting)
-        table = tables.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {setting}: {section!r} is no section")
-        table[key] = value
+        tables.setdefault(section, {})[key] = value
         config = _convert(tables, f"--set {setting}")
     return config
 
