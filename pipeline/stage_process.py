@@ -61,6 +61,11 @@ class StageProcess:
         """New counters of the running process; what its predecessors counted is added."""
         self.counters = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
 
+    @property
+    def misconfigured(self) -> bool:
+        """It ended because its configuration is wrong: starting it again would not help."""
+        return self._process is not None and self._process.exitcode == process.BAD_CONFIGURATION
+
     def may_restart(self) -> bool:
         """Note a restart now; False if it is one too many within a minute, or if it would not help."""
         now = time.monotonic()
@@ -69,8 +74,7 @@ class StageProcess:
             self._recent.popleft()
         self.restarts += 1
         self._before = {k: v for k, v in self.counters.items() if not k.endswith((".depth", "_now"))}
-        hopeless = self._process is not None and self._process.exitcode == process.BAD_CONFIGURATION
-        return not hopeless and len(self._recent) <= self._supervision.restarts_per_minute
+        return not self.misconfigured and len(self._recent) <= self._supervision.restarts_per_minute
 
     def kill_if_hung(self, board: Board) -> None:
         """SIGKILL if a budget is overrun; that also ends a stopped process."""
