@@ -17,6 +17,7 @@ from pipeline.control import StageName
 from pipeline.wiring import Place
 
 LOG_LINES = 8
+NOW = ("depth", "_open")  # so end the names of counters that say what is, not what was since the start
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -73,7 +74,8 @@ class StageProcess:
         while now - self._recent[0] > 60.0:
             self._recent.popleft()
         self.restarts += 1
-        self._before = {k: v for k, v in self.counters.items() if not k.endswith((".depth", "_now"))}
+        self.counters = {name: value for name, value in self.counters.items() if not name.endswith(NOW)}
+        self._before = self.counters
         return not self.misconfigured and len(self._recent) <= self._supervision.restarts_per_minute
 
     def kill_if_hung(self, board: Board) -> None:

@@ -127,7 +127,7 @@ class PromptStage:
         return counts | {
             "gaps": float(gaps),
             "repeated": counts.get("rejected.repeated_message", 0.0),
-            "sessions": float(len(self._sessions)),
+            "sessions_open": float(len(self._sessions)),
             "questions_open": float(self._open.sessions),
             "requests_open": float(self._open.requests),
         }
