@@ -16,6 +16,7 @@ from pipeline.messages import (
     Input,
     JobLost,
     LLMRequest,
+    LLMResponse,
     Message,
     ModelChanged,
     ModelState,
@@ -31,10 +32,10 @@ from pipeline.messages import (
 from stages.answer import AnswerForm
 from stages.prompt.prompts import PromptForm, Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
-from stages.prompt.requests import Answers, fault, read_request, rejection
+from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
-from stages.surgery import Surgery, find_surgery, load_surgeries
+from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
 
 class PromptStage:
@@ -67,8 +68,9 @@ class PromptStage:
         self._model_error = ""
         self._sessions: dict[str, Asking] = {}
         self._open = OpenQuestions()
-        self._answers = Answers()
-        self._requested: set[str] = set()  # ids of requests without their answer
+        self._requests = Requests(
+            surgeries, self._engines, window_lines=section.window_lines, most=section.max_requests
+        )
         self._asked = 0  # numbers the questions of all sessions
         self._gaps = 0  # of sessions that are over
         self._counts: Counter[str] = Counter()
@@ -140,7 +142,9 @@ class PromptStage:
     def _start(self, message: SessionStart, now: int) -> list[Message]:
         surgery = find_surgery(self._surgeries, message.surgery)
         if surgery is None:
-            raise Rejected("unknown_surgery", f"session {message.session!r}: {self._unknown(message.surgery)}")
+            raise Rejected(
+                "unknown_surgery", f"session {message.session!r}: {unknown_surgery(self._surgeries, message.surgery)}"
+            )
         asking = self._sessions.get(message.session)
         if asking is None:
             if len(self._sessions) >= self._section.max_sessions:
@@ -241,8 +245,7 @@ class PromptStage:
         if verdict.kind == "request":
             if verdict.response is None:
                 return []
-            self._requested.discard(verdict.response.request_id)
-            self._answers.remember(verdict.response)
+            self._requests.answered(verdict.response)
             return [verdict.response]
         asking = self._sessions[verdict.session]
         asking.job_id = ""
@@ -261,47 +264,25 @@ class PromptStage:
     # --- explicit requests --------------------------------------------------------------------------------
 
     def _request(self, request: LLMRequest, now: int) -> list[Message]:
-        if answered := self._answers.get(request.request_id):
+        if (before := self._requests.again(request.request_id)) is not None:
             self._counts["requests_repeated"] += 1
-            return [answered]
-        if request.request_id in self._requested:
-            self._counts["requests_repeated"] += 1
-            return []
-        surgery = find_surgery(self._surgeries, request.surgery)
-        if surgery is None:
-            error = f"request {request.request_id!r}: {self._unknown(request.surgery)}"
-        elif self._open.requests >= self._section.max_requests:
-            error = (
-                f"request {request.request_id!r}: {self._open.requests} requests are open, as many as "
-                "prompt.max_requests allows; send it again when one is answered"
-            )
-        else:
-            error = fault(request, surgery)
-        if surgery is None or error:
+            return [*before]
+        read = self._requests.read(request, self._open.requests, self._model, self._model_error, self._wall(), now)
+        if isinstance(read, LLMResponse):
             self._counts["requests_rejected"] += 1
-            return [rejection(request.request_id, error)]
-        read = read_request(
-            request,
-            surgery,
-            self._engines[surgery.surgery],
-            window_lines=self._section.window_lines,
-            model=self._model,
-            model_error=self._model_error,
-            now=self._wall(),
-            received_ns=now,
-        )
+            return [read]
         self._asked += 1
         job = PromptJob(
             job_id=f"r/{self._incarnation}{self._asked}/{request.request_id}",
             kind="request",
             rules=read.rules,
-            prompt=self._prompts.build(surgery, read.transcript, read.moment),
+            prompt=self._prompts.build(read.surgery, read.transcript, read.moment),
             answer=self._answer,
             deadline_ns=now + request.deadline_ms * 1_000_000,
             stamps={"received": now, "asked": self._clock()},
         )
         self._open.add(job)
-        self._requested.add(request.request_id)
+        self._requests.opened(request.request_id)
         self._counts["requests"] += 1
         if self._model == "ready":
             return [job]
@@ -327,9 +308,6 @@ class PromptStage:
 
     def _why_not(self) -> str:
         return self._model_error or f"the model is {self._model}"
-
-    def _unknown(self, surgery: str) -> str:
-        return f"surgery {surgery!r} is not known; known are {', '.join(self._surgeries)}"
 
 
 def create(config: Config, incarnation: int = 0) -> PromptStage:
