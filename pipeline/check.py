@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import zmq
 
+from pipeline import endpoints
 from pipeline.config import Config, resolve
 from pipeline.errors import OrstateError
+from pipeline.neighbour import cores_of
 from pipeline.ring import ring_size
 from pipeline.rundir import RunDirectory, run_directory
 from pipeline.segment import folder, free_bytes
+from pipeline.sockets import Context, Socket, make_socket
 from pipeline.wiring import QUEUES
 
 
@@ -27,16 +31,8 @@ def findings(config: Config) -> Iterator[Finding]:
     """The machine's part: run directory, shared memory, endpoints, journal."""
     yield attempt("run directory", lambda: _run_directory(config))
     yield _shared_memory(config)
-    ingress, egress = config.ingress, config.egress
-    for what, endpoint in (
-        ("ingress.bind", ingress.bind),
-        ("ingress.requests", ingress.requests),
-        ("egress.states", egress.states),
-    ):
-        if endpoint not in ("", "ipc"):
-            yield attempt(what, lambda endpoint=endpoint: _bind(endpoint))  # type: ignore[misc]
-    for endpoint in ingress.connect:
-        yield attempt("ingress.connect", lambda endpoint=endpoint: _connect(endpoint))  # type: ignore[misc]
+    yield attempt("cores", lambda: ", ".join(map(str, sorted(cores_of(config.inference)))))
+    yield from _endpoints(config)
     if config.run.journal:
         yield _journal(resolve(config.run.journal))
 
@@ -66,22 +62,35 @@ def _shared_memory(config: Config) -> Finding:
     )
 
 
-def _bind(endpoint: str) -> str:
-    with zmq.Context() as context, context.socket(zmq.PUB) as socket:
-        try:
-            socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            raise OrstateError(f"{endpoint} cannot be bound: {error.strerror}") from error
-    return f"{endpoint} can be bound"
+def _endpoints(config: Config) -> Iterator[Finding]:
+    """All of them are held together, so that two keys with one address are found too."""
+    ingress, egress = config.ingress, config.egress
+    context: Context = zmq.Context()
+    held: list[Socket] = []  # pyzmq closes what nobody holds
+    try:
+        for key, endpoint in (
+            ("ingress.bind", ingress.bind),
+            ("ingress.requests", ingress.requests),
+            ("egress.states", egress.states),
+        ):
+            if endpoint not in ("", "ipc"):  # what is in the run directory is looked after with it
+                held.append(make_socket(context, zmq.XPUB))
+                yield attempt("endpoint", partial(_bind, held[-1], endpoint, key))
+        for endpoint in ingress.connect:
+            held.append(make_socket(context, zmq.SUB))
+            yield attempt("endpoint", partial(_connect, held[-1], endpoint, "ingress.connect"))
+    finally:
+        context.destroy(linger=0)
 
 
-def _connect(endpoint: str) -> str:
-    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
-        try:
-            socket.connect(endpoint)
-        except zmq.ZMQError as error:
-            raise OrstateError(f"{endpoint} is no endpoint to connect to: {error.strerror}") from error
-    return f"{endpoint} is an endpoint; whether somebody publishes there shows when he does"
+def _bind(socket: Socket, endpoint: str, key: str) -> str:
+    endpoints.bind(socket, endpoint, key)
+    return f"{key} = {endpoint!r} can be bound"
+
+
+def _connect(socket: Socket, endpoint: str, key: str) -> str:
+    endpoints.connect(socket, endpoint, key)
+    return f"{key} = {endpoint!r} can be connected to; whether somebody publishes there shows when he does"
 
 
 def _journal(path: Path) -> Finding:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from pipeline import endpoints
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,6 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
-Endpoint = Annotated[str, Meta(max_length=200, pattern=r"^(ipc|tcp)://.+\Z")]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,11 +40,17 @@ class Run(Section, frozen=True, kw_only=True):
 class Ingress(Section, frozen=True, kw_only=True):
     """What comes in. `connect`: PUB endpoints to subscribe to. `bind`: publishers connect here."""
 
-    connect: tuple[Endpoint, ...] = ()
+    connect: tuple[str, ...] = ()
     bind: str = "ipc"  # "ipc": in the run directory; "": none; or an endpoint
     requests: str = "ipc"
     max_message_bytes: Bytes = 262_144
     high_water_mark: Count = 10_000
+
+    def __post_init__(self) -> None:
+        endpoints.check("ingress.bind", self.bind, words=("ipc", ""))
+        endpoints.check("ingress.requests", self.requests, words=("ipc",))
+        for endpoint in self.connect:
+            endpoints.check("ingress.connect", endpoint, to_bind=False)
 
 
 class Egress(Section, frozen=True, kw_only=True):
@@ -53,6 +59,9 @@ class Egress(Section, frozen=True, kw_only=True):
     states: str = "ipc"  # "ipc": in the run directory; or an endpoint to bind
     encoding: Literal["json", "msgpack"] = "json"
     high_water_mark: Count = 10_000
+
+    def __post_init__(self) -> None:
+        endpoints.check("egress.states", self.states, words=("ipc",))
 
 
 class Queues(Section, frozen=True, kw_only=True):
@@ -153,10 +162,7 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
     config = _convert(tables, str(path))
     for setting in settings:
         section, key, value = _split(setting)
-        table = tables.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {setting}: {section!r} is no section")
-        table[key] = value
+        tables.setdefault(section, {})[key] = value
         config = _convert(tables, f"--set {setting}")
     return config
 
@@ -189,5 +195,5 @@ def _split(setting: str) -> tuple[str, str, Any]:
 def _convert(tables: dict[str, Any], origin: str) -> Config:
     try:
         return msgspec.convert(tables, Config)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"{origin}: {error}") from error

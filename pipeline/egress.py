@@ -4,6 +4,7 @@ Three frames: topic (`state/<session>`, or `status`), type, payload. ZeroMQ drop
 keep up, without a word: `seq` counts each session's states, so a subscriber sees the gap.
 """
 
+from pipeline import endpoints
 from pipeline.codec import encode, encode_json, type_name
 from pipeline.ingress import Requests
 from pipeline.messages import LLMResponse, Message, SurgeryState
@@ -28,7 +29,7 @@ class Publisher:
         self.socket = socket
         self.encode = encode_json if as_json else encode
         self._status: tuple[bytes, ...] | None = None
-        socket.bind(bind)
+        endpoints.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:
         """Publish; never blocks."""

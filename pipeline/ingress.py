@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 import zmq
 
+from pipeline import endpoints
 from pipeline.codec import decode_input, encode, encode_json, is_json, payload_of
 from pipeline.errors import Rejected
 from pipeline.messages import Describe, Description, Input, LLMRequest, LLMResponse
@@ -25,17 +26,27 @@ class Arrival(NamedTuple):
 
 
 class Subscription:
-    """A SUB socket that connects to publishers and is bound for those who connect to us."""
+    """A SUB socket that connects to publishers and is bound for those who connect to us.
+
+    `keys`: where `connect` and `bind` were set, for the ConfigError that a wrong one raises.
+    """
 
     name = "ingress"
 
-    def __init__(self, socket: Socket, connect: Iterable[str], bind: str, max_bytes: int) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        connect: Iterable[str],
+        bind: str,
+        max_bytes: int,
+        keys: tuple[str, str] = ("ingress.connect", "ingress.bind"),
+    ) -> None:
         self.socket = socket
         self._max_bytes = max_bytes
         if bind:
-            socket.bind(bind)
+            endpoints.bind(socket, bind, keys[1])
         for endpoint in connect:
-            socket.connect(endpoint)
+            endpoints.connect(socket, endpoint, keys[0])
         socket.setsockopt(zmq.SUBSCRIBE, b"")
 
     def receive(self) -> Arrival | None:
@@ -59,7 +70,7 @@ class Requests:
         self._description = description
         self._routes: OrderedDict[str, tuple[list[bytes], bool]] = OrderedDict()
         self.counters: Counter[str] = Counter()
-        socket.bind(bind)
+        endpoints.bind(socket, bind, "ingress.requests")
 
     def receive(self) -> Arrival | None:
         """The next request, or None if there is none now. Raises Rejected for what is no request."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import zmq
 
-from pipeline import control
+from pipeline import control, neighbour
 from pipeline.codec import encode
 from pipeline.control import StageName
 from pipeline.errors import ConfigError, OrstateError
@@ -58,6 +58,8 @@ def _run(name: StageName, place: Place, context: Context) -> None:
     answer = control.TO_STAGE.decode(socket.recv())
     if not isinstance(answer, control.Welcome):
         return
+    if name == "inference":
+        neighbour.settle(place.config.inference)
     stage: Stage = import_module(MODULES[name]).create(place.config, place.incarnation)
     wiring = wire(name, place, context, socket)
     try:

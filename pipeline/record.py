@@ -1,10 +1,11 @@
 """Taps publishers into a log that replays: what they send, as they send it. Runs in the command's process."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zmq
 
+from pipeline import endpoints
 from pipeline.codec import encode, type_name
 from pipeline.errors import OrstateError, Rejected
 from pipeline.ingress import HARD_LIMIT, Subscription
@@ -17,7 +18,7 @@ WAKE_MS = 200
 
 def record(
     path: Path,
-    connect: Iterable[str],
+    connect: Sequence[str],
     bind: str,
     max_bytes: int,
     high_water_mark: int,
@@ -28,13 +29,13 @@ def record(
 
     What is no input is recorded as a dead letter. Raises OrstateError if the file exists or an endpoint is wrong.
     """
+    for endpoint in connect:
+        endpoints.check("--connect", endpoint, to_bind=False)
+    endpoints.check("--bind", bind, words=("",))
     context: Context = zmq.Context()
     try:
         socket = make_socket(context, zmq.SUB, high_water_mark=high_water_mark, max_bytes=HARD_LIMIT * max_bytes)
-        try:
-            subscription = Subscription(socket, connect, bind, max_bytes)
-        except zmq.ZMQError as error:
-            raise OrstateError(f"cannot connect to {', '.join(connect) or bind}: {error}") from error
+        subscription = Subscription(socket, connect, bind, max_bytes, keys=("--connect", "--bind"))
         try:
             journal = JournalWriter(path)
         except OSError as error:

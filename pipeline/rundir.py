@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.control import STAGES
+from pipeline.endpoints import MAX_IPC_PATH
 from pipeline.errors import OrstateError
 
 LOCK = "lock"
-MAX_IPC_PATH = 107  # bytes in sockaddr_un.sun_path, without the closing zero
 
 
 def run_directory(config: Config) -> Path:

@@ -17,6 +17,7 @@ from pipeline.control import StageName
 from pipeline.wiring import Place
 
 LOG_LINES = 8
+NOW = ("depth", "_open")  # so end the names of counters that say what is, not what was since the start
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -61,6 +62,11 @@ class StageProcess:
         """New counters of the running process; what its predecessors counted is added."""
         self.counters = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
 
+    @property
+    def misconfigured(self) -> bool:
+        """It ended because its configuration is wrong: starting it again would not help."""
+        return self._process is not None and self._process.exitcode == process.BAD_CONFIGURATION
+
     def may_restart(self) -> bool:
         """Note a restart now; False if it is one too many within a minute, or if it would not help."""
         now = time.monotonic()
@@ -68,9 +74,9 @@ class StageProcess:
         while now - self._recent[0] > 60.0:
             self._recent.popleft()
         self.restarts += 1
-        self._before = {k: v for k, v in self.counters.items() if not k.endswith((".depth", "_now"))}
-        hopeless = self._process is not None and self._process.exitcode == process.BAD_CONFIGURATION
-        return not hopeless and len(self._recent) <= self._supervision.restarts_per_minute
+        self.counters = {name: value for name, value in self.counters.items() if not name.endswith(NOW)}
+        self._before = self.counters
+        return not self.misconfigured and len(self._recent) <= self._supervision.restarts_per_minute
 
     def kill_if_hung(self, board: Board) -> None:
         """SIGKILL if a budget is overrun; that also ends a stopped process."""

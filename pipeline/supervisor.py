@@ -180,13 +180,12 @@ class Supervisor:
             self._model_changed(ModelChanged(state="down", error=f"the inference process died: {how}"))
         if stage.may_restart():
             self._start(stage)
-        else:
+        elif not self._failure:
             limit = self._config.supervision.restarts_per_minute
             last = f": {log[-1]}" if log else ""
-            self._failure = self._failure or (
-                f"{stage.name} is not started again ({how}{last}); "
-                f"supervision.restarts_per_minute = {limit}, restarts {stage.restarts - 1}"
-            )
+            self._failure = f"{stage.name} is not started again ({how}{last})"
+            if not stage.misconfigured:
+                self._failure += f"; supervision.restarts_per_minute = {limit}, restarts {stage.restarts - 1}"
 
     def _model_changed(self, model: ModelChanged) -> None:
         self._model = model

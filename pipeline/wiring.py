@@ -75,7 +75,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wiring:
-    """The connections of a stage. Raises OrstateError or zmq.ZMQError if one cannot be made."""
+    """The connections of a stage. Raises OrstateError if one cannot be made, which names the key of an endpoint."""
     board = Board(Segment.attach(place.segments["board"]))
     if name == "prompt":
         return _prompt(place, context, control, board)

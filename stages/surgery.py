@@ -105,6 +105,11 @@ def find_surgery(surgeries: Mapping[str, Surgery], name: str) -> Surgery | None:
     return next((s for s in surgeries.values() if s.surgery.casefold() == folded), None)
 
 
+def unknown_surgery(surgeries: Mapping[str, Surgery], name: str) -> str:
+    """What to say of a name that `find_surgery` does not find."""
+    return f"surgery {name!r} is not known; known are {', '.join(surgeries)}"
+
+
 def _load(path: Path) -> Surgery:
     try:
         surgery = msgspec.json.decode(path.read_bytes(), type=Surgery)

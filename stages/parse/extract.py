@@ -28,8 +28,8 @@ class Extracted(msgspec.Struct, frozen=True):
     strategy: Strategy
 
 
-def extract(text: str, *, truncated: bool = False) -> Extracted:
-    """The JSON object in `text`; `truncated`: the model was stopped before it had finished.
+def extract(text: str) -> Extracted:
+    """The JSON object in `text`.
 
     Raises Unparsable for a text without one, one that was cut off, or one of more than MAX_CHARACTERS.
     """
@@ -49,7 +49,7 @@ def extract(text: str, *, truncated: bool = False) -> Extracted:
         return Extracted(fenced, "fence")
     if isinstance(whole, list) or isinstance(fenced, list):
         raise Unparsable("the answer is an array, not an object")
-    if truncated or _is_open(text):
+    if _is_open(text):
         raise Unparsable(f"the answer was cut off after {len(text)} characters, before its object was closed")
     raise Unparsable(f"no JSON object in the answer of {len(text)} characters")
 

@@ -4,7 +4,7 @@ import msgspec
 
 from pipeline.messages import Completion, Outcome
 from stages.parse.extract import Unparsable, extract
-from stages.parse.normalise import ModelAnswer, NotAnAnswer, normalise
+from stages.parse.normalise import ModelAnswer, NotAnAnswer, as_sure_as, normalise
 from stages.parse.safety import find_violations, not_advisory
 from stages.surgery import Surgery
 
@@ -33,8 +33,11 @@ def judge(completion: Completion, surgery: Surgery) -> Judgement:
     if completion.outcome != "ok":
         return Judgement(outcome=completion.outcome, reason=completion.error or _WITHOUT_TEXT[completion.outcome])
     try:
-        extracted = extract(completion.text, truncated=completion.truncated)
+        extracted = extract(completion.text)
     except Unparsable as error:
+        if completion.truncated:
+            reason = f"the answer reached the limit of {completion.answer_tokens} tokens before it was whole"
+            return Judgement(outcome="truncated", reason=reason)
         return Judgement(outcome="parse_failed", reason=str(error))
     try:
         answer = normalise(extracted.found, surgery, completion.rules.machines)
@@ -49,6 +52,8 @@ def judge(completion: Completion, surgery: Surgery) -> Judgement:
         "suggestions": answer.suggestions,
     }
     found = find_violations(extracted.found) or find_violations(published)
+    if completion.certainty is not None:
+        answer = as_sure_as(answer, completion.certainty)
     violations = tuple(str(violation) for violation in found)
     if violations:
         return Judgement(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.messages import Action, Toggle
+from pipeline.messages import Action, Certainty, Toggle
 from stages.parse.texts import clean, clip, distinct
 from stages.surgery import Surgery
 
@@ -69,6 +69,20 @@ def normalise(found: Mapping[str, Any], surgery: Surgery, machines: Mapping[str,
         confidence=confidence,
         dropped=tuple(dropped),
     )
+
+
+def as_sure_as(answer: ModelAnswer, certainty: Certainty) -> ModelAnswer:
+    """The answer with the confidences that its model's own choices show, instead of the number it wrote.
+
+    A toggle is as sure as the choice of its machine; the whole is as sure as the least of its phase and toggles.
+    """
+    toggles = tuple(
+        msgspec.structs.replace(toggle, confidence=round(certainty.machines.get(toggle.machine_id, 0.0), 3))
+        for toggle in answer.toggles
+    )
+    phase = [round(certainty.phase, 3)] if answer.phase else []
+    confidence = min([*phase, *(toggle.confidence for toggle in toggles)], default=0.0)
+    return msgspec.structs.replace(answer, toggles=toggles, confidence=confidence)
 
 
 class _Claims:

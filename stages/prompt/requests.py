@@ -5,6 +5,7 @@ A request touches no session. What the rules read in its transcript stands besid
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from stages.prompt.prompts import Moment
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change
 from stages.prompt.window import Window
-from stages.surgery import Surgery
+from stages.surgery import Surgery, find_surgery, unknown_surgery
 
 REMEMBERED: Final = 4096
 _STAMPED_LINE = re.compile(r"^\[(\d{1,7}(?:\.\d{1,6})?)s\]\s*")
@@ -24,27 +25,74 @@ _SPEAKER = re.compile(r"^([A-Za-z][\w .'-]{0,63}):\s+(?=\S)")
 class Read:
     """A request, read: what is known without the model, and what the prompt is made of."""
 
+    surgery: Surgery
     rules: RuleOutcome
     transcript: str
     moment: Moment
 
 
-class Answers:
-    """The newest answers by request id, so that a request that is sent again gets the same one."""
+class Requests:
+    """Which requests can be taken, and which came before: what is sent again under its id gets the same answer."""
 
-    def __init__(self) -> None:
-        self._answers: OrderedDict[str, LLMResponse] = OrderedDict()
+    def __init__(
+        self, surgeries: Mapping[str, Surgery], engines: Mapping[str, RuleEngine], *, window_lines: int, most: int
+    ) -> None:
+        """`most` requests may be open at one time."""
+        self._surgeries = surgeries
+        self._engines = engines
+        self._window_lines = window_lines
+        self._most = most
+        self._waiting: set[str] = set()  # ids of requests without their answer
+        self._answers: OrderedDict[str, LLMResponse] = OrderedDict()  # the newest ones
 
-    def get(self, request_id: str) -> LLMResponse | None:
-        return self._answers.get(request_id)
+    def again(self, request_id: str) -> list[LLMResponse] | None:
+        """What is sent for an id that came before: its answer, or nothing yet. None for a new one."""
+        if answered := self._answers.get(request_id):
+            return [answered]
+        return [] if request_id in self._waiting else None
 
-    def remember(self, response: LLMResponse) -> None:
+    def read(
+        self, request: LLMRequest, already_open: int, model: ModelState, model_error: str, now: float, received_ns: int
+    ) -> Read | LLMResponse:
+        """The request, read, or the answer to one that cannot be taken. `now`: Unix time."""
+        surgery = find_surgery(self._surgeries, request.surgery)
+        if surgery is None:
+            error = f"request {request.request_id!r}: {unknown_surgery(self._surgeries, request.surgery)}"
+        elif already_open >= self._most:
+            error = (
+                f"request {request.request_id!r}: {already_open} requests are open, as many as "
+                "prompt.max_requests allows; send it again when one is answered"
+            )
+        else:
+            error = _fault(request, surgery)
+        if surgery is None or error:
+            return LLMResponse(
+                request_id=request.request_id, outcome="rejected", success=False, degraded=True, error=error
+            )
+        return _read(
+            request,
+            surgery,
+            self._engines[surgery.surgery],
+            window_lines=self._window_lines,
+            model=model,
+            model_error=model_error,
+            now=now,
+            received_ns=received_ns,
+        )
+
+    def opened(self, request_id: str) -> None:
+        """The question is under way."""
+        self._waiting.add(request_id)
+
+    def answered(self, response: LLMResponse) -> None:
+        """The one answer of its id."""
+        self._waiting.discard(response.request_id)
         self._answers[response.request_id] = response
         if len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
 
 
-def fault(request: LLMRequest, surgery: Surgery) -> str:
+def _fault(request: LLMRequest, surgery: Surgery) -> str:
     """What the request asks for that this surgery does not have; "" if nothing."""
     where = f"request {request.request_id!r}"
     if request.current_phase and surgery.phase(request.current_phase) is None:
@@ -59,7 +107,7 @@ def fault(request: LLMRequest, surgery: Surgery) -> str:
     return ""
 
 
-def read_request(
+def _read(
     request: LLMRequest,
     surgery: Surgery,
     engine: RuleEngine,
@@ -115,12 +163,8 @@ def read_request(
         buffer_duration_s=window.duration,
         stamps={"received": received_ns},
     )
-    return Read(rules=rules, transcript=window.transcript, moment=Moment(t=t, phase=phase, machines=machines))
-
-
-def rejection(request_id: str, error: str) -> LLMResponse:
-    """The answer to a request that cannot be taken."""
-    return LLMResponse(request_id=request_id, outcome="rejected", success=False, degraded=True, error=error)
+    moment = Moment(t=t, phase=phase, machines=machines)
+    return Read(surgery=surgery, rules=rules, transcript=window.transcript, moment=moment)
 
 
 def _split(line: str, t: float) -> tuple[float, str, str]:

@@ -12,10 +12,12 @@ from typing import Any
 from pipeline.config import Config, PromptSection, resolve
 from pipeline.errors import Rejected
 from pipeline.messages import (
+    Cancel,
     Completion,
     Input,
     JobLost,
     LLMRequest,
+    LLMResponse,
     Message,
     ModelChanged,
     ModelState,
@@ -31,10 +33,10 @@ from pipeline.messages import (
 from stages.answer import AnswerForm
 from stages.prompt.prompts import PromptForm, Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
-from stages.prompt.requests import Answers, fault, read_request, rejection
+from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
-from stages.surgery import Surgery, find_surgery, load_surgeries
+from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
 
 class PromptStage:
@@ -67,8 +69,9 @@ class PromptStage:
         self._model_error = ""
         self._sessions: dict[str, Asking] = {}
         self._open = OpenQuestions()
-        self._answers = Answers()
-        self._requested: set[str] = set()  # ids of requests without their answer
+        self._requests = Requests(
+            surgeries, self._engines, window_lines=section.window_lines, most=section.max_requests
+        )
         self._asked = 0  # numbers the questions of all sessions
         self._gaps = 0  # of sessions that are over
         self._counts: Counter[str] = Counter()
@@ -127,7 +130,7 @@ class PromptStage:
         return counts | {
             "gaps": float(gaps),
             "repeated": counts.get("rejected.repeated_message", 0.0),
-            "sessions": float(len(self._sessions)),
+            "sessions_open": float(len(self._sessions)),
             "questions_open": float(self._open.sessions),
             "requests_open": float(self._open.requests),
         }
@@ -140,7 +143,9 @@ class PromptStage:
     def _start(self, message: SessionStart, now: int) -> list[Message]:
         surgery = find_surgery(self._surgeries, message.surgery)
         if surgery is None:
-            raise Rejected("unknown_surgery", f"session {message.session!r}: {self._unknown(message.surgery)}")
+            raise Rejected(
+                "unknown_surgery", f"session {message.session!r}: {unknown_surgery(self._surgeries, message.surgery)}"
+            )
         asking = self._sessions.get(message.session)
         if asking is None:
             if len(self._sessions) >= self._section.max_sessions:
@@ -154,6 +159,8 @@ class PromptStage:
         elif asking.session.surgery is not surgery or asking.session.ending:
             asking.session.begin(message, surgery, self._wall())
             asking.news = False
+            if asking.job_id:  # about what is over: its answer could only be refused
+                return [Cancel(job_id=asking.job_id), *self._publish(asking, Change(), now)]
         else:
             asking.session.come_back(message)
         return self._publish(asking, Change(), now)
@@ -241,8 +248,7 @@ class PromptStage:
         if verdict.kind == "request":
             if verdict.response is None:
                 return []
-            self._requested.discard(verdict.response.request_id)
-            self._answers.remember(verdict.response)
+            self._requests.answered(verdict.response)
             return [verdict.response]
         asking = self._sessions[verdict.session]
         asking.job_id = ""
@@ -261,47 +267,25 @@ class PromptStage:
     # --- explicit requests --------------------------------------------------------------------------------
 
     def _request(self, request: LLMRequest, now: int) -> list[Message]:
-        if answered := self._answers.get(request.request_id):
+        if (before := self._requests.again(request.request_id)) is not None:
             self._counts["requests_repeated"] += 1
-            return [answered]
-        if request.request_id in self._requested:
-            self._counts["requests_repeated"] += 1
-            return []
-        surgery = find_surgery(self._surgeries, request.surgery)
-        if surgery is None:
-            error = f"request {request.request_id!r}: {self._unknown(request.surgery)}"
-        elif self._open.requests >= self._section.max_requests:
-            error = (
-                f"request {request.request_id!r}: {self._open.requests} requests are open, as many as "
-                "prompt.max_requests allows; send it again when one is answered"
-            )
-        else:
-            error = fault(request, surgery)
-        if surgery is None or error:
+            return [*before]
+        read = self._requests.read(request, self._open.requests, self._model, self._model_error, self._wall(), now)
+        if isinstance(read, LLMResponse):
             self._counts["requests_rejected"] += 1
-            return [rejection(request.request_id, error)]
-        read = read_request(
-            request,
-            surgery,
-            self._engines[surgery.surgery],
-            window_lines=self._section.window_lines,
-            model=self._model,
-            model_error=self._model_error,
-            now=self._wall(),
-            received_ns=now,
-        )
+            return [read]
         self._asked += 1
         job = PromptJob(
             job_id=f"r/{self._incarnation}{self._asked}/{request.request_id}",
             kind="request",
             rules=read.rules,
-            prompt=self._prompts.build(surgery, read.transcript, read.moment),
+            prompt=self._prompts.build(read.surgery, read.transcript, read.moment),
             answer=self._answer,
             deadline_ns=now + request.deadline_ms * 1_000_000,
             stamps={"received": now, "asked": self._clock()},
         )
         self._open.add(job)
-        self._requested.add(request.request_id)
+        self._requests.opened(request.request_id)
         self._counts["requests"] += 1
         if self._model == "ready":
             return [job]
@@ -327,9 +311,6 @@ class PromptStage:
 
     def _why_not(self) -> str:
         return self._model_error or f"the model is {self._model}"
-
-    def _unknown(self, surgery: str) -> str:
-        return f"surgery {surgery!r} is not known; known are {', '.join(self._surgeries)}"
 
 
 def create(config: Config, incarnation: int = 0) -> PromptStage:

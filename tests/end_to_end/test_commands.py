@@ -51,7 +51,14 @@ def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: P
         (["replay", str(EXAMPLE), "--model", "nobody"], 2, "gemma-3-270m"),
         (["run", "--set", "prompt.window=3"], 2, "prompt.window"),
         (["run", "--config", "/nowhere.toml"], 2, "/nowhere.toml"),
+        (["run", "--set", "ingress.bind=udp://x:1"], 2, "ingress.bind = 'udp://x:1': udp:// is no transport"),
+        (["run", "--set", "ingress.requests=localhost:5555"], 2, "'localhost:5555': it names no transport"),
+        (["replay", str(EXAMPLE), "--set", "egress.states=tcp://*:70000"], 2, "a port from 1 to 65535"),
+        (["replay", str(EXAMPLE), "--set", "ingress.connect=['tcp://*:1']"], 2, "an address other than *"),
+        (["check", "--set", "ingress.bind=tcp://x"], 2, "ingress.bind = 'tcp://x'"),
         (["record", "out.mcap"], 2, "--connect"),
+        (["record", "out.mcap", "--connect", "x:1"], 2, "--connect = 'x:1': it names no transport"),
+        (["record", "out.mcap", "--bind", "ipc:///nowhere/x"], 2, "--bind = 'ipc:///nowhere/x': cannot be bound"),
         (["models", "path", "nobody"], 2, "nobody"),
         (["frobnicate"], 2, "frobnicate"),
     ],
@@ -93,8 +100,9 @@ def test_check_says_what_would_fail_and_why(run_folder: Path) -> None:
     )
     assert bad.returncode == 1
     failed = [line for line in bad.stdout.splitlines() if line.startswith("FAIL")]
-    assert [line.split(":")[0] for line in failed] == ["FAIL model", "FAIL shared memory", "FAIL egress.states"]
+    assert [line.split(":")[0] for line in failed] == ["FAIL model", "FAIL shared memory", "FAIL endpoint"]
     assert "/nowhere/none.gguf" in failed[0]
+    assert "egress.states = 'tcp://256.0.0.1:1': cannot be bound" in failed[2]
 
 
 def test_run_tells_events_as_json_lines_and_drains_on_a_signal(run_folder: Path) -> None:
@@ -133,6 +141,30 @@ def test_a_second_instance_of_one_run_directory_is_told_who_holds_it(run_folder:
     first.communicate(timeout=60)
     assert second.returncode == 1
     assert f"in use by process {first.pid}" in second.stderr
+
+
+@pytest.mark.parametrize("key", ["ingress.bind", "ingress.requests", "egress.states"])
+def test_an_address_in_use_ends_a_run_at_once_with_the_key_and_what_to_do(run_folder: Path, key: str) -> None:
+    where = ["--model", "stub", "--set", f"run.directory={run_folder / 'tmp' / 'run'}", "--set", "run.journal="]
+    with zmq.Context() as context, context.socket(zmq.REP) as other:
+        endpoint = f"tcp://127.0.0.1:{other.bind_to_random_port('tcp://127.0.0.1')}"
+        result = command("run", "--events", *where, "--set", f"{key}={endpoint}")
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    (death,) = [event for event in told if event["event"] == "stage_died"]  # it is not started in vain again
+    assert result.returncode == 1
+    clear = f"{key} = '{endpoint}': cannot be bound: Address already in use; stop what listens there, or choose another"
+    assert death["log"] == [f"{death['stage']}: {clear}"]
+    assert told[-1]["failure"] == f"{death['stage']} is not started again (exit code 2: {death['stage']}: {clear})"
+
+
+def test_a_replay_into_an_address_in_use_says_so_in_one_line(run_folder: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.REP) as other:
+        endpoint = f"tcp://127.0.0.1:{other.bind_to_random_port('tcp://127.0.0.1')}"
+        journal = ["--journal", str(run_folder / "journal")]
+        result = command("replay", str(EXAMPLE), "--model", "stub", *journal, "--set", f"egress.states={endpoint}")
+    assert result.returncode == 1
+    assert f"egress.states = '{endpoint}': cannot be bound: Address already in use" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_recording_of_a_publisher_replays(run_folder: Path) -> None:

@@ -48,7 +48,14 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         ("[run]\ndrain_s = inf\n", "at `$.run.drain_s`"),
         ("[run]\ninstance = 'a/b'\n", "at `$.run.instance`"),
         ('[run]\ninstance = "a\\n"\n', "at `$.run.instance`"),
-        ("[ingress]\nconnect = ['udp://x']\n", "at `$.ingress.connect[0]`"),
+        ("[ingress]\nconnect = [7]\n", "at `$.ingress.connect[0]`"),
+        ("[ingress]\nconnect = ['tcp://a:1', 'udp://x:1']\n", "ingress.connect = 'udp://x:1': "),
+        ("[ingress]\nconnect = ['ipc']\n", "ingress.connect = 'ipc': "),
+        ("[ingress]\nconnect = ['']\n", "ingress.connect = '': "),
+        ("[ingress]\nbind = 'localhost:5555'\n", "ingress.bind = 'localhost:5555': "),
+        ("[ingress]\nrequests = ''\n", "ingress.requests = '': "),
+        ("[egress]\nstates = ''\n", "egress.states = '': "),
+        ("[egress]\nstates = 'tcp://*:70000'\n", "egress.states = 'tcp://*:70000': "),
         ("[egress]\nencoding = 'xml'\n", "Invalid enum value 'xml' - at `$.egress.encoding`"),
         ("run = 3\n", "Expected `object`, got `int` - at `$.run`"),
         ("[run\n", "no TOML: "),
@@ -89,6 +96,8 @@ def test_a_file_that_cannot_be_read_names_the_file_and_says_what_to_do(tmp_path:
         ("run.drain_s=5", "run", "drain_s", 5.0),
         (" run.drain_s =2.5", "run", "drain_s", 2.5),
         ("ingress.connect=['tcp://a:1','ipc:///b']", "ingress", "connect", ("tcp://a:1", "ipc:///b")),
+        ("ingress.bind=", "ingress", "bind", ""),
+        ("egress.states=tcp://*:5556", "egress", "states", "tcp://*:5556"),
     ],
 )
 def test_a_setting_is_a_toml_value_or_a_bare_word(setting: str, section: str, key: str, value: Any) -> None:
@@ -114,6 +123,7 @@ def test_settings_stand_above_the_file_and_the_last_one_wins(tmp_path: Path) -> 
         ("run.a.b=1", "unknown field `a.b` - at `$.run`"),
         ("run.instance=true", "Expected `str`, got `bool` - at `$.run.instance`"),
         ("queues.slots=many", "Expected `int`, got `str` - at `$.queues.slots`"),
+        ("ingress.bind=inproc://a", "ingress.bind = 'inproc://a': "),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_key(setting: str, named: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import control, messages
 from pipeline.codec import encode
+from pipeline.config import ROOT
 from pipeline.messages import DeadLetter, Message, ModelChanged, StageStatus, Status
 
 STATUS = Status(
@@ -59,7 +60,7 @@ def test_the_schema_hash_is_the_same_in_every_process(seed: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=messages.__file__.rsplit("/", 2)[0],
+        cwd=ROOT,
         env={"PYTHONHASHSEED": seed},
     )
     assert run.stdout.strip() == control.schema_hash()

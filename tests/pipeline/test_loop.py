@@ -183,6 +183,7 @@ def test_what_comes_behind_the_word_to_drain_is_taken_until_it_is_quiet(
     prompting.feed_back("and another")
     prompting.publish(line(1))
     assert seqs(prompting.parse, 1) == [1]
+    prompting.feed_back("the turn that took it is over")
     assert not prompting.running.supervisor.poll(0)
     monkeypatch.setattr(loop, "QUIET_S", 0.0)
     prompting.publish(line(2))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load_config
+from pipeline.endpoints import MAX_IPC_PATH
 from pipeline.errors import OrstateError
-from pipeline.rundir import MAX_IPC_PATH, RunDirectory, run_directory
+from pipeline.rundir import RunDirectory, run_directory
 
 _spawn = multiprocessing.get_context("spawn")
 

@@ -89,13 +89,20 @@ def test_deaths_of_more_than_a_minute_ago_are_forgotten(clock: Clock) -> None:
     assert allowed == [True, True, True, False]  # at 0, 30, 60.5 and 61 s
 
 
-def test_counters_go_on_over_a_restart_and_gauges_do_not(clock: Clock) -> None:
-    parse = StageProcess("parse", PLACE, LIMITS)
-    parse.report({"states": 5.0, "queue.verdicts.depth": 3.0, "sessions_now": 2.0})
-    parse.may_restart()
-    assert parse.counters["states"] == 5.0
-    parse.report({"states": 1.0, "queue.verdicts.depth": 1.0, "sessions_now": 1.0})
-    assert parse.counters == {"states": 6.0, "queue.verdicts.depth": 1.0, "sessions_now": 1.0}
+def test_counters_go_on_over_a_restart_and_what_a_dead_process_held_is_not_counted(clock: Clock) -> None:
+    prompt = StageProcess("prompt", PLACE, LIMITS)
+    held = {
+        "queue.jobs.depth": 3.0,
+        "sessions_open": 2.0,
+        "requests_open": 4.0,
+        "questions_open": 1.0,
+        "queue_depth": 5.0,
+    }
+    prompt.report({"questions": 5.0, **held})
+    prompt.may_restart()
+    assert prompt.counters == {"questions": 5.0}
+    prompt.report({"questions": 1.0, **held})
+    assert prompt.counters == {"questions": 6.0, **held}
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_an_unknown_surgery_is_rejected_with_the_known_ones_and_makes_no_session
     room = Room()
     with pytest.raises(Rejected, match="'Appendectomy' is not known; known are Lobectomy, Partial Hepatectomy, PCNL"):
         room.start("Appendectomy")
-    assert room.stage.counters()["sessions"] == 0.0
+    assert room.stage.counters()["sessions_open"] == 0.0
     assert room.stage.counters()["rejected.unknown_surgery"] == 1.0
 
 
@@ -444,7 +444,7 @@ def test_at_the_end_unasked_text_is_asked_and_the_session_is_forgotten_after_the
     with pytest.raises(Rejected, match="'a' is not running"):
         room.say(4.0, "three")
     room.answer(last)
-    assert room.stage.counters()["sessions"] == 0.0
+    assert room.stage.counters()["sessions_open"] == 0.0
     assert room.stage.idle
 
 
@@ -455,9 +455,9 @@ def test_at_the_end_text_that_came_during_a_question_is_asked_after_it() -> None
     room.say(2.0, "two")
     assert types(room.end(3.0)) == [RuleOutcome]
     last = job(room.answer(first))
-    assert room.stage.counters()["sessions"] == 1.0
+    assert room.stage.counters()["sessions_open"] == 1.0
     room.answer(last)
-    assert room.stage.counters()["sessions"] == 0.0
+    assert room.stage.counters()["sessions_open"] == 0.0
 
 
 def test_a_session_that_ends_and_starts_again_before_its_last_answer_is_clean_and_stays() -> None:

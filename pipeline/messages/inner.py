@@ -1,0 +1,151 @@
+"""What the stages say to each other: questions and their outcomes. Sent between our own processes only."""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline.messages.fields import Action, MachineId, Message, ModelState, Outcome, Seq, SessionId, Unit
+from pipeline.messages.outputs import LLMResponse
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to the model in three parts, by how often each changes.
+
+    `shared` is the same for every session of a surgery, `transcript` only grows, `tail` is new each time.
+    """
+
+    form: Literal["chat", "completion"]
+    shared: str
+    transcript: str
+    tail: str
+
+    def text(self) -> str:
+        """The prompt as one completion string."""
+        return f"{self.shared}{self.transcript}{self.tail}"
+
+    def chat(self) -> list[dict[str, str]]:
+        """The prompt as chat messages: a system message and a user message."""
+        return [
+            {"role": "system", "content": self.shared},
+            {"role": "user", "content": f"{self.transcript}{self.tail}"},
+        ]
+
+
+class Toggle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One machine set by one cause; the form is the contract's `details.toggles` entry."""
+
+    machine_id: MachineId
+    name: str
+    action: Action
+    trigger: str = ""
+    confidence: Unit = 0.0
+    match_type: Literal["", "trigger", "alias", "name", "llm"] = ""
+
+
+class RuleOutcome(Message, frozen=True, kw_only=True):
+    """What is known of a session without the model, right after one input: a whole state, not a difference."""
+
+    session: SessionId
+    epoch: int  # counts the session's clean starts; an answer of an earlier epoch has expired
+    number: int  # grows with each one that is sent, also over restarts; 0 in a request's
+    seq: Seq
+    t: float
+    surgery: str
+    started_at: float  # Unix time of t = 0
+    machines: dict[str, Action]  # every machine of the surgery
+    set_by: dict[str, str]  # default, rule, model, observation or override
+    phase: str
+    next_phase: str
+    model: ModelState
+    model_error: str = ""
+    toggles: tuple[Toggle, ...] = ()
+    negations: tuple[str, ...] = ()
+    debounced: tuple[str, ...] = ()
+    matched_keywords: tuple[str, ...] = ()
+    temporal: str = "none"
+    suggestions: tuple[str, ...] = ()
+    reasoning: str = ""
+    confidence: Unit = 0.0
+    buffer_entries: int = 0
+    buffer_duration_s: float = 0.0
+    overrides_applied: int = 0
+    stamps: dict[str, int] = {}
+
+
+class PromptJob(Message, frozen=True, kw_only=True):
+    """One question for the model. `rules` is what was known when it was asked."""
+
+    job_id: str
+    kind: Literal["session", "request"]
+    rules: RuleOutcome
+    prompt: Prompt
+    answer: Literal["small", "full"]
+    deadline_ns: int | None = None  # monotonic; None: no limit but the stage's own
+    alone: bool = False  # it was running when inference died: no other job shares its cycle
+    stamps: dict[str, int] = {}
+
+
+class Cancel(Message, frozen=True, kw_only=True):
+    """Nobody waits any more for the answer to that question: it need not be computed."""
+
+    job_id: str
+
+
+class Certainty(msgspec.Struct, frozen=True, kw_only=True):
+    """How sure a model was of its answer, by the probabilities of what it chose among what the grammar allowed.
+
+    `mean_logprob`: of all its choices, natural logarithm. `machines`: of each machine that it listed.
+    """
+
+    mean_logprob: float
+    phase: Unit
+    next_phase: Unit
+    machines: dict[MachineId, Unit]
+
+
+class Completion(Message, frozen=True, kw_only=True):
+    """What became of one question: the model's raw text, or why there is none."""
+
+    job_id: str
+    kind: Literal["session", "request"]
+    rules: RuleOutcome
+    outcome: Literal["ok", "timeout", "model_unavailable", "stage_crashed", "expired"]
+    text: str = ""
+    truncated: bool = False
+    error: str = ""
+    model: str = ""  # the manifest's name
+    label: str = ""  # the manifest's label, as used in `source`
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    certainty: Certainty | None = None  # of a whole answer, if the backend knows
+    stamps: dict[str, int] = {}
+
+
+class Verdict(Message, frozen=True, kw_only=True):
+    """Parse tells prompt how a question ended, so that the session learns from it and may ask the next."""
+
+    job_id: str
+    kind: Literal["session", "request"]
+    session: SessionId
+    epoch: int
+    outcome: Outcome
+    t: float  # message time of the question
+    phase: str = ""
+    toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
+    response: LLMResponse | None = None
+
+
+class ModelChanged(Message, frozen=True, kw_only=True):
+    """Inference tells the supervisor, and it the prompt stage: the model can be asked, or why it cannot."""
+
+    state: ModelState
+    name: str = ""  # the manifest's name
+    label: str = ""  # the manifest's label
+    error: str = ""
+
+
+class JobLost(Message, frozen=True, kw_only=True):
+    """Told to the prompt stage: this job was running alone when inference died again; it is not sent a third time."""
+
+    job: PromptJob
+    error: str

@@ -1,0 +1,25 @@
+"""How the model's process shares the machine with the video process beside it. Runs in the inference process."""
+
+import os
+
+from pipeline.config import InferenceSection
+from pipeline.errors import ConfigError
+
+
+def cores_of(settings: InferenceSection) -> set[int]:
+    """The cores that the model may run on. Raises ConfigError if the configuration names none that are here."""
+    here = os.sched_getaffinity(0)
+    if not settings.affinity:
+        return here
+    if missing := sorted(set(settings.affinity) - here):
+        raise ConfigError(
+            f"inference.affinity: there is no core {', '.join(map(str, missing))} for this process; "
+            f"give some of {', '.join(map(str, sorted(here)))}"
+        )
+    return set(settings.affinity)
+
+
+def settle(settings: InferenceSection) -> None:
+    """Take the cores and the niceness; threads that are made later inherit both. Raises ConfigError."""
+    os.sched_setaffinity(0, cores_of(settings))
+    os.nice(settings.niceness)

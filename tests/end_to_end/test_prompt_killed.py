@@ -1,0 +1,101 @@
+"""A kill -9 of the prompt process in a running pipeline: it is told and mended, and a request has one answer."""
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from pipeline import events
+from pipeline.client import Client, Sidecar, States
+from pipeline.journal import read_records
+from pipeline.messages import LLMRequest, LLMResponse, SessionStart, StageStatus, SurgeryState, Transcript
+
+WAIT_S = 30.0
+
+
+def say(sidecar: Sidecar, seq: int, t: float, text: str) -> None:
+    """Start the session, or once more, and say something in it."""
+    sidecar.publish(SessionStart(session="or1", seq=seq, t=t, surgery="PCNL"))
+    sidecar.publish(Transcript(session="or1", seq=seq + 1, t=t + 1.0, speaker="Surgeon", text=text))
+
+
+def answered_by_the_model(states: States, seq: int) -> SurgeryState:
+    """The state of that input with the model's part."""
+    return next(state for state in states if state.based_on == seq and state.state["source"] == "rule+stub")
+
+
+def until_prompt(states: States, condition: Callable[[StageStatus], bool]) -> StageStatus:
+    """The prompt process as the pipeline's status tells it, once the condition holds."""
+    while not condition(prompt := states.wait_status(WAIT_S).stages["prompt"]):
+        pass
+    return prompt
+
+
+def is_ready_again(prompt: StageStatus) -> bool:
+    return prompt.state == "ready" and prompt.restarts == 1
+
+
+def has_a_request(prompt: StageStatus) -> bool:
+    return prompt.counters.get("requests_open") == 1.0
+
+
+def answers_in(journal: Path, request_id: str) -> set[bytes]:
+    """The different answers to that request in the journals of all prompt processes of a run."""
+    found = set()
+    for file in sorted(journal.glob("inputs-*.mcap")):
+        for record in read_records(file):
+            if record.topic == "LLMResponse":
+                answer = msgspec.msgpack.decode(record.payload, type=LLMResponse)
+                if answer.request_id == request_id:
+                    found.add(record.payload)
+    return found
+
+
+def test_a_killed_prompt_process_is_told_and_started_again_and_a_session_started_anew_has_states(
+    settings: tuple[str, ...],
+) -> None:
+    with Sidecar(model="stub", settings=settings) as sidecar:
+        sidecar.wait_model()
+        states = sidecar.states("or1", timeout_s=WAIT_S)
+        say(sidecar, 1, 0.0, "turn on the suction")
+        answered_by_the_model(states, 2)
+        killed = states.wait_status(WAIT_S).stages["prompt"].pid
+        os.kill(killed, signal.SIGKILL)
+        again = until_prompt(states, is_ready_again)
+        say(sidecar, 3, 10.0, "camera on")
+        assert "M08" in answered_by_the_model(states, 4).state["machines"]["1"]
+        assert states.gaps == 0
+        assert sidecar.finish() == 0
+        happened = sidecar.launch.events
+    deaths = [(e.stage, e.pid, e.how) for e in happened if isinstance(e, events.StageDied)]
+    assert deaths == [("prompt", killed, "killed by SIGKILL")]
+    ready = [(e.pid, e.restarts) for e in happened if isinstance(e, events.StageReady) and e.stage == "prompt"]
+    assert ready == [(killed, 0), (again.pid, 1)]
+
+
+def test_a_request_under_way_when_the_prompt_process_is_killed_has_exactly_one_answer(
+    settings: tuple[str, ...],
+) -> None:
+    request = LLMRequest(request_id="q1", surgery="PCNL", transcript_context="[10.0s] Surgeon: turn on the suction")
+    with Sidecar(model="stub", settings=(*settings, "supervision.busy_s=60.0")) as sidecar:
+        sidecar.wait_model()
+        states = sidecar.states(timeout_s=WAIT_S)
+        ready = sidecar.launch.wait_ready(1)
+        stages = states.wait_status(WAIT_S).stages
+        with Client(ready.requests) as client, ThreadPoolExecutor(1) as thread:
+            os.kill(stages["inference"].pid, signal.SIGSTOP)  # the request stays open until it goes on
+            asked = thread.submit(client.submit, request)
+            until_prompt(states, has_a_request)
+            os.kill(stages["prompt"].pid, signal.SIGKILL)
+            until_prompt(states, lambda prompt: is_ready_again(prompt) and has_a_request(prompt))
+            os.kill(stages["inference"].pid, signal.SIGCONT)
+            answer = asked.result()
+        assert sidecar.submit(request) == answer
+        assert sidecar.finish() == 0
+    assert answer.outcome == "ok"
+    assert answer.output is not None
+    assert "M06" in answer.output["machines"]["1"]
+    assert answers_in(Path(ready.journal), "q1") == {msgspec.msgpack.encode(answer)}
