@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llguidance import LLTokenizer
-from stages.inference.constraint import Constraints, Mask, check
+from stages.inference.grammar import Constraints, Mask, check
 
 from pipeline.errors import OrstateError
 from stages.answer import answer_schema
