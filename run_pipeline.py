@@ -192,6 +192,33 @@ def models_verify(name: Annotated[str | None, typer.Argument(help="A manifest's 
             print(f"{manifest.name}: {error}")
 
 
+@models_app.command("warm")
+def models_warm(config: ConfigOption = None, model: ModelOption = None, set_: SetOption = None) -> None:
+    """Compute what all prompts of each surgery begin with, and keep it on disk: the next start has it at once."""
+    from rich.progress import Progress
+
+    from models.manifest import find_manifest
+    from pipeline.config import resolve
+    from pipeline.errors import ConfigError
+    from pipeline.messages import Prompt
+    from stages.inference.stage import open_llama
+    from stages.prompt.prompts import shared_part
+    from stages.surgery import load_surgeries
+
+    loaded = _config(config, model, set_)
+    manifest = find_manifest(loaded.inference.model)
+    if not (manifest.file and loaded.inference.prefix_cache):
+        raise ConfigError("models warm: needs a model with weights, and inference.prefix_cache to name a folder")
+    surgeries = load_surgeries(resolve(loaded.prompt.machines))
+    backend = open_llama(loaded, manifest, surgeries)
+    with Progress() as progress:
+        for surgery in progress.track(surgeries.values(), description=manifest.name):
+            shared = shared_part(surgery, manifest.prompt, loaded.inference.answer)
+            backend.warm(Prompt(form=manifest.prompt, shared=shared, transcript="", tail=""))
+            progress.console.print(f"{surgery.surgery}: ready")
+    backend.close()
+
+
 @models_app.command("path")
 def models_path(name: Annotated[str | None, typer.Argument(help="A manifest's name.")] = None) -> None:
     """Print where the weights lie."""
@@ -209,6 +236,20 @@ def bench_pipeline(
     from benchmarks.pipeline import main
 
     main(json)
+
+
+@bench_app.command("layouts")
+def bench_layouts(
+    model: ModelOption = None,
+    threads: Annotated[int, typer.Option(help="Threads that compute.")] = 2,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """What a step costs by the layout of the cache."""
+    from benchmarks.layouts import main
+    from models.fetch import ensure
+    from models.manifest import find_manifest
+
+    main(ensure(find_manifest(model or _config(None, None, None).inference.model)), threads, json)
 
 
 def _config(config: Path | None, model: str | None, settings: list[str] | None) -> Any:

@@ -109,10 +109,9 @@ class InferenceSection(Section, frozen=True, kw_only=True):
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.9
     seed: Annotated[int, Meta(ge=0, le=2**31)] = 7
     context: Annotated[int, Meta(ge=512, le=131_072)] = 4096
-    sequences: Annotated[int, Meta(ge=1, le=200)] = 8  # prompts whose computation is kept, those at work too
-    cells: Annotated[int, Meta(ge=0, le=1_048_576)] = 0  # tokens that the cache holds in all; 0: twice the context
-    unified: bool = True  # all sequences share the cells, and what they have in common is there once
-    flash_attention: bool = True
+    flash_attention: bool = False
+    shelf_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 1024  # memory for sessions that are not at work
+    guess: Annotated[int, Meta(ge=0, le=256)] = 32  # tokens guessed ahead at most and computed at one go; 0: none
     rows: Annotated[int, Meta(ge=16, le=4096)] = 128  # tokens that are computed between two looks at a deadline
     prefix_cache: str = "models/prefixes"  # folder of computed prompt beginnings; "": none are kept
     threads: Annotated[int, Meta(ge=0, le=256)] = 0  # 0: half of the cores, but two where there are two

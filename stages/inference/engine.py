@@ -3,18 +3,26 @@ Used by the inference process.
 
 A task goes through three states. It waits for its prefix and a sequence; it reads what its sequence does not hold
 of the prompt yet; it writes. What the grammar leaves no choice about is appended without asking the model, and
-computed together with the next choice. Tasks that write come first in a step, so that a long prompt holds up nobody.
+computed together with the next choice; so are guesses at what follows (drafts.py). Tasks that write come first in a
+step, so that a long prompt holds up nobody.
+
+Sequences have cells of their own, and llama.cpp computes sequences in one go only as far as they bring equally many
+rows. So those that write are given guesses until they bring as many as the others, and no more.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
+from stages.inference.drafts import Drafts
 from stages.inference.grammar import Guide
-from stages.inference.native import Logits, NoRoom, Row
+from stages.inference.native import Logits, Row
 from stages.inference.sampling import Choice, Sampler
-from stages.inference.sequences import Cache, Sequence, Sequences
+from stages.inference.sequences import Cache, Sequence, Sequences, common
+from stages.inference.shelf import Saved, Shelf
+
+REMEMBERED: Final = 256  # sessions whose last answer is kept
 
 Ending = Literal["", "whole", "truncated", "late", "cancelled"]
 
@@ -32,10 +40,10 @@ class Decoder(Cache, Protocol):
 class Prefixes(Protocol):
     """Computed prefixes that outlive the process."""
 
-    def load(self, sequence: int, tokens: list[int]) -> bool:
-        """Put a saved prefix into an empty sequence; False if there is none."""
+    def load(self, tokens: list[int]) -> Saved | None:
+        """A saved prefix; None if there is none."""
 
-    def save(self, sequence: int, tokens: list[int]) -> None:
+    def save(self, saved: Saved) -> None:
         """Keep what was computed of a prefix."""
 
 
@@ -44,7 +52,7 @@ class Task:
     """One answer to be written. The engine fills the fields from `answer` on."""
 
     name: str
-    owner: str  # the session
+    owner: str  # the session; "" if nobody will go on from there
     prompt: list[int]
     shared: int  # tokens of the prompt that all prompts of its kind begin with
     guide: Guide
@@ -58,20 +66,52 @@ class Task:
     ending: Ending = ""
     cancelled: bool = False
     sequence: Sequence | None = None
+    drafts: Drafts | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether some of the prompt is still to be computed."""
+        return self.sequence is not None and len(self.sequence.tokens) < len(self.prompt)
+
+    @property
+    def reads_prefix(self) -> bool:
+        """Whether some of the prefix is still to be computed: a step ends with it, so that it can be kept."""
+        return self.sequence is not None and len(self.sequence.tokens) < self.shared
 
     def pending(self) -> list[int]:
-        """The tokens that are not computed yet."""
+        """The tokens that are not computed yet; those of the prefix alone, if there are any."""
         assert self.sequence is not None
         done = len(self.sequence.tokens)
+        if self.reads_prefix:
+            return self.prompt[done : self.shared]
         return self.prompt[done:] + self.answer if done < len(self.prompt) else self.answer[done - len(self.prompt) :]
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """What a task does in one step: compute `tokens`, and behind them a guess; choose from `row` on, if it may."""
+
+    task: Task
+    tokens: list[int]
+    chooses: bool  # these are all that is pending
+    guess: list[int] = field(default_factory=list)
+    row: int = 0  # of the last of `tokens`
+
+    @property
+    def number(self) -> int:
+        """Of the sequence."""
+        assert self.task.sequence is not None
+        return self.task.sequence.number
 
 
 @dataclass(slots=True)
 class Timing:
-    """Where the time went, in nanoseconds: `step_ns` includes `decode_ns`."""
+    """Where the time went, in nanoseconds: `step_ns` includes `decode_ns`. `guessed` tokens, and the `right` ones."""
 
     steps: int = 0
     rows: int = 0
+    guessed: int = 0
+    right: int = 0
     decode_ns: int = 0
     step_ns: int = 0
 
@@ -83,20 +123,24 @@ class Engine:
         self,
         decoder: Decoder,
         sequences: Sequences,
+        shelf: Shelf,
         rows: int,
         prefixes: Prefixes | None = None,
+        longest_guess: int = 0,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`rows`: most rows of a step."""
+        """`rows`: most rows of a step. `longest_guess`: of a task, in tokens; needs a cache that can be cut back."""
         self.timing = Timing()
         self._decoder = decoder
         self._sequences = sequences
+        self._shelf = shelf
         self._rows = rows
         self._prefixes = prefixes
+        self._longest_guess = longest_guess
         self._clock = clock
+        self._answers: dict[str, list[int]] = {}  # of each session, the last
         self._waiting: list[Task] = []
         self._working: list[Task] = []
-        self._filling: list[Sequence] = []  # prefixes that are being computed
 
     @property
     def active(self) -> int:
@@ -114,12 +158,15 @@ class Engine:
         self._waiting.append(task)
 
     def warm(self, tokens: list[int]) -> None:
-        """Compute a prefix now, or load it. Raises NoRoom if there is no place for it."""
-        sequence = self._prefix(tokens)
-        if sequence is None:
-            raise NoRoom(f"no place for a prefix of {len(tokens)} tokens: others are at work")
-        while not sequence.ready:
-            self.step()
+        """Have a prefix ready: from the files, or computed now, while no task is at work."""
+        if self._shelf.has_prefix(tokens) or self._load_prefix(tokens):
+            return
+        sequence = self._sequences.take([*tokens, -1], "")
+        while part := tokens[len(sequence.tokens) :][: self._rows]:
+            self._decode([Row(t, at, sequence.number, False) for at, t in enumerate(part, len(sequence.tokens))])
+            sequence.tokens += part
+        self._keep_prefix(sequence)
+        self._sequences.release(sequence)
 
     def cancel(self, name: str) -> None:
         """Let a task go at the next step."""
@@ -134,28 +181,21 @@ class Engine:
         began = self._clock()
         ended = self._let_go(began)
         self._place()
-        rows: list[Row] = []
-        choosing: list[tuple[Task, int]] = []
-        for task in sorted(self._working, key=lambda t: not t.answer):  # who writes, before who reads
-            sequence, pending = task.sequence, task.pending()
-            assert sequence is not None
-            if self._add(rows, sequence, pending, wanted=True):
-                choosing.append((task, len(rows) - 1))
-        for sequence in self._filling:
-            self._add(rows, sequence, sequence.goal[len(sequence.tokens) :], wanted=False)
-        if rows:
-            self._decode(rows)
-        elif self._waiting:
-            raise NoRoom(f"no place for a prompt of {len(self._waiting[0].prompt)} tokens, though nothing is at work")
-        ended += [task for task, row in choosing if self._choose(task, row)]
-        self._finish_prefixes()
+        turns = self._turns()
+        if turns:
+            self._decode(self._rows_of(turns))
+        for turn in turns:
+            if turn.chooses:
+                self._write(turn)
+        ended += [turn.task for turn in turns if turn.task.ending]
+        self._keep_prefixes()
         self.timing.step_ns += self._clock() - began
         return ended
 
     def abandon(self) -> list[Task]:
-        """Forget all tasks, and all that was computed; the tasks."""
+        """Forget all tasks, and all that the cache holds; the tasks."""
         tasks = [*self._working, *self._waiting]
-        self._working, self._waiting, self._filling = [], [], []
+        self._working, self._waiting = [], []
         self._sequences.spoil_all()
         return tasks
 
@@ -174,47 +214,94 @@ class Engine:
         return gone
 
     def _place(self) -> None:
-        """Give tasks their sequences, in the order they came; prefixes that nobody has are begun."""
+        """Give tasks their sequences, in the order they came. Whose prefix another one computes waits for it."""
         for task in list(self._waiting):
-            prefix = self._prefix(task.prompt[: task.shared])
-            if prefix is None or not prefix.ready:
-                continue
-            task.sequence = self._sequences.take(task.prompt, prefix, task.owner, task.limit)
-            if task.sequence is not None:
-                task.reused = len(task.sequence.tokens)
-                self._waiting.remove(task)
-                self._working.append(task)
-                self._force(task)
+            tokens = task.prompt[: task.shared]
+            if not self._sequences.free:
+                return
+            if not self._shelf.has_prefix(tokens):
+                if self._computes_prefix(tokens):
+                    continue
+                self._load_prefix(tokens)
+            task.sequence = sequence = self._sequences.take(task.prompt, task.owner)
+            task.reused = len(sequence.tokens)
+            task.drafts = Drafts(self._answers.get(task.owner, ()), task.prompt, self._longest_guess)
+            self._waiting.remove(task)
+            self._working.append(task)
+            self._force(task)
 
-    def _prefix(self, tokens: list[int]) -> Sequence | None:
-        found = self._sequences.prefix(tokens)
-        if found is None and (found := self._sequences.take_prefix(tokens)) is not None:
-            if self._prefixes is not None and self._prefixes.load(found.number, tokens):
-                found.tokens = list(tokens)
-                self._sequences.release(found)
-            else:
-                self._filling.append(found)
-        return found
+    def _load_prefix(self, tokens: list[int]) -> bool:
+        saved = self._prefixes.load(tokens) if self._prefixes is not None else None
+        if saved is not None:
+            self._shelf.put_prefix(saved)
+        return saved is not None
 
-    def _finish_prefixes(self) -> None:
-        for sequence in self._filling:
-            if sequence.ready:
-                self._sequences.release(sequence)
-                if self._prefixes is not None:
-                    self._prefixes.save(sequence.number, sequence.goal)
-        self._filling = [sequence for sequence in self._filling if not sequence.ready]
+    def _computes_prefix(self, tokens: list[int]) -> bool:
+        """Whether a task at work is about to have that prefix computed."""
+        return any(task.prompt[: task.shared] == tokens and task.reads for task in self._working)
+
+    def _keep_prefixes(self) -> None:
+        """Save prefixes that were just computed."""
+        for task in self._working:
+            tokens = task.prompt[: task.shared]
+            assert task.sequence is not None
+            if task.sequence.tokens == tokens and not self._shelf.has_prefix(tokens):
+                self._keep_prefix(task.sequence)
+
+    def _keep_prefix(self, sequence: Sequence) -> None:
+        saved = self._sequences.save(sequence)
+        self._shelf.put_prefix(saved)
+        if self._prefixes is not None:
+            self._prefixes.save(saved)
 
     # --- one step -----------------------------------------------------------------------------------------
 
-    def _add(self, rows: list[Row], sequence: Sequence, tokens: list[int], wanted: bool) -> bool:
-        """Put the next of `tokens` into the step, as far as it has room; whether all were."""
-        room = self._rows - len(rows)
-        start, last = len(sequence.tokens), len(tokens) - 1
-        rows += [
-            Row(token, start + at, sequence.number, wanted and at == last) for at, token in enumerate(tokens[:room])
-        ]
-        sequence.tokens += tokens[:room]
-        return len(tokens) <= room
+    def _turns(self) -> list[Turn]:
+        """What each task does in this step: first those that write, then as much reading as there is room for."""
+        turns = []
+        room = self._rows
+        readers = sum(task.reads for task in self._working)
+        for task in sorted(self._working, key=lambda t: t.reads):
+            pending = task.pending()
+            share = room // readers if task.reads else room
+            readers -= task.reads
+            if tokens := pending[:share]:
+                turns.append(Turn(task, tokens, chooses=len(tokens) == len(pending) and not task.reads_prefix))
+                room -= len(tokens)
+        self._add_guesses([turn for turn in turns if turn.chooses], room)
+        return sorted(turns, key=lambda turn: turn.number)  # the order in which llama.cpp takes neighbours together
+
+    def _add_guesses(self, turns: list[Turn], room: int) -> None:
+        """Let those that choose compute as many rows as the others, as far as they can guess and there is room."""
+        guesses = [self._guess(turn.task, room) for turn in turns]
+        writing = [(turn, guess) for turn, guess in zip(turns, guesses, strict=True) if not turn.task.reads]
+        if not writing:
+            return
+        longest = max(len(turn.tokens) for turn, _ in writing)
+        rows = max(longest, min(len(turn.tokens) + len(guess) for turn, guess in writing))
+        for turn, guess in writing:
+            turn.guess = guess[: max(0, min(rows - len(turn.tokens), room))]
+            room -= len(turn.guess)
+            self.timing.guessed += len(turn.guess)
+
+    def _guess(self, task: Task, room: int) -> list[int]:
+        """What a task may go on with, as far as the grammar allows it."""
+        assert task.drafts is not None
+        guess = task.drafts.guess(min(room, task.limit - len(task.answer) - 1))
+        return guess[: task.guide.legal(guess)] if guess else []
+
+    def _rows_of(self, turns: list[Turn]) -> list[Row]:
+        """The rows of a step; sequences take them as theirs."""
+        rows: list[Row] = []
+        for turn in turns:
+            sequence = turn.task.sequence
+            assert sequence is not None
+            turn.row = len(rows) + len(turn.tokens) - 1
+            start = len(sequence.tokens)
+            sequence.tokens += turn.tokens + turn.guess
+            for at, token in enumerate(turn.tokens + turn.guess, start):
+                rows.append(Row(token, at, sequence.number, turn.chooses and len(rows) >= turn.row))
+        return rows
 
     def _decode(self, rows: list[Row]) -> None:
         began = self._clock()
@@ -223,25 +310,55 @@ class Engine:
         self.timing.steps += 1
         self.timing.rows += len(rows)
 
-    def _choose(self, task: Task, row: int) -> bool:
-        """Let a task choose its next token; whether it came to its ending."""
+    def _write(self, turn: Turn) -> None:
+        """Let a task choose as long as there are logits for what it chose."""
+        task, row, right = turn.task, turn.row, 0
+        assert task.sequence is not None
+        assert task.drafts is not None
+        while not task.ending:
+            before = len(task.answer)
+            self._choose(task, row)
+            new = task.answer[before:]
+            agreed = common(turn.guess[right:], new)
+            right += agreed
+            if agreed < len(new):
+                break
+            row = turn.row + right
+        task.drafts.learn(len(turn.guess), right)
+        self.timing.right += right
+        if wrong := len(turn.guess) - right:
+            self._sequences.cut_back(task.sequence, wrong)
+        if task.ending:
+            self._end(task)
+
+    def _choose(self, task: Task, row: int) -> None:
+        """One choice, and what the grammar forces after it."""
         choice = task.sampler.choose(self._decoder.logits(row), task.guide.allowed())
         task.guide.take(choice.token)
         task.choices.append((len(task.answer), choice))
-        task.answer.append(choice.token)
+        self._append(task, [choice.token])
         self._force(task)
         if task.guide.over:
             task.ending = "whole"
         elif len(task.answer) >= task.limit:
             task.ending = "truncated"
             del task.answer[task.limit :]
-        else:
-            return False
-        assert task.sequence is not None
-        self._sequences.release(task.sequence)
-        self._working.remove(task)
-        return True
 
     def _force(self, task: Task) -> None:
         if not task.guide.over:
-            task.answer += task.guide.forced()
+            self._append(task, task.guide.forced())
+
+    def _append(self, task: Task, tokens: list[int]) -> None:
+        assert task.drafts is not None
+        task.answer += tokens
+        task.drafts.grow(tokens)
+
+    def _end(self, task: Task) -> None:
+        assert task.sequence is not None
+        self._sequences.release(task.sequence)
+        self._working.remove(task)
+        if task.ending == "whole":
+            self._answers.pop(task.owner, None)
+            self._answers[task.owner] = task.answer
+            while len(self._answers) > REMEMBERED:
+                del self._answers[next(iter(self._answers))]

@@ -33,6 +33,9 @@ class Guide(Protocol):
     def allowed(self) -> Words:
         """The tokens that may follow, as bits; valid until the next call of anything here."""
 
+    def legal(self, tokens: list[int]) -> int:
+        """How many of the tokens, from the first on, may follow; none is taken."""
+
     def take(self, token: int) -> None:
         """The next token. Raises OrstateError for one that may not follow."""
 
@@ -89,6 +92,9 @@ class _Matcher:
         _check(self._matcher, "the mask of a step")
         words: Words = self._bits[0]
         return words
+
+    def legal(self, tokens: list[int]) -> int:
+        return self._matcher.validate_tokens(tokens)
 
     def take(self, token: int) -> None:
         self._matcher.consume_token(token)

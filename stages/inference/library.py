@@ -14,9 +14,8 @@ import os
 os.environ.setdefault("GOMP_SPINCOUNT", "300")
 
 from llama_cpp import llama_cpp as low_level
-from llguidance.llamacpp import lltokenizer_from_vocab
 
-__all__ = ["allows_repacking", "lltokenizer_from_vocab", "low_level"]
+__all__ = ["allows_repacking", "low_level"]
 
 
 def allows_repacking() -> bool:

@@ -1,6 +1,5 @@
 """A backend that runs a GGUF file with the engine: jobs become tasks, tasks become answers. Inference process only."""
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +9,7 @@ from models.manifest import Manifest
 from models.store import file_sha256
 from pipeline.config import InferenceSection, resolve
 from pipeline.errors import OrstateError
-from pipeline.messages import Certainty, PromptJob
+from pipeline.messages import Certainty, Prompt, PromptJob
 from stages.inference.backend import Answer
 from stages.inference.certainty import Scored, certainty
 from stages.inference.engine import Engine, Task
@@ -19,10 +18,9 @@ from stages.inference.native import Context, Layout, Model, engine_version
 from stages.inference.prefixes import PrefixFiles
 from stages.inference.sampling import Sampler, Sampling
 from stages.inference.sequences import Sequences
+from stages.inference.shelf import Shelf
 from stages.inference.tokens import PromptTokens
 from stages.surgery import Surgery
-
-PREFIXES = 4  # surgeries whose common beginning stays computed
 
 
 class LlamaBackend:
@@ -53,16 +51,14 @@ class LlamaBackend:
             ) from None
         layout = layout_of(settings, manifest)
         self._context = Context(self._model, layout)
-        each = layout.cells if layout.unified else layout.cells // layout.sequences
-        room = min(settings.context, manifest.context, each) - settings.max_tokens
+        room = layout.cells // layout.sequences - settings.max_tokens
         self._tokens = PromptTokens(self._model.tokenize, self._model.begin, room)
         self._grammars = Grammars(self._model.grammar_tokenizer(), self._model.tokens, surgeries)
-        self._prefixes = _prefix_files(path, settings, layout, self._context)
-        sequences = Sequences(
-            self._context, count=layout.sequences, prefixes=PREFIXES, cells=layout.cells, unified=layout.unified
-        )
-        self._sequences = sequences
-        self._engine = Engine(self._context, sequences, layout.rows, self._prefixes, clock)
+        self._prefixes = _prefix_files(path, settings, layout)
+        self._shelf = Shelf(settings.shelf_mb * 1_000_000)
+        self._sequences = Sequences(self._context, layout.sequences, self._shelf)
+        guess = settings.guess if self._model.cuts_back else 0
+        self._engine = Engine(self._context, self._sequences, self._shelf, layout.rows, self._prefixes, guess, clock)
         self._sampling = Sampling(temperature=settings.temperature, top_p=settings.top_p, seed=settings.seed)
 
     @property
@@ -86,7 +82,7 @@ class LlamaBackend:
             return
         task = Task(
             name=job.job_id,
-            owner=job.rules.session,
+            owner=job.rules.session if job.kind == "session" else "",
             prompt=tokens.prompt,
             shared=tokens.shared,
             guide=guide,
@@ -107,9 +103,9 @@ class LlamaBackend:
         self._engine.abandon()
         self._refused = []
 
-    def warm(self, job: PromptJob) -> None:
-        """Compute what the job's prompt shares with all of its kind, unless it is there; nothing is asked."""
-        tokens = self._tokens.lay_out(job.prompt)
+    def warm(self, prompt: Prompt) -> None:
+        """Have ready what the prompt shares with all of its kind; nothing is asked."""
+        tokens = self._tokens.lay_out(prompt)
         self._engine.warm(tokens.prompt[: tokens.shared])
 
     def counters(self) -> dict[str, float]:
@@ -117,10 +113,15 @@ class LlamaBackend:
         return {
             "steps": float(timing.steps),
             "rows": float(timing.rows),
+            "guessed_tokens": float(timing.guessed),
+            "right_tokens": float(timing.right),
             "decode_ms": timing.decode_ns / 1e6,
             "step_ms": timing.step_ns / 1e6,
             "held_tokens_now": float(self._sequences.held),
-            "evicted_sequences": float(self._sequences.evicted),
+            "shelved_sequences": float(self._sequences.shelved),
+            "restored_sequences": float(self._sequences.restored),
+            "dropped_states": float(self._shelf.dropped),
+            "shelf_mb_now": self._shelf.bytes / 1e6,
             "prefixes_loaded": float(self._prefixes.loaded) if self._prefixes else 0.0,
             "prefixes_saved": float(self._prefixes.saved) if self._prefixes else 0.0,
             "model_mb_now": self._model.bytes / 1e6,
@@ -159,14 +160,12 @@ class LlamaBackend:
 
 def layout_of(settings: InferenceSection, manifest: Manifest) -> Layout:
     """How the cache of that model is laid out: by the settings, and where they leave it open by what was measured."""
-    context = min(settings.context, manifest.context)
-    sequences = PREFIXES + max(settings.batch, settings.sequences)
     return Layout(
-        cells=settings.cells or (2 * context if settings.unified else context * sequences),
-        sequences=sequences,
+        cells=min(settings.context, manifest.context) * settings.batch,
+        sequences=settings.batch,
         rows=settings.rows,
         threads=settings.threads or default_threads(),
-        unified=settings.unified,
+        unified=False,
         flash_attention=settings.flash_attention,
     )
 
@@ -177,13 +176,12 @@ def default_threads() -> int:
     return max(min(cores, 2), cores // 2)
 
 
-def _prefix_files(path: Path, settings: InferenceSection, layout: Layout, context: Context) -> PrefixFiles | None:
+def _prefix_files(path: Path, settings: InferenceSection, layout: Layout) -> PrefixFiles | None:
     if not settings.prefix_cache:
         return None
     folder = resolve(settings.prefix_cache)
-    parts = (file_sha256(path, folder), engine_version(), layout.unified, layout.flash_attention, layout.cell_type)
-    key = hashlib.sha256(repr(parts).encode()).hexdigest()
-    return PrefixFiles(folder, key, context)
+    parts = (file_sha256(path, folder), engine_version(), layout)
+    return PrefixFiles(folder, repr(parts))
 
 
 def _certainty(text: str, pieces: list[bytes], task: Task) -> Certainty:

@@ -8,34 +8,23 @@ import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from stages.inference.shelf import Saved
 
 MAGIC: Final = b"ORSTATE1"
 _HEAD: Final = len(MAGIC) + 32
-State = npt.NDArray[np.uint8]
-
-
-class Store(Protocol):
-    """What gives out and takes back the states of sequences."""
-
-    def save(self, sequence: int) -> State:
-        """What was computed of a sequence."""
-
-    def restore(self, sequence: int, state: State) -> bool:
-        """Put it into an empty sequence; False if it does not fit."""
 
 
 class PrefixFiles:
     """The prefixes of one model in one folder."""
 
-    def __init__(self, folder: Path, key: str, store: Store) -> None:
+    def __init__(self, folder: Path, key: str) -> None:
         """`key`: all that a state depends on but its tokens."""
         self._folder = folder
         self._key = key
-        self._store = store
         self.loaded = 0
         self.saved = 0
 
@@ -45,34 +34,32 @@ class PrefixFiles:
         digest.update(np.asarray(tokens, dtype=np.int32).tobytes())
         return self._folder / f"{digest.hexdigest()[:32]}.prefix"
 
-    def load(self, sequence: int, tokens: list[int]) -> bool:
-        """Put a saved prefix into an empty sequence. False, with a warning, for a file that is not what it should be;
-        False if there is none."""
+    def load(self, tokens: list[int]) -> Saved | None:
+        """A saved prefix. None, with a warning, for a file that is not what it should be; None if there is none."""
         path = self.path(tokens)
         try:
             raw = np.fromfile(path, dtype=np.uint8)
         except FileNotFoundError:
-            return False
+            return None
         except OSError as error:
-            return _warn(path, f"cannot be read: {error.strerror}")
+            _warn(path, f"cannot be read: {error.strerror}")
+            return None
         head, state = raw[:_HEAD].tobytes(), raw[_HEAD:]
         if not head.startswith(MAGIC) or head[len(MAGIC) :] != hashlib.sha256(state.data).digest():
-            return _warn(path, "is damaged or no saved prefix")
-        if not self._store.restore(sequence, state):
-            return _warn(path, "does not fit this model or cache")
+            _warn(path, "is damaged or no saved prefix")
+            return None
         self.loaded += 1
-        return True
+        return Saved(list(tokens), state)
 
-    def save(self, sequence: int, tokens: list[int]) -> None:
+    def save(self, saved: Saved) -> None:
         """Keep what was computed of a prefix; a folder that cannot be written is a warning."""
-        path = self.path(tokens)
-        state = self._store.save(sequence)
+        path = self.path(saved.tokens)
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(MAGIC + hashlib.sha256(state.data).digest())
-                file.write(state.data)
+                file.write(MAGIC + hashlib.sha256(saved.state.data).digest())
+                file.write(saved.state.data)
             part.replace(path)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -81,6 +68,5 @@ class PrefixFiles:
         self.saved += 1
 
 
-def _warn(path: Path, fault: str) -> bool:
+def _warn(path: Path, fault: str) -> None:
     print(f"warning: {path}: {fault}; the prefix is computed anew", file=sys.stderr)
-    return False

@@ -1,17 +1,18 @@
 """Which tokens each sequence of the cache holds, and which sequence a prompt goes to. Used by the inference process.
 
-A sequence is a row of the cache with its own history. Two kinds are kept apart:
-- a prefix holds what all prompts of a surgery begin with. Others begin as its copy. It goes only when the place is
-  needed for another prefix and no prompt that is at work began with it;
-- the others hold a prompt and its answer. After the answer they stay as they are, until a prompt comes that goes on
-  from there, or the place is needed: then the one that was unused for the longest time goes.
+A sequence is a row of the cache with cells of its own. After an answer it stays as it is, until a prompt comes that
+goes on from there, or its place is needed: then what it holds of a session goes to the shelf.
 """
 
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
+
+from stages.inference.shelf import Saved, Shelf, State
+
+WORTH: Final = 16  # tokens that must be saved for a session to go on from what another one's sequence holds
 
 
 class Cache(Protocol):
@@ -20,8 +21,11 @@ class Cache(Protocol):
     def cut_back(self, sequence: int, length: int) -> bool:
         """Forget all but the first `length` tokens; False if only the whole can be forgotten."""
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Let the empty `target` begin with the first `length` tokens of `source`."""
+    def save(self, sequence: int) -> State:
+        """What was computed of a sequence."""
+
+    def restore(self, sequence: int, state: State) -> bool:
+        """Put it into an empty sequence; False if it does not fit."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,142 +34,115 @@ class Sequence:
 
     number: int
     tokens: list[int] = field(default_factory=list)
-    goal: list[int] = field(default_factory=list)  # of a prefix: the tokens it is for
-    origin: "Sequence | None" = None  # the prefix whose cells its first `shared` tokens are
-    shared: int = 0
-    owner: str = ""  # the session it was last used for
-    room: int = 0  # most tokens it may come to hold while it is at work
+    owner: str = ""  # the session it was last used for; "" if what it holds need not be kept
     at_work: bool = False
     used: int = 0  # grows with each use
 
-    @property
-    def cells(self) -> int:
-        """Cells of its own that it has or may come to need."""
-        return max(len(self.tokens), self.room) - self.shared
-
-    @property
-    def ready(self) -> bool:
-        """Of a prefix: whether it can be copied."""
-        return bool(self.goal) and len(self.tokens) == len(self.goal)
-
 
 class Sequences:
-    """All sequences of one cache: the first `prefixes` are for prefixes, the others for prompts."""
+    """All sequences of one cache."""
 
-    def __init__(self, cache: Cache, *, count: int, prefixes: int, cells: int, unified: bool) -> None:
-        """`cells`: of the whole cache. `unified`: sequences share them, and a copy needs none of its own."""
-        self.evicted = 0
+    def __init__(self, cache: Cache, count: int, shelf: Shelf) -> None:
+        self.shelved = 0
+        self.restored = 0
         self._cache = cache
-        self._cells = cells
-        self._unified = unified
-        self._prefixes = [Sequence(number) for number in range(prefixes)]
-        self._others = [Sequence(number) for number in range(prefixes, count)]
+        self._shelf = shelf
+        self._all = [Sequence(number) for number in range(count)]
         self._uses = 0
 
     @property
     def held(self) -> int:
-        """Tokens that are held, those of a prefix once."""
-        return sum(len(sequence.tokens) - sequence.shared for sequence in (*self._prefixes, *self._others))
+        """Tokens that are held."""
+        return sum(len(sequence.tokens) for sequence in self._all)
 
-    def prefix(self, tokens: list[int]) -> Sequence | None:
-        """The sequence of that prefix, whether it is ready or not."""
-        return next((sequence for sequence in self._prefixes if sequence.goal == tokens), None)
+    @property
+    def free(self) -> int:
+        """How many are not at work."""
+        return sum(not sequence.at_work for sequence in self._all)
 
-    def take_prefix(self, tokens: list[int]) -> Sequence | None:
-        """An empty sequence for a new prefix, to be computed; None while there is no place for it."""
-        free = self._unneeded()
-        if not free:
-            return None
-        chosen = min(free, key=lambda sequence: (bool(sequence.goal), sequence.used))
-        for other in self._others:
-            if other.origin is chosen:
-                self._empty(other)
-        self._empty(chosen)
-        if not self._make_room(len(tokens), chosen, chosen):
-            return None
-        chosen.goal = tokens
-        self._begin(chosen, "", len(tokens))
-        return chosen
-
-    def take(self, prompt: list[int], prefix: Sequence, owner: str, answer: int) -> Sequence | None:
-        """A sequence that holds as much of the beginning of `prompt` as any free one, but never its last token: what
-        the model chooses first follows from that one.
-
-        `prefix` is ready. `answer`: how many tokens may follow. None while there is no place.
+    def take(self, prompt: list[int], owner: str) -> Sequence:
+        """A sequence that holds as much of the beginning of `prompt` as any free one or the shelf, but never its last
+        token: what the model chooses first follows from that one. Call it while there is a free one.
         """
-        free = [sequence for sequence in self._others if not sequence.at_work]
-        if not free:
-            return None
-        copied = common(prefix.tokens, prompt[:-1])
-        held = {sequence: common(sequence.tokens, prompt[:-1]) for sequence in free}
-        # Which holds more than a copy would; else the owner's, else an empty one, else the longest unused
-        chosen = max(free, key=lambda s: (max(0, held[s] - copied), s.owner == owner, not s.tokens, -s.used))
-        begins = held[chosen] if held[chosen] > copied else copied
-        shared = chosen.shared if held[chosen] > copied else copied * self._unified
-        if not self._make_room(len(prompt) + answer - shared - chosen.cells, chosen, prefix):
-            return None
-        if held[chosen] <= copied or not self._cut_back(chosen, begins):
+        free = [sequence for sequence in self._all if not sequence.at_work]
+        wanted = prompt[:-1]
+        saved = max(self._shelf.candidates(), key=lambda s: common(s.tokens, wanted), default=None)
+        on_shelf = common(saved.tokens, wanted) if saved is not None else 0
+        held = {sequence: common(sequence.tokens, wanted) for sequence in free}
+        best = max(free, key=lambda s: held[s] - WORTH * (s.owner != owner))
+        stays = held[best] - WORTH * (best.owner != owner) >= on_shelf
+        if stays:
+            chosen = best
+        else:
+            chosen = min(free, key=lambda s: (bool(s.tokens) and s.owner != owner, self._apart(s), s.used))
+        if chosen.owner != owner:
+            self._keep(chosen)
+        if stays:
+            self._cut_back(chosen, held[chosen])
+        else:
             self._empty(chosen)
-            if copied:
-                self._cache.copy(prefix.number, chosen.number, copied)
-            chosen.tokens = prompt[:copied]
-            chosen.origin, chosen.shared = (prefix, copied) if self._unified else (None, 0)
-        self._begin(chosen, owner, len(prompt) + answer)
-        prefix.used = self._uses
+            if saved is not None and on_shelf:
+                self._restore(chosen, saved, on_shelf)
+        self._uses += 1
+        chosen.used, chosen.owner, chosen.at_work = self._uses, owner, True
         return chosen
+
+    def save(self, sequence: Sequence) -> Saved:
+        """What was computed of a sequence so far."""
+        return Saved(list(sequence.tokens), self._cache.save(sequence.number))
+
+    def cut_back(self, sequence: Sequence, fewer: int) -> None:
+        """Forget the last `fewer` tokens of a sequence at work, whose cache can do so."""
+        del sequence.tokens[len(sequence.tokens) - fewer :]
+        self._cache.cut_back(sequence.number, len(sequence.tokens))
 
     def release(self, sequence: Sequence) -> None:
         """Its work is over; what it holds stays."""
-        sequence.at_work, sequence.room = False, 0
-
-    def spoil(self, sequence: Sequence) -> None:
-        """Its work failed: what it holds is not to be relied on."""
-        self._empty(sequence)
-        self.release(sequence)
+        sequence.at_work = False
 
     def spoil_all(self) -> None:
-        """Nothing is to be relied on."""
-        for sequence in (*self._others, *self._prefixes):
-            self.spoil(sequence)
+        """Nothing in the cache is to be relied on."""
+        for sequence in self._all:
+            self._empty(sequence)
+            sequence.owner = ""
+            self.release(sequence)
 
-    def _begin(self, sequence: Sequence, owner: str, room: int) -> None:
-        self._uses += 1
-        sequence.used, sequence.owner, sequence.room, sequence.at_work = self._uses, owner, room, True
+    def _apart(self, sequence: Sequence) -> int:
+        """How far from those at work: llama.cpp computes neighbours in one go (llama_batch_allocr::split_equal)."""
+        return min((abs(sequence.number - other.number) for other in self._all if other.at_work), default=0)
 
-    def _unneeded(self) -> list[Sequence]:
-        """The prefixes that no work has begun with, and that are not being computed."""
-        needed = {other.origin for other in self._others if other.at_work}
-        return [sequence for sequence in self._prefixes if not sequence.at_work and sequence not in needed]
+    def _keep(self, sequence: Sequence) -> None:
+        if sequence.owner and sequence.tokens:
+            self._shelf.put_session(sequence.owner, self.save(sequence))
+            self.shelved += 1
 
-    def _make_room(self, more: int, *keep: Sequence) -> bool:
-        """Whether so many more cells can be had, by emptying what was unused for the longest time, prefixes last."""
-        if not self._unified:
-            return True
-        taken = sum(sequence.cells for sequence in (*self._prefixes, *self._others)) + more
-        idle = sorted((s for s in self._others if not s.at_work), key=lambda s: s.used)
-        for sequence in (*idle, *sorted(self._unneeded(), key=lambda s: s.used)):
-            if taken <= self._cells:
-                break
-            if sequence.tokens and sequence not in keep:
-                taken -= sequence.cells
-                self._empty(sequence)
-                self.evicted += 1
-        return taken <= self._cells
+    def _restore(self, sequence: Sequence, saved: Saved, length: int) -> None:
+        if not self._cache.restore(sequence.number, saved.state):
+            self._shelf.remove(saved)
+            self._cache.cut_back(sequence.number, 0)
+            return
+        self.restored += 1
+        sequence.tokens = list(saved.tokens)
+        self._cut_back(sequence, length)
 
-    def _cut_back(self, sequence: Sequence, length: int) -> bool:
-        if length < len(sequence.tokens) and not self._cache.cut_back(sequence.number, length):
-            return False
-        del sequence.tokens[length:]
-        return True
+    def _cut_back(self, sequence: Sequence, length: int) -> None:
+        if length == len(sequence.tokens):
+            return
+        if self._cache.cut_back(sequence.number, length):
+            del sequence.tokens[length:]
+        else:
+            self._empty(sequence)
 
     def _empty(self, sequence: Sequence) -> None:
         if sequence.tokens:
             self._cache.cut_back(sequence.number, 0)
-        sequence.tokens, sequence.goal, sequence.origin, sequence.shared = [], [], None, 0
+        sequence.tokens = []
 
 
 def common(held: Tokens[int], wanted: Tokens[int]) -> int:
     """How many tokens the two have in common from their beginning."""
     length = min(len(held), len(wanted))
+    if length == 0 or held[0] != wanted[0]:
+        return 0
     different = np.flatnonzero(np.asarray(held[:length], np.int32) != np.asarray(wanted[:length], np.int32))
     return int(different[0]) if len(different) else length

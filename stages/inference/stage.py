@@ -4,7 +4,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from models.fetch import ensure
 from models.manifest import STUB, Manifest, find_manifest
@@ -15,6 +15,9 @@ from stages.inference.backend import Answer, Backend
 from stages.inference.cycle import Cycle
 from stages.inference.stub import StubBackend
 from stages.surgery import Surgery, load_surgeries
+
+if TYPE_CHECKING:
+    from stages.inference.llama import LlamaBackend
 
 OWN_LIMIT = 0.9  # of the longest step that the supervisor bears: a slow answer is given up before the process is
 
@@ -37,7 +40,7 @@ def open_llama(
     manifest: Manifest,
     surgeries: Mapping[str, Surgery],
     clock: Callable[[], int] = time.monotonic_ns,
-) -> Backend:
+) -> "LlamaBackend":
     """The model of that manifest, loaded. Raises OrstateError, which says why it cannot be."""
     path = ensure(manifest)
     try:

@@ -18,7 +18,7 @@ from stages.prompt.window import format_line
 from stages.surgery import Machine, Surgery
 
 PromptForm = Literal["chat", "completion"]
-QUESTION = "What do the newest lines change, which phase is it, what comes next, and what is to be prepared?"
+QUESTION = "The question is always: what do the newest lines change, which phase is it, what comes next, and what is to be prepared?"
 _ALIASES_SHOWN = 3
 
 
@@ -49,12 +49,14 @@ class Prompts:
 def tail_part(surgery: Surgery, moment: Moment) -> str:
     """What stands between the transcript and the answer. Ends in the cue `JSON:`, which `{` follows at once.
 
-    The phases stand last, because a small model copies best what it read last.
+    It is computed anew for each question, so it says nothing that the shared part can say: the question stands
+    there, and machines that are not named are off. The phases stand last, because a small model copies best what it
+    read last.
     """
     minutes, seconds = divmod(int(moment.t), 60)
     following = surgery.phase_after(moment.phase) or moment.phase
     return (
-        f"Session time: {minutes}m {seconds}s. {_states(moment.machines)}\n{QUESTION}\n"
+        f"Time {minutes}:{seconds:02d}. {_states(moment.machines)}\n"
         f"Phase now: {_phase_words(surgery, moment.phase)}. Next: {_phase_words(surgery, following)}.\nJSON:"
     )
 
@@ -66,7 +68,7 @@ def shared_part(surgery: Surgery, form: PromptForm, answer: AnswerForm) -> str:
         "After each transcript you write one JSON object. It is a suggestion for humans and controls nothing.",
         "Machines (id, name, other names):\n" + "\n".join(map(_machine_line, surgery.machines)),
         "Phases:\n" + "\n".join(f"{p.id} {p.name}: {p.description}" for p in surgery.phases),
-        _task(answer),
+        f"{QUESTION}\n{_task(answer)}",
         *_examples(surgery, form, answer),
     ]
     if form == "chat":
@@ -105,8 +107,9 @@ def _task(answer: AnswerForm) -> str:
 
 
 def _states(machines: Mapping[str, Action]) -> str:
-    by_state = {state: [i for i, action in machines.items() if action == state] for state in ("ON", "OFF", "STANDBY")}
-    return " ".join(f"{state}: {' '.join(ids) or 'none'}." for state, ids in by_state.items())
+    on, standby = ([i for i, action in machines.items() if action == state] for state in ("ON", "STANDBY"))
+    waiting = f" Standby: {' '.join(standby)}." if standby else ""
+    return f"On: {' '.join(on) or 'none'}.{waiting}"
 
 
 def _examples(surgery: Surgery, form: PromptForm, answer: AnswerForm) -> list[str]:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llguidance import LLTokenizer
-from stages.inference.grammar import Constraints, Mask, check
 
 from pipeline.errors import OrstateError
 from stages.answer import answer_schema
+from stages.inference.grammar import Constraints, Mask, check
 from stages.surgery import Surgery
 
 BYTES = LLTokenizer("byte")  # a token for each byte

@@ -1,0 +1,108 @@
+"""`bench layouts`: what a step costs by how the cache is laid out: shared or split, with flash attention or without,
+sliding-window layers with all cells or with those of the window only.
+
+Four sequences with a long common beginning, as four sessions of one surgery have; random tokens, raw steps, no
+grammar. `mixed` is the step of an engine that appends forced tokens: sequences bring 1, 3, 5 and 1 rows.
+"""
+
+import time
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import report, write
+from stages.inference.native import Context, Layout, Model, Row
+
+PREFIX, OWN = 640, 250  # tokens: of all sequences together, of each
+SEQUENCES = 4
+ROWS = 128
+STEPS = 12
+CELLS = 8192
+SPLIT_CELLS = 2048  # of each sequence
+ROUNDS = 2
+SHAPES = {"one": (1,), "two": (1, 1), "four": (1, 1, 1, 1), "mixed": (1, 3, 5, 1)}
+
+
+def main(model: Path, threads: int, path: Path | None) -> None:
+    """Run all of it on the GGUF `model`, print the figures, write them to `path`."""
+    loaded = Model(model)
+    layouts = [
+        Layout(
+            cells=CELLS if unified else SPLIT_CELLS * (SEQUENCES + 1),
+            sequences=SEQUENCES + 1,
+            rows=ROWS,
+            threads=threads,
+            unified=unified,
+            flash_attention=flash,
+            full_window=full,
+        )
+        for unified, flash, full in product((True, False), repeat=3)
+    ]
+    measured: dict[str, list[dict[str, float]]] = {_name(layout): [] for layout in layouts}
+    for _ in range(ROUNDS):
+        for layout in layouts:
+            measured[_name(layout)].append(_measure(loaded, layout))
+    loaded.close()
+    runs: dict[str, Any] = {name: _medians(rounds) for name, rounds in measured.items()}
+    for name, figures in runs.items():
+        print(f"{name:36}", "  ".join(f"{key} {value:8.1f}" for key, value in figures.items()))
+    best = min(runs.values(), key=lambda figures: figures["mixed_ms"])
+    ours = runs[_name(layouts[0])]
+    ratios = {f"best_vs_default_{key}": best[key] / ours[key] for key in ours}
+    write(report("layouts", {"model": model.name, "threads": threads, "layouts": runs}, ratios), path)
+
+
+def _measure(model: Model, layout: Layout) -> dict[str, float]:
+    context = Context(model, layout)
+    chance = np.random.default_rng(7)
+    lengths = dict.fromkeys(range(SEQUENCES + 1), 0)
+
+    def read(sequence: int, count: int) -> None:
+        tokens = chance.integers(300, model.tokens, count)
+        for start in range(0, count, ROWS):
+            part = tokens[start : start + ROWS]
+            context.decode([Row(int(t), lengths[sequence] + at, sequence, False) for at, t in enumerate(part)])
+            lengths[sequence] += len(part)
+
+    began = time.perf_counter()
+    read(0, PREFIX)
+    figures = {"prefix_tokens_per_s": PREFIX / (time.perf_counter() - began)}
+    for sequence in range(1, SEQUENCES + 1):
+        context.copy(0, sequence, PREFIX)
+        lengths[sequence] = PREFIX
+    began = time.perf_counter()
+    for sequence in range(1, SEQUENCES + 1):
+        read(sequence, OWN)
+    figures["own_tokens_per_s"] = SEQUENCES * OWN / (time.perf_counter() - began)
+    for name, shape in SHAPES.items():
+        times = []
+        for _ in range(STEPS):
+            rows = []
+            for sequence, count in enumerate(shape, 1):
+                for at in range(count):
+                    token = int(chance.integers(300, model.tokens))
+                    rows.append(Row(token, lengths[sequence] + at, sequence, at == count - 1))
+                lengths[sequence] += count
+            began = time.perf_counter()
+            context.decode(rows)
+            times.append(time.perf_counter() - began)
+        figures[f"{name}_ms"] = 1e3 * median(times)
+    context.close()
+    return figures
+
+
+def _name(layout: Layout) -> str:
+    return ", ".join(
+        (
+            "unified" if layout.unified else "split",
+            "flash" if layout.flash_attention else "plain",
+            "all cells" if layout.full_window else "window cells",
+        )
+    )
+
+
+def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {key: median(figures[key] for figures in rounds) for key in rounds[0]}
