@@ -22,7 +22,8 @@ class Drafts:
 
     def __init__(self, earlier: Iterable[int], prompt: Iterable[int], most: int) -> None:
         """`earlier`: the session's last answer. `most`: longest guess in tokens; 0 for none at all."""
-        self._seen = array("i", [*earlier, *prompt] if most else [])
+        before = list(prompt) if most else []
+        self._seen = array("i", [*before, *earlier, *before[-LONGEST_KEY:]])  # what stands last is found first
         self._most = most
         self._reach = min(FIRST, most)
 

@@ -18,7 +18,10 @@ from stages.prompt.window import format_line
 from stages.surgery import Machine, Surgery
 
 PromptForm = Literal["chat", "completion"]
-QUESTION = "The question is always: what do the newest lines change, which phase is it, what comes next, and what is to be prepared?"
+QUESTION = (
+    "The question is always: what do the newest lines change, which phase is it, what comes next, and what is to be "
+    "prepared?"
+)
 _ALIASES_SHOWN = 3
 
 
