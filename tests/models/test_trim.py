@@ -306,10 +306,11 @@ def test_texts_of_the_words_are_cut_the_same_by_a_model_trimmed_to_words(
     few.llama.close()
 
 
-def test_the_trimmed_model_gives_the_same_answers(full_path: Path, ascii_path: Path) -> None:
-    asked = list(questions(each=4))
+@pytest.mark.parametrize("surgery", ["PCNL", "Partial Hepatectomy", "Lobectomy"])
+def test_the_trimmed_model_gives_the_same_answers(full_path: Path, ascii_path: Path, surgery: str) -> None:
+    asked = list(questions(each=4, of=[surgery]))
     answers = [_answers(path, asked) for path in (full_path, ascii_path)]
-    assert len(set(map(tuple, answers[0]))) > 3
+    assert len(set(map(tuple, answers[0]))) > 1
     assert answers[0] == answers[1]
 
 

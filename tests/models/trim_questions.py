@@ -1,7 +1,7 @@
 """Questions about all surgeries as the prompt process asks them, for models that are to be compared."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pipeline.config import resolve
 from pipeline.messages import Action, Prompt
@@ -20,9 +20,10 @@ SAYINGS = (
 STATES: tuple[Action, ...] = ("ON", "OFF", "STANDBY")
 
 
-def questions(each: int) -> Iterator[Prompt]:
-    """`each` questions of every surgery, in the completion form; the same each time."""
-    for surgery in load_surgeries(resolve("configs/machines")).values():
+def questions(each: int, of: Collection[str] = ()) -> Iterator[Prompt]:
+    """`each` questions about every surgery, or about those named; in the completion form, the same each time."""
+    surgeries = load_surgeries(resolve("configs/machines"))
+    for surgery in (surgeries[name] for name in of or surgeries):
         chance = random.Random(surgery.surgery)
         prompts = Prompts("completion", "small")
         for _ in range(each):
