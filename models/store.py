@@ -7,10 +7,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from models.manifest import FOLDER, Manifest
+from models.gguf import MAGIC, GgufBroken, read
+from models.manifest import FOLDER, Manifest, TrimmedSource
+from models.trim import DONE
 from pipeline.errors import OrstateError
 
-MAGIC = b"GGUF"
 SIZE_TOLERANCE = 0.03  # of a manifest's rounded size
 
 
@@ -74,8 +75,8 @@ def file_sha256(path: Path, notes: Path) -> str:
 def verify_file(path: Path, manifest: Manifest, sha256: str = "") -> str:
     """What was checked of the weights at `path`. `sha256` is used if the manifest has none.
 
-    Without any sha256 the size and the first bytes are all there is to check, and the sentence says so.
-    Raises ModelBroken.
+    Without any sha256 the size and the first bytes are all there is to check, or without a size the file's frame,
+    and the sentence says so. Raises ModelBroken.
     """
     advice = "delete it"
     if manifest.source is not None:
@@ -90,6 +91,14 @@ def verify_file(path: Path, manifest: Manifest, sha256: str = "") -> str:
             raise ModelBroken(f"{path}: sha256 is {digest}, expected {expected}; {advice}")
         return f"{path}: sha256 is the expected one, {digest}"
     size_gib = path.stat().st_size / 2**30
-    if manifest.size_gib and abs(size_gib - manifest.size_gib) > SIZE_TOLERANCE * manifest.size_gib:
+    if not manifest.size_gib:
+        try:
+            metadata = read(path).metadata
+        except GgufBroken as error:
+            raise ModelBroken(f"{error}; {advice}") from error
+        if isinstance(manifest.source, TrimmedSource) and DONE not in metadata:
+            raise ModelBroken(f"{path}: is not trimmed, {manifest.name} must be; {advice}")
+        return f"{path}: a GGUF file of {size_gib:.2f} GiB; neither sha256 nor size are known to check it by"
+    if abs(size_gib - manifest.size_gib) > SIZE_TOLERANCE * manifest.size_gib:
         raise ModelBroken(f"{path}: size is {size_gib:.2f} GiB, expected {manifest.size_gib:.2f}; {advice}")
     return f"{path}: size ({size_gib:.2f} GiB) and GGUF header are right; no sha256 is known to check it by"

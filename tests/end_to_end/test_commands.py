@@ -60,6 +60,11 @@ def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: P
         (["record", "out.mcap", "--connect", "x:1"], 2, "--connect = 'x:1': it names no transport"),
         (["record", "out.mcap", "--bind", "ipc:///nowhere/x"], 2, "--bind = 'ipc:///nowhere/x': cannot be bound"),
         (["models", "path", "nobody"], 2, "nobody"),
+        (["models", "trim", "nobody"], 2, "nobody"),
+        (["models", "trim", "gemma-3-270m"], 1, "orstate: model gemma-3-270m is trimmed already"),
+        (["models", "trim", "/nowhere.gguf"], 1, "orstate: /nowhere.gguf: there is no such file"),
+        (["models", "trim", "/nowhere.gguf", "--words", "/nowhere.txt"], 2, "orstate: --words: "),
+        (["models", "trim", __file__], 2, "give one of"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )
@@ -199,6 +204,23 @@ def test_models_list_verify_and_path_know_the_embedded_model() -> None:
     path = Path(command("models", "path", "gemma-3-270m").stdout.strip())
     assert path.is_file()
     assert "sha256 is the expected one" in command("models", "verify", "gemma-3-270m").stdout
+
+
+def test_a_model_is_trimmed_and_it_is_said_how_to_use_it(run_folder: Path) -> None:
+    full = Path(command("models", "fetch", "gemma-3-270m-full").stdout.strip())
+    mine = run_folder / "mine.gguf"
+    mine.symlink_to(full)
+    words = run_folder / "words.txt"
+    words.write_text("turn on the suction")
+    sizes = [full.stat().st_size]
+    for chosen in ([], ["--words", str(words)]):
+        result = command("models", "trim", str(mine), *chosen)
+        assert result.returncode == 0, result.stderr
+        path = Path(result.stdout.strip())
+        assert f" of 262,144 tokens kept; use it with --model {path}" in result.stderr
+        sizes.append(path.stat().st_size)
+    assert sizes == sorted(sizes, reverse=True)
+    assert {entry.name for entry in run_folder.glob("mine*")} == {"mine-ascii.gguf", "mine-words.gguf", "mine.gguf"}
 
 
 def test_the_video_host_example_runs_from_any_folder(run_folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.manifest import HubSource, Licence, Manifest, PackageSource
+from models.manifest import HubSource, Licence, Manifest, PackageSource, TrimmedSource
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 40
 
@@ -47,5 +47,19 @@ def on_hub() -> Manifest:
         context=512,
         size_gib=len(WEIGHTS) / 2**30,
         source=HubSource(repository="someone/far-GGUF"),
+        licence=Licence(name="none", terms="none", notice="none"),
+    )
+
+
+@pytest.fixture
+def smaller() -> Manifest:
+    """What is trimmed of a model named "tiny" or "far"; its own sum is not known."""
+    return Manifest(
+        name="smaller",
+        label="tiny",
+        file="smaller.gguf",
+        prompt="completion",
+        context=512,
+        source=TrimmedSource(model="tiny"),
         licence=Licence(name="none", terms="none", notice="none"),
     )

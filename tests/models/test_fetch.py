@@ -1,3 +1,4 @@
+import hashlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -6,11 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tiny_gguf import tiny
 
-from models.fetch import ensure, fetch
-from models.manifest import Manifest, find_manifest
+from models.fetch import ensure, fetch, trim_model
+from models.gguf import read
+from models.manifest import Manifest, TrimmedSource, find_manifest
 from models.store import ModelMissing
 from pipeline.errors import OrstateError
+
+Know = Callable[[Manifest], None]
 
 MODULE = """
 from pathlib import Path
@@ -108,6 +113,75 @@ def test_a_package_that_is_not_installed_says_how_to_install_it(folder: Path, pa
         ensure(packaged)
 
 
+@pytest.fixture
+def know(monkeypatch: pytest.MonkeyPatch) -> Know:
+    """Makes a manifest one of those that are found by name."""
+
+    def add(manifest: Manifest) -> None:
+        monkeypatch.setattr("models.fetch.find_manifest", {manifest.name: manifest}.__getitem__)
+
+    return add
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> bytes:
+    """Weights that can be trimmed."""
+    return tiny(tmp_path / "whole.gguf").read_bytes()
+
+
+@pytest.fixture
+def original(packaged: Manifest, whole: bytes, install: Callable[..., None], know: Know) -> Manifest:
+    """The packaged model, with weights that can be trimmed."""
+    install(content=whole)
+    manifest = msgspec.structs.replace(packaged, sha256=hashlib.sha256(whole).hexdigest())
+    know(manifest)
+    return manifest
+
+
+def test_a_trimmed_model_is_made_of_a_package_and_the_original_does_not_stay(
+    folder: Path, smaller: Manifest, original: Manifest
+) -> None:
+    metadata = read(ensure(smaller)).metadata
+    assert metadata["orstate.trim.source_sha256"].text() == original.sha256
+    assert names(folder) == ["smaller.gguf", "smaller.gguf.lock"]
+
+
+def test_an_original_that_is_there_is_used_and_stays(folder: Path, smaller: Manifest, original: Manifest) -> None:
+    ensure(original)
+    ensure(smaller)
+    assert len(sys.modules["tiny_gguf_of_tests"].calls) == 1
+    assert {"tiny.gguf", "smaller.gguf"} < set(names(folder))
+
+
+def test_a_broken_original_is_told_and_nothing_is_made_of_it(
+    folder: Path, smaller: Manifest, original: Manifest, whole: bytes
+) -> None:
+    folder.mkdir()
+    (folder / "tiny.gguf").write_bytes(whole + b"!")
+    with pytest.raises(OrstateError, match=r"tiny\.gguf: sha256 .* delete it and run: .* models fetch tiny"):
+        ensure(smaller)
+    assert names(folder) == ["smaller.gguf.lock", "tiny.gguf"]
+
+
+def test_a_trimmed_file_that_is_not_what_the_manifest_says_is_refused(
+    folder: Path, smaller: Manifest, original: Manifest
+) -> None:
+    with pytest.raises(OrstateError, match=f"expected {'a' * 64}"):
+        ensure(msgspec.structs.replace(smaller, sha256="a" * 64))
+    assert names(folder) == ["smaller.gguf.lock"]
+
+
+def test_a_model_is_trimmed_beside_itself_by_its_name(
+    folder: Path, original: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, trimmed = trim_model("tiny", lambda done, total: None)
+    assert path == folder / "tiny-ascii.gguf"
+    assert trimmed.kept < trimmed.tokens
+    (folder / "tiny.gguf").write_bytes(path.read_bytes())
+    with pytest.raises(OrstateError, match=f"expected {original.sha256}"):
+        trim_model("tiny", lambda done, total: None)
+
+
 def test_ensure_does_not_download(folder: Path, on_hub: Manifest, hub: "Hub") -> None:
     with pytest.raises(ModelMissing, match="models fetch far"):
         ensure(on_hub)
@@ -194,6 +268,30 @@ def test_a_download_is_checked_by_the_sum_that_the_hub_tells(folder: Path, on_hu
     with pytest.raises(OrstateError, match=f"expected {'a' * 64}"):
         fetch(on_hub)
     assert names(folder) == ["far.gguf.lock"]
+
+
+def test_a_trimmed_model_is_made_of_a_download_when_it_is_fetched_and_not_before(
+    folder: Path, smaller: Manifest, on_hub: Manifest, hub: Hub, whole: bytes, know: Know
+) -> None:
+    hub.content = whole
+    know(msgspec.structs.replace(on_hub, size_gib=len(whole) / 2**30))
+    smaller = msgspec.structs.replace(smaller, source=TrimmedSource(model="far"))
+    with pytest.raises(ModelMissing, match="models fetch smaller"):
+        ensure(smaller)
+    assert hub.requests == []
+    assert "orstate.trim.notice" in read(fetch(smaller)).metadata
+    assert names(folder) == ["smaller.gguf", "smaller.gguf.lock"]
+
+
+def test_a_download_that_is_there_is_trimmed_without_the_hub(
+    folder: Path, smaller: Manifest, on_hub: Manifest, hub: Hub, whole: bytes, know: Know
+) -> None:
+    know(msgspec.structs.replace(on_hub, size_gib=len(whole) / 2**30))
+    folder.mkdir()
+    (folder / "far.gguf").write_bytes(whole)
+    ensure(msgspec.structs.replace(smaller, source=TrimmedSource(model="far")))
+    assert hub.requests == []
+    assert {"far.gguf", "smaller.gguf"} < set(names(folder))
 
 
 def test_a_file_that_the_hub_does_not_have_is_refused_by_name(folder: Path, on_hub: Manifest, hub: Hub) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.manifest import HubSource, PackageSource, find_manifest, load_manifests
+from models.manifest import HubSource, PackageSource, TrimmedSource, find_manifest, load_manifests
+from models.trim import trimmed_path
 from pipeline.errors import ConfigError
 
 GOOD = """
@@ -27,7 +28,8 @@ notice = "N"
 def test_the_shipped_manifests_are_found_by_name() -> None:
     gemma = find_manifest("gemma-3-270m")
     assert (gemma.label, gemma.prompt) == ("gemma-3-270m", "completion")
-    assert isinstance(gemma.source, PackageSource)
+    assert gemma.source == TrimmedSource(model="gemma-3-270m-full")
+    assert isinstance(find_manifest("gemma-3-270m-full").source, PackageSource)
     medgemma = find_manifest("medgemma-4b-it-q3_k_m")
     assert (medgemma.label, medgemma.prompt, medgemma.template) == ("medgemma", "chat", "gemma")
     assert medgemma.source == HubSource(repository="unsloth/medgemma-4b-it-GGUF")
@@ -35,7 +37,18 @@ def test_the_shipped_manifests_are_found_by_name() -> None:
 
 def test_only_medgemma_is_labelled_medgemma() -> None:
     labelled = [m.name for m in load_manifests().values() if m.label == "medgemma"]
-    assert labelled == ["medgemma-4b-it-q3_k_m"]
+    assert labelled == ["medgemma-4b-it-q3_k_m", "medgemma-4b-it-q3_k_m-ascii"]
+
+
+def test_a_trimmed_model_is_asked_labelled_and_licensed_as_what_it_is_made_of() -> None:
+    trimmed = [manifest for manifest in load_manifests().values() if isinstance(manifest.source, TrimmedSource)]
+    assert [manifest.name for manifest in trimmed] == ["gemma-3-270m", "medgemma-4b-it-q3_k_m-ascii"]
+    for manifest in trimmed:
+        assert isinstance(manifest.source, TrimmedSource)
+        full = find_manifest(manifest.source.model)
+        assert trimmed_path(Path(full.file)).name == manifest.file
+        for field in ("label", "prompt", "template", "context", "licence"):
+            assert getattr(manifest, field) == getattr(full, field)
 
 
 def test_stub_has_no_file() -> None:
@@ -43,7 +56,7 @@ def test_stub_has_no_file() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'gpt'.*gemma-3-270m, medgemma-4b-it-q3_k_m, stub"):
+    with pytest.raises(ConfigError, match=r"'gpt'.*gemma-3-270m, gemma-3-270m-full, medgemma-4b-it-q3_k_m, .*, stub"):
         find_manifest("gpt")
 
 

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tiny_gguf import tiny
 
 from models.manifest import Manifest, find_manifest
 from models.store import ModelBroken, ModelMissing, locate, verify
+from models.trim import trim
 
 
 def test_missing_weights_say_where_they_would_lie_and_how_to_get_them(folder: Path, packaged: Manifest) -> None:
@@ -50,6 +52,22 @@ def test_half_a_file_is_found_by_its_size(folder: Path, on_hub: Manifest, weight
     (folder / "far.gguf").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(ModelBroken, match="size is"):
         verify(on_hub)
+
+
+def test_without_sum_and_size_the_frame_of_the_file_is_checked(folder: Path, smaller: Manifest, tmp_path: Path) -> None:
+    folder.mkdir()
+    trim(tiny(tmp_path / "tiny.gguf"), folder / "smaller.gguf", lambda done, total: None)
+    assert "neither sha256 nor size are known" in verify(smaller)
+    (folder / "smaller.gguf").write_bytes((folder / "smaller.gguf").read_bytes()[:2000])
+    with pytest.raises(ModelBroken, match=r"smaller\.gguf: .* at byte \d+ of 2000; .* models fetch smaller"):
+        verify(smaller)
+
+
+def test_an_original_in_the_place_of_what_is_trimmed_of_it_is_refused(folder: Path, smaller: Manifest) -> None:
+    folder.mkdir()
+    tiny(folder / "smaller.gguf")
+    with pytest.raises(ModelBroken, match="is not trimmed, smaller must be; delete it"):
+        verify(smaller)
 
 
 def test_a_file_of_another_kind_is_found_by_its_first_bytes(folder: Path, on_hub: Manifest, weights: bytes) -> None:
