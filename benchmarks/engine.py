@@ -10,6 +10,8 @@ compared at its best one, for each way of asking.
 """
 
 import os
+import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -44,6 +46,7 @@ def main(model: str, peers: Sequence[str], mixes: Sequence[str], requests: int, 
 
     Raises ConfigError for a peer or mix that does not exist.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers are stopped then too
     _check("--peers", peers, PEERS)
     _check("--mixes", mixes, MIXES)
     config = load_config(None, ours_settings(model))

@@ -19,6 +19,7 @@ def open_plain(path: Path, context: int, threads: int) -> llama_cpp.Llama:
         parameters.use_extra_bufts = False
         return parameters
 
+    llama_cpp.llama_log_set(_quiet, None)  # what goes wrong is raised too
     if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():  # see stages/inference/library.py
         llama_cpp.llama_cpp.llama_model_default_params = plain_buffers
     return llama_cpp.Llama(str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False)
@@ -26,7 +27,7 @@ def open_plain(path: Path, context: int, threads: int) -> llama_cpp.Llama:
 
 def count_tokens(path: Path, texts: Sequence[str]) -> dict[str, int]:
     """How many tokens each text has in the model's vocabulary. Reads no weights."""
-    llama_cpp.llama_log_set(_quiet, None)  # it complains that a vocabulary was not trained for any context
+    llama_cpp.llama_log_set(_quiet, None)
     llama = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
     counts = {text: len(llama.tokenize(text.encode(), add_bos=False)) for text in texts}
     llama.close()

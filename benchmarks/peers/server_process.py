@@ -25,17 +25,22 @@ class ServerProcess:
     ) -> None:
         """Starts `command` with `--host` and `--port`; waits until `GET /health` answers 200.
 
-        Raises OrstateError, with the end of what the server wrote, if it dies before or is not healthy in `start_s`.
+        Raises OrstateError if it cannot be started; and, with the end of what it wrote, if it dies or is not healthy
+        within `start_s`.
         """
         self.port = _free_port()
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the server runs
-        self._process = subprocess.Popen(
-            [*command, "--host", HOST, "--port", str(self.port)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            env=dict(environment),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [*command, "--host", HOST, "--port", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+            )
+        except OSError as error:
+            self._output.close()
+            raise OrstateError(f"{command[0]}: cannot be started: {error.strerror}") from error
         try:
             self._wait_healthy(command[0], start_s)
         except BaseException:
@@ -75,7 +80,7 @@ class ServerProcess:
         try:
             connection.request("GET", "/health")
             return connection.getresponse().status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
