@@ -22,6 +22,8 @@ app.add_typer(bench_app, name="bench")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A TOML file; default configs/pipeline.toml.")]
 ModelOption = Annotated[str | None, typer.Option("--model", help="A manifest's name, a path to a GGUF, or stub.")]
+BenchModelOption = Annotated[str, typer.Option("--model", help="A manifest's name, or a path to a GGUF.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be given again.")]
 
 
@@ -255,20 +257,50 @@ def models_path(name: Annotated[str | None, typer.Argument(help="A manifest's na
 
 
 @bench_app.command("pipeline")
-def bench_pipeline(
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
-) -> None:
+def bench_pipeline(json: JsonOption = None) -> None:
     """The machinery with the stub model, beside bare ZeroMQ hops and a memory copy in the same run."""
     from benchmarks.pipeline import main
 
     main(json)
 
 
+@bench_app.command("engine")
+def bench_engine(
+    model: BenchModelOption = "gemma-3-270m",
+    peers: Annotated[str, typer.Option(help="Which peers, by comma: sequential, llama-server.")] = (
+        "sequential,llama-server"
+    ),
+    mixes: Annotated[str, typer.Option(help="Sessions of all surgeries, of one, or first one, then the other.")] = (
+        "mixed,same"
+    ),
+    requests: Annotated[int, typer.Option(min=4, help="Of each engine in each round.")] = 24,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    json: JsonOption = None,
+) -> None:
+    """Our engine beside llama-server and the plain library call: the same questions, in turn."""
+    from benchmarks.engine import main
+
+    main(model, _names(peers), _names(mixes), requests, rounds, json)
+
+
+@bench_app.command("update")
+def bench_update(
+    model: BenchModelOption = "gemma-3-270m",
+    shape: Annotated[str, typer.Option(help="medgemma-4b: random weights of that model's shape.")] = "",
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    json: JsonOption = None,
+) -> None:
+    """One update of a running session, beside the earlier design's call; the start with and without saved prefixes."""
+    from benchmarks.update import main
+
+    main(model, shape, rounds, json)
+
+
 @bench_app.command("layouts")
 def bench_layouts(
     model: ModelOption = None,
     threads: Annotated[int, typer.Option(help="Threads that compute.")] = 2,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+    json: JsonOption = None,
 ) -> None:
     """What a step costs by the layout of the cache."""
     from benchmarks.layouts import main
@@ -276,6 +308,10 @@ def bench_layouts(
     from models.manifest import find_manifest
 
     main(ensure(find_manifest(model or _config(None, None, None).inference.model)), threads, json)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _config(config: Path | None, model: str | None, settings: list[str] | None) -> Any:

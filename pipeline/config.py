@@ -109,7 +109,6 @@ class InferenceSection(Section, frozen=True, kw_only=True):
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.9
     seed: Annotated[int, Meta(ge=0, le=2**31)] = 7
     context: Annotated[int, Meta(ge=512, le=131_072)] = 4096
-    flash_attention: bool = False
     shelf_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 1024  # memory for sessions that are not at work
     guess: Annotated[int, Meta(ge=0, le=256)] = 32  # tokens guessed ahead at most and computed at one go; 0: none
     rows: Annotated[int, Meta(ge=16, le=4096)] = 128  # tokens that are computed between two looks at a deadline

@@ -1,6 +1,7 @@
 """The two forms a model may answer in, as JSON Schemas that a grammar can be made from. Used by all stages.
 
-`small` is a difference: what to switch on and off, the phase, the next one, why, tips, confidence.
+`small` is a difference: what to switch on and off, the phase, the next one, why, tips. It has no confidence: how sure
+the model was is told by the probabilities of its choices, and a number of its own costs a tenth of the answer.
 `full` is the state contract itself. Ids and phases are this surgery's own, and every string, list and number
 is bounded, because a weak model never stops by itself.
 """
@@ -32,7 +33,6 @@ def _small(surgery: Surgery) -> dict[str, Any]:
             "next": {"enum": list(surgery.phase_ids)},
             "why": _words(WHY_CHARACTERS),
             "tips": _list_of(_words(TIP_CHARACTERS), MAX_TIPS),
-            "conf": {"enum": CONFIDENCES},
         }
     )
 

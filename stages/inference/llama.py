@@ -166,7 +166,7 @@ def layout_of(settings: InferenceSection, manifest: Manifest) -> Layout:
         rows=settings.rows,
         threads=settings.threads or default_threads(),
         unified=False,
-        flash_attention=settings.flash_attention,
+        flash_attention=manifest.flash_attention,
     )
 
 

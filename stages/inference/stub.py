@@ -65,7 +65,6 @@ def _text(rules: RuleOutcome, form: str) -> str:
             "next": following,
             "why": "stub",
             "tips": tips,
-            "conf": 0.5,
         }
     else:
         answer = {

@@ -95,7 +95,7 @@ def _task(answer: AnswerForm) -> str:
     if answer == "small":
         form = (
             'Keys: "on" and "off": ids that the newest lines switch; "phase" and "next": phase ids; '
-            '"why": one short sentence; "tips": up to 3 short things to prepare; "conf": 0.0 to 1.0.'
+            '"why": one short sentence; "tips": up to 3 short things to prepare.'
         )
     else:
         form = (
@@ -104,7 +104,7 @@ def _task(answer: AnswerForm) -> str:
             'lines switch; "suggestions": up to 3 short things to prepare; "confidence": 0.0 to 1.0; "source".'
         )
     return (
-        f"{form}\nRules: JSON only. Only the ids above. Not sure, or only talk: no change and low confidence. "
+        f"{form}\nRules: JSON only. Only the ids above. Not sure, or only talk: no change. "
         "A question, or something for later, switches nothing."
     )
 
@@ -181,7 +181,6 @@ def _example(
             "next": following,
             "why": why,
             "tips": tips,
-            "conf": confidence,
         }
     else:
         said = {

@@ -1,0 +1,167 @@
+"""`bench update`: how long one update of a running session takes, beside the earlier design's call, on the same model.
+
+An update of ours: the session's prompt is computed; a new line comes, the question about it is asked through the
+backend, the small answer is there. The earlier design gave a whole chat with the dictionary to the plain library call
+and had the full contract written (peers/earlier.py). Its first call in a process is told by itself; `vs_earlier_design`
+compares with those after it, where the library finds the prompt's beginning computed. Both greedy, same threads.
+
+`warm_vs_cold_start`: from the start of a process to its first answer, with the computed prompt beginnings on disk,
+by what it takes without.
+
+With `--shape medgemma-4b` the model has MedGemma-4B's shape and random weights. Such a model ends no text by itself:
+`BOUNDS` lower the schema's limits for both sides, so that ours writes about as many tokens as a real small answer has
+(50 to 60), and the earlier design about as many as it wrote (200). The counts are told in `runs`.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import msgspec
+
+from benchmarks.bounds import Bounds
+from benchmarks.child import Child
+from benchmarks.openers import count_tokens, earlier, ours
+from benchmarks.report import report, write
+from benchmarks.served import Peer, Served, valid
+from benchmarks.settings import keeps_prefixes, ours_settings
+from benchmarks.workload import Question, choose, questions
+from models.fetch import ensure
+from models.manifest import Manifest, find_manifest
+from models.store import weights_folder
+from pipeline.config import Config, load_config, resolve
+from pipeline.errors import ConfigError
+from stages.answer import AnswerForm, answer_schema
+from stages.surgery import Surgery, load_surgeries
+
+SHAPES = ("medgemma-4b",)
+BOUNDS = Bounds(characters=40, tips=1, machines=2)
+UPDATES = 3  # of ours, for each call of the earlier design: they are short
+
+
+def main(model: str, shape: str, rounds: int, path: Path | None) -> None:
+    """Run all of it, print the figures, write them to `path`. `rounds`: calls of the earlier design after its first.
+
+    Raises ConfigError for a shape that does not exist.
+    """
+    if shape and shape not in SHAPES:
+        raise ConfigError(f"--shape {shape}: not known; give one of {', '.join(SHAPES)}")
+    bench = UpdateBench(_shaped(model) if shape else find_manifest(model), BOUNDS if shape else None, rounds)
+    runs, ratios = bench.updates()
+    runs = {"model": shape or model, "bounds": bench.bounds, **runs}
+    if keeps_prefixes():
+        runs["start"] = bench.starts()
+        ratios["warm_vs_cold_start"] = median(runs["start"]["warm_s"]) / median(runs["start"]["cold_s"])
+    write(report("update", runs, ratios), path)
+
+
+class UpdateBench:
+    """One model and one session of it."""
+
+    def __init__(self, manifest: Manifest, bounds: Bounds | None, rounds: int) -> None:
+        self.bounds = bounds
+        self._manifest = manifest
+        self._path = ensure(manifest)
+        self._rounds = rounds
+        self._config: Config = load_config(None, ours_settings(str(self._path)))
+        self._surgeries = load_surgeries(resolve(self._config.prompt.machines))
+        surgeries: Sequence[Surgery] = choose(list(self._surgeries.values()), "same")
+        count = 1 + max(rounds * UPDATES, rounds + 1)
+        [self._asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,))
+
+    def updates(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """What was measured of both designs, in turn, and what is compared."""
+        settings = self._config.inference
+        context = min(settings.context, self._manifest.context)
+        with ExitStack() as open_peers:
+            _say("our engine: start, and the session's prompt")
+            new = self._ours("")
+            open_peers.callback(new.close)
+            first = _ask(new, self._asked[:1])
+            _say("the earlier design: start, and its first call")
+            old = Child(
+                "llama-cpp-python", earlier, self._path, self._surgeries, context, settings.threads, self.bounds
+            )
+            open_peers.callback(old.close)
+            cold = _ask(old, self._asked[:1])
+            updates: list[Served] = []
+            calls: list[Served] = []
+            for number in range(self._rounds):
+                updates += _ask(new, self._asked[1 + number * UPDATES : 1 + (number + 1) * UPDATES])
+                calls += _ask(old, self._asked[1 + number : 2 + number])
+                _say(f"round {number + 1}: update {updates[-1].seconds:.2f} s, call {calls[-1].seconds:.2f} s")
+        tokens = count_tokens(self._path, {one.text for one in (*first, *updates, *cold, *calls)})
+        runs = {
+            "first": self._told(first, "small", tokens),
+            "updates": self._told(updates, "small", tokens),
+            "earlier_design_first_call": self._told(cold, "full", tokens),
+            "earlier_design_calls": self._told(calls, "full", tokens),
+        }
+        update_s = median(one.seconds for one in updates)
+        ratios = {
+            "update_s": update_s,
+            "vs_earlier_design": median(one.seconds for one in calls) / update_s,
+            "vs_earlier_design_first": cold[0].seconds / update_s,
+        }
+        return runs, ratios
+
+    def starts(self) -> dict[str, list[float]]:
+        """Seconds from the start of a process to its first answer, with and without computed prompt beginnings."""
+        seconds: dict[str, list[float]] = {"cold_s": [], "warm_s": []}
+        with tempfile.TemporaryDirectory(prefix="or-prefixes-") as folder:
+            filling = self._ours(folder)
+            try:
+                filling.call("warm", self._asked[0])
+            finally:
+                filling.close()
+            for number in range(self._rounds):
+                seconds["cold_s"].append(self._start_s(""))
+                seconds["warm_s"].append(self._start_s(folder))
+                _say(f"start {number + 1}: cold {seconds['cold_s'][-1]:.2f} s, warm {seconds['warm_s'][-1]:.2f} s")
+        return seconds
+
+    def _start_s(self, prefix_cache: str) -> float:
+        begin = time.perf_counter()
+        peer = self._ours(prefix_cache)
+        try:
+            _ask(peer, self._asked[:1])
+            return time.perf_counter() - begin
+        finally:
+            peer.close()
+
+    def _ours(self, prefix_cache: str) -> Child:
+        settings = ours_settings(str(self._path), prefix_cache)
+        return Child("our engine", ours, self._manifest, settings, self.bounds)
+
+    def _told(self, served: Sequence[Served], form: AnswerForm, tokens: dict[str, int]) -> dict[str, Any]:
+        schemas = {name: answer_schema(surgery, form) for name, surgery in self._surgeries.items()}
+        errors = sorted({one.error for one in served if one.error})
+        return {
+            "seconds": [one.seconds for one in served],
+            "prompt_tokens": [one.prompt_tokens for one in served],
+            "reused_tokens": [one.reused_tokens for one in served],
+            "answer_tokens": [tokens[one.text] for one in served],
+            "valid": fmean(valid(one.text, schemas[one.surgery]) for one in served),
+            "answer": served[-1].text,
+            **({"errors": errors} if errors else {}),
+        }
+
+
+def _ask(peer: Peer, asked: Sequence[Question]) -> list[Served]:
+    return peer.serve([asked], together=False).served
+
+
+def _shaped(tokenizer_model: str) -> Manifest:
+    """A model of MedGemma-4B's shape, with that model's tokenizer; made in the folder of weights if it is not there."""
+    from benchmarks.shapes import medgemma_4b
+
+    made = medgemma_4b(ensure(find_manifest(tokenizer_model)), weights_folder())
+    return msgspec.structs.replace(find_manifest(str(made)), prompt="chat")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
