@@ -95,6 +95,7 @@ class Turn:
     tokens: list[int]
     chooses: bool  # these are all that is pending
     guess: list[int] = field(default_factory=list)
+    wanted: list[bool] = field(default_factory=list)  # of each token of the guess: whether a choice follows it
     row: int = 0  # of the last of `tokens`
 
     @property
@@ -273,22 +274,25 @@ class Engine:
 
     def _add_guesses(self, turns: list[Turn], room: int) -> None:
         """Let those that choose compute as many rows as the others, as far as they can guess and there is room."""
-        guesses = [self._guess(turn.task, room) for turn in turns]
-        writing = [(turn, guess) for turn, guess in zip(turns, guesses, strict=True) if not turn.task.reads]
+        writing = [turn for turn in turns if not turn.task.reads]
         if not writing:
             return
-        longest = max(len(turn.tokens) for turn, _ in writing)
-        rows = max(longest, min(len(turn.tokens) + len(guess) for turn, guess in writing))
-        for turn, guess in writing:
-            turn.guess = guess[: max(0, min(rows - len(turn.tokens), room))]
+        for turn in writing:
+            self._guess(turn, room)
+        longest = max(len(turn.tokens) for turn in writing)
+        rows = max(longest, min(len(turn.tokens) + len(turn.guess) for turn in writing))
+        for turn in writing:
+            del turn.guess[max(0, min(rows - len(turn.tokens), room)) :]
             room -= len(turn.guess)
             self.timing.guessed += len(turn.guess)
 
-    def _guess(self, task: Task, room: int) -> list[int]:
+    def _guess(self, turn: Turn, room: int) -> None:
         """What a task may go on with, as far as the grammar allows it."""
+        task = turn.task
         assert task.drafts is not None
         guess = task.drafts.guess(min(room, task.limit - len(task.answer) - 1))
-        return guess[: task.guide.legal(guess)] if guess else []
+        turn.wanted = task.guide.follow(guess) if guess else []
+        turn.guess = guess[: len(turn.wanted)]
 
     def _rows_of(self, turns: list[Turn]) -> list[Row]:
         """The rows of a step; sequences take them as theirs."""
@@ -299,8 +303,9 @@ class Engine:
             turn.row = len(rows) + len(turn.tokens) - 1
             start = len(sequence.tokens)
             sequence.tokens += turn.tokens + turn.guess
-            for at, token in enumerate(turn.tokens + turn.guess, start):
-                rows.append(Row(token, at, sequence.number, turn.chooses and len(rows) >= turn.row))
+            wanted = [*[False] * (len(turn.tokens) - 1), turn.chooses, *turn.wanted]
+            for at, token in enumerate(turn.tokens + turn.guess):
+                rows.append(Row(token, start + at, sequence.number, wanted[at]))
         return rows
 
     def _decode(self, rows: list[Row]) -> None:

@@ -33,8 +33,8 @@ class Guide(Protocol):
     def allowed(self) -> Words:
         """The tokens that may follow, as bits; valid until the next call of anything here."""
 
-    def legal(self, tokens: list[int]) -> int:
-        """How many of the tokens, from the first on, may follow; none is taken."""
+    def follow(self, tokens: list[int]) -> list[bool]:
+        """Of as many of the tokens as may follow: whether there is a choice behind each. None is taken."""
 
     def take(self, token: int) -> None:
         """The next token. Raises OrstateError for one that may not follow."""
@@ -93,8 +93,13 @@ class _Matcher:
         words: Words = self._bits[0]
         return words
 
-    def legal(self, tokens: list[int]) -> int:
-        return self._matcher.validate_tokens(tokens)
+    def follow(self, tokens: list[int]) -> list[bool]:
+        matcher = self._matcher.deep_copy()
+        choices: list[bool] = []
+        for token in tokens[: matcher.validate_tokens(tokens)]:
+            matcher.consume_token(token)
+            choices.append(not (matcher.is_stopped() or matcher.compute_ff_tokens()))
+        return choices
 
     def take(self, token: int) -> None:
         self._matcher.consume_token(token)
