@@ -120,7 +120,6 @@ class EngineBench:
         """Requests a second of each configuration, and the best one for each way of asking."""
         tried: dict[str, dict[str, float]] = {}
         for configuration in CONFIGURATIONS:
-            _say(f"llama-server: {configuration.name}")
             peer = self._server(configuration)
             try:
                 peer.serve([own[:1] for own in asked], True)
@@ -133,12 +132,13 @@ class EngineBench:
                     "llama_server_4": four.requests_per_s,
                     "peak_mb": peer.memory()["peak"],
                 }
+                _say(
+                    f"tried llama-server, {configuration.name}: {one.requests_per_s:.2f} requests/s one at a time, "
+                    f"{four.requests_per_s:.2f} four together"
+                )
             finally:
                 peer.close()
-        best = {
-            name: max(CONFIGURATIONS, key=lambda c, name=name: tried[c.name][name])  # type: ignore[misc]
-            for name in ("llama_server_1", "llama_server_4")
-        }
+        best = {name: _best(tried, name) for name in ("llama_server_1", "llama_server_4")}
         return {"tried": tried, "best": {name: chosen.name for name, chosen in best.items()}}, best
 
     def _rounds_of(
@@ -186,6 +186,10 @@ class EngineBench:
         if told["ours_4"]["overhead_per_step"] is not None:
             ratios["overhead_per_step"] = told["ours_4"]["overhead_per_step"]
         return ratios
+
+
+def _best(tried: Mapping[str, Mapping[str, float]], way: str) -> Configuration:
+    return max(CONFIGURATIONS, key=lambda configuration: tried[configuration.name][way])
 
 
 def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:

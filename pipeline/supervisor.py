@@ -198,9 +198,11 @@ class Supervisor:
                 self._send(stage.name, peer)
 
     def _send(self, stage: StageName, message: Message) -> None:
+        if not (self._stages[stage].welcomed or isinstance(message, control.Stop)):
+            return  # the first word that it hears must be the answer to its own; when it is ready it is told the rest
         try:
             self._control.send_multipart((stage.encode(), encode(message)), zmq.NOBLOCK)
-        except zmq.ZMQError:  # it is dead or not yet there: it is told all it needs when it becomes ready
+        except zmq.ZMQError:  # it is dead: the one after it is told all it needs when it becomes ready
             return
 
     # --- status and the end ------------------------------------------------------------------------------

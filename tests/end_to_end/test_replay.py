@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.replay import Summary, replay
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "pcnl_session.jsonl"
 TIMINGS = ("processing_time_ms",)
+WAIT_S = 30.0
 
 
 def without_timings(state: SurgeryState) -> dict[str, Any]:
@@ -37,13 +39,9 @@ def run(
 ) -> tuple[Summary, list[SurgeryState]]:
     states: list[SurgeryState] = []
 
-    def on_state(state: SurgeryState) -> None:
-        states.append(state)
-        if killer is not None:
-            killer.on_state(state)
-
-    on_event = killer.on_event if killer is not None else hooks.pop("on_event", lambda _: None)
-    summary = replay(log, speed=speed, model="stub", settings=settings, on_state=on_state, on_event=on_event, **hooks)
+    if killer is not None:
+        hooks = {"on_event": killer.on_event, "on_sent": killer.on_sent}
+    summary = replay(log, speed=speed, model="stub", settings=settings, on_state=states.append, **hooks)
     return summary, states
 
 
@@ -101,24 +99,23 @@ def test_a_replay_at_a_factor_of_real_time_takes_all_inputs(settings: tuple[str,
 
 
 class Killer:
-    """Kills a stage's process once, when the state of an input of that number is seen."""
+    """Kills a stage's process once, between an input of the log and the next: what follows meets the outage."""
 
     def __init__(self, stage: str, at: int) -> None:
         self.stage = stage
         self.at = at
         self.deaths: list[events.StageDied] = []
-        self._pid = 0
+        self._ready: Future[int] = Future()
 
     def on_event(self, event: events.AnyEvent) -> None:
-        if isinstance(event, events.StageReady) and event.stage == self.stage:
-            self._pid = event.pid
+        if isinstance(event, events.StageReady) and event.stage == self.stage and not self._ready.done():
+            self._ready.set_result(event.pid)
         if isinstance(event, events.StageDied):
             self.deaths.append(event)
 
-    def on_state(self, state: SurgeryState) -> None:
-        if self.at and state.based_on >= self.at:
-            self.at = 0
-            os.kill(self._pid, signal.SIGKILL)
+    def on_sent(self, number: int) -> None:
+        if number == self.at:
+            os.kill(self._ready.result(WAIT_S), signal.SIGKILL)
 
 
 def test_killing_inference_in_the_middle_leaves_a_full_set_of_states_with_the_outage_marked(
@@ -157,9 +154,10 @@ def test_killing_parse_in_the_middle_loses_no_state(settings: tuple[str, ...]) -
 
 
 def test_a_stage_that_dies_too_often_ends_the_pipeline_with_the_reason(settings: tuple[str, ...]) -> None:
-    killer = Killer("inference", at=5)
+    log = Log(EXAMPLE)
+    killer = Killer("inference", at=len(log.messages))
     summary, _ = run(
-        Log(EXAMPLE),
+        log,
         (*settings, "supervision.restarts_per_minute=0"),
         killer=killer,
     )
