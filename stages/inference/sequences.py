@@ -97,17 +97,19 @@ class Sequences:
         if not free:
             return None
         copied = common(prefix.tokens, prompt[:-1])
-        held = {sequence: common(sequence.tokens, prompt[:-1]) for sequence in free}
+        # What began with another prefix shares cells with that one, which then could not go
+        kin = (prefix, None)
+        held = {s: common(s.tokens, prompt[:-1]) if s.origin in kin else 0 for s in free}
         # Which holds more than a copy would; else the owner's, else an empty one, else the longest unused
         chosen = max(free, key=lambda s: (max(0, held[s] - copied), s.owner == owner, not s.tokens, -s.used))
-        begins = held[chosen] if held[chosen] > copied else copied
-        shared = chosen.shared if held[chosen] > copied else copied * self._unified
+        if held[chosen] <= copied or not self._cut_back(chosen, held[chosen]):
+            self._empty(chosen)  # before room is made: the prefix it began with may go for that
+        begun = bool(chosen.tokens)
+        shared = chosen.shared if begun else copied * self._unified
         if not self._make_room(len(prompt) + answer - shared - chosen.cells, chosen, prefix):
             return None
-        if held[chosen] <= copied or not self._cut_back(chosen, begins):
-            self._empty(chosen)
-            if copied:
-                self._cache.copy(prefix.number, chosen.number, copied)
+        if copied and not begun:
+            self._cache.copy(prefix.number, chosen.number, copied)
             chosen.tokens = prompt[:copied]
             chosen.origin, chosen.shared = (prefix, copied) if self._unified else (None, 0)
         self._begin(chosen, owner, len(prompt) + answer)
