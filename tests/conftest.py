@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiny_models import write_gemma, write_llama, write_qwen
 
 
 @pytest.fixture
@@ -14,3 +15,21 @@ def short_dir() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="or-"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model of Gemma 3's kind, 1 MB: sliding window, one head for keys and values, SentencePiece."""
+    return write_gemma(tmp_path_factory.mktemp("tiny") / "tiny-gemma.gguf")
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model of Llama's kind, 1.5 MB: an output of its own, SentencePiece with a space before the text."""
+    return write_llama(tmp_path_factory.mktemp("tiny") / "tiny-llama.gguf")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model of Qwen 2's kind, 2.5 MB: biases, BPE, and no beginning-of-sequence token."""
+    return write_qwen(tmp_path_factory.mktemp("tiny") / "tiny-qwen.gguf")
