@@ -1,5 +1,6 @@
 """A backend that runs a GGUF file with the engine: jobs become tasks, tasks become answers. Inference process only."""
 
+import codecs
 import hashlib
 import os
 import time
@@ -187,7 +188,8 @@ def _prefix_files(path: Path, settings: InferenceSection, layout: Layout, contex
 
 
 def _certainty(text: str, pieces: list[bytes], task: Task) -> Certainty:
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be several tokens
     ends = [0]
     for piece in pieces:
-        ends.append(ends[-1] + len(piece.decode(errors="replace")))
+        ends.append(ends[-1] + len(decoder.decode(piece)))
     return certainty(text, [Scored(ends[at], ends[at + 1], choice.logprob) for at, choice in task.choices])
