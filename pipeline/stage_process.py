@@ -17,7 +17,7 @@ from pipeline.control import StageName
 from pipeline.wiring import Place
 
 LOG_LINES = 8
-NOW = ("depth", "_open")  # so end the names of counters that say what is, not what was since the start
+NOW = ("depth", "_open", "_now")  # so end the names of counters that say what is, not what was since the start
 _spawn = multiprocessing.get_context("spawn")
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from pipeline.messages import Certainty
 
-_LEXEMES: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_LEXEMES: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,"]|[^\s{}\[\]:,"]+')
 _PHASES: Final = {("phase",): "phase", ("next",): "next", ("metadata", "phase"): "phase"} | {
     ("metadata", "next_phase"): "next"
 }
@@ -51,6 +51,8 @@ def _values(text: str) -> Iterator[tuple[tuple[str, ...], str, int, int]]:
     key, named, last = "", False, 0
     for found in _LEXEMES.finditer(text):
         lexeme = found.group()
+        if lexeme == '"':  # a text that was cut off
+            return
         if lexeme in "{[":
             opened.append(lexeme)
             keys.append(key)
@@ -68,5 +70,6 @@ def _values(text: str) -> Iterator[tuple[tuple[str, ...], str, int, int]]:
             key, last = lexeme.strip('"'), found.end()
         else:
             path = (*keys, key) if opened and opened[-1] == "{" else tuple(keys)
-            yield tuple(part for part in path if part), lexeme.strip('"'), last, found.end()
-            last = found.end()
+            end = found.end() - lexeme.endswith('"')  # the quote may be one token with what comes next
+            yield tuple(part for part in path if part), lexeme.strip('"'), last, end
+            last = end

@@ -108,4 +108,4 @@ class _Matcher:
 
 def _check(matcher: LLMatcher, what: str) -> None:
     if matcher.is_error():
-        raise OrstateError(f"{what}: {matcher.get_error()}")
+        raise OrstateError(f"{what}: {matcher.get_error().splitlines()[0]}")  # the rest is the whole grammar

@@ -1,5 +1,6 @@
 """A backend that runs a GGUF file with the engine: jobs become tasks, tasks become answers. Inference process only."""
 
+import codecs
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -185,7 +186,8 @@ def _prefix_files(path: Path, settings: InferenceSection, layout: Layout) -> Pre
 
 
 def _certainty(text: str, pieces: list[bytes], task: Task) -> Certainty:
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be several tokens
     ends = [0]
     for piece in pieces:
-        ends.append(ends[-1] + len(piece.decode(errors="replace")))
+        ends.append(ends[-1] + len(decoder.decode(piece)))
     return certainty(text, [Scored(ends[at], ends[at + 1], choice.logprob) for at, choice in task.choices])

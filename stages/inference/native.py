@@ -217,7 +217,8 @@ class Context:
 
     def restore(self, sequence: int, state: npt.NDArray[np.uint8]) -> bool:
         """Put saved bytes into an empty sequence; False if they do not fit this context."""
-        return bool(c.llama_state_seq_set_data(self._handle, _bytes(state), len(state), sequence) == len(state))
+        read = c.llama_state_seq_set_data(self._handle, _bytes(state), len(state), sequence)  # 0 for a failure
+        return bool(0 < read == len(state))
 
     def close(self) -> None:
         """Give back the memory. Once more is no error."""

@@ -7,6 +7,7 @@ A file is named by all that its content depends on: model, engine, tokens, and t
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +63,8 @@ class PrefixFiles:
                 file.write(saved.state.data)
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             _warn(path, f"cannot be written: {error.strerror}")
             return
         self.saved += 1

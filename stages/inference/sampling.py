@@ -47,8 +47,9 @@ class Sampler:
 
         Raises ValueError if nothing is allowed, or no allowed logit is a number.
         """
-        tokens = _candidates(logits, allowed)
+        tokens = _candidates(logits, allowed, NEGLIGIBLE * max(1.0, self._sampling.temperature))
         scores = logits[tokens].astype(np.float64)
+        scores[np.isnan(scores)] = -np.inf
         best = int(np.argmax(scores)) if len(scores) else 0
         if not len(scores) or not np.isfinite(scores[best]):
             raise ValueError(f"{len(scores)} tokens are allowed and none of them has a finite logit")
@@ -66,17 +67,23 @@ class Sampler:
         return int(order[min(int(np.searchsorted(sums[:kept], self._chance.random() * sums[kept - 1])), kept - 1)])
 
 
-def _candidates(logits: Logits, allowed: Words) -> Ids:
-    """The allowed tokens that matter, by their ids."""
+def _candidates(logits: Logits, allowed: Words, margin: float) -> Ids:
+    """The allowed tokens that matter, by their ids: all, or those less than `margin` below the best of them."""
     bits = allowed.view(np.uint32)
     words = np.flatnonzero(bits)
     if len(words) > FEW_WORDS:
         best = logits.max()
-        near = np.flatnonzero(logits > best - NEGLIGIBLE)
-        found: Ids = near[((bits[near >> 5] >> (near & 31).astype(np.uint32)) & 1) == 1]
-        # The best of all may not be allowed: what is near it then says little of what is near the best allowed one
-        if len(found) and logits[found].max() > best - NEGLIGIBLE / 2:
+        while len(found := _near(logits, bits, best - margin)) and (allowed_best := logits[found].max()) < best:
+            best = allowed_best  # the best of all is not allowed: what is near the best that is?
+        if len(found):
             return found
     tokens: Ids = (words[:, None] * 32 + _BITS)[((bits[words][:, None] >> _BITS.astype(np.uint32)) & 1) == 1]
     inside: Ids = tokens[tokens < len(logits)]
     return inside
+
+
+def _near(logits: Logits, bits: npt.NDArray[np.uint32], least: float) -> Ids:
+    """The tokens above `least` whose bits are set."""
+    near = np.flatnonzero(logits > least)
+    found: Ids = near[((bits[near >> 5] >> (near & 31).astype(np.uint32)) & 1) == 1]
+    return found

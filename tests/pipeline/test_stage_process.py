@@ -96,7 +96,8 @@ def test_counters_go_on_over_a_restart_and_what_a_dead_process_held_is_not_count
         "sessions_open": 2.0,
         "requests_open": 4.0,
         "questions_open": 1.0,
-        "queue_depth": 5.0,
+        "waiting_now": 5.0,
+        "peak_mb_now": 300.0,
     }
     prompt.report({"questions": 5.0, **held})
     prompt.may_restart()

@@ -27,16 +27,16 @@ SHARED = (
     + 'JSON: {"on":["M05"],"off":[],"phase":"Phase3","next":"Phase4","why":"asked","tips":[],"conf":0.8}\n'
 )
 
+GEMMA: dict[str, Any] = {"context": 768, "max_tokens": 48, "temperature": 0.0}
+
 
 class Clock:
-    """Monotonic nanoseconds that pass only when told, or by `each_look` at every look."""
+    """Monotonic nanoseconds that pass only when told."""
 
     def __init__(self) -> None:
         self.now = 1_000_000_000
-        self.each_look = 0
 
     def __call__(self) -> int:
-        self.now += self.each_look
         return self.now
 
     def pass_ms(self, milliseconds: float) -> None:
@@ -86,10 +86,10 @@ def make_job() -> Callable[..., PromptJob]:
 
 @pytest.fixture(scope="session")
 def gemma() -> Iterator[Any]:
-    """The embedded model with a small context, loaded once. Its clock stands still."""
+    """The embedded model with a small context, loaded once, greedy. Its clock stands still."""
     manifest = find_manifest("gemma-3-270m")
     ensure(manifest)
-    config = Config(inference=InferenceSection(model=manifest.name, context=768, max_tokens=48))
+    config = Config(inference=InferenceSection(model=manifest.name, **GEMMA, prefix_cache=""))
     backend = open_llama(config, manifest, {"PCNL": SURGERY}, Clock())
     yield backend
     backend.close()

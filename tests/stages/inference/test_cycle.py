@@ -46,22 +46,24 @@ def test_a_later_job_joins_the_running_cycle_within_the_window(cycle: Cycle, mak
     assert (cycle.cycles, cycle.jobs, cycle.sizes) == (1, 2, [0, 0, 1, 0, 0])
 
 
-def test_a_job_after_the_window_waits_for_the_next_cycle(cycle: Cycle, make_job: Make, clock: Any) -> None:
+def test_a_job_after_the_window_joins_those_at_work_and_begins_the_next_cycle(
+    cycle: Cycle, make_job: Make, clock: Any
+) -> None:
     add(cycle, make_job, "a")
     cycle.admit(0)
     clock.pass_ms(500)
     add(cycle, make_job, "b")
-    assert (cycle.admit(1), cycle.wait_s(1)) == ([], None)
-    assert ids(cycle.admit(0)) == "b"
+    assert ids(cycle.admit(1)) == "b"
     assert cycle.sizes == [0, 2, 0, 0, 0]
 
 
-def test_a_full_cycle_takes_nobody_more(cycle: Cycle, make_job: Make) -> None:
+def test_no_more_than_a_batch_is_at_work_and_whoever_is_finished_makes_room(cycle: Cycle, make_job: Make) -> None:
     add(cycle, make_job, "abcdef")
     assert ids(cycle.admit(0)) == "abcd"
-    assert cycle.admit(1) == []
-    assert ids(cycle.admit(0)) == "ef"
-    assert cycle.sizes == [0, 0, 1, 0, 1]
+    assert (cycle.admit(4), cycle.wait_s(4)) == ([], None)
+    assert ids(cycle.admit(3)) == "e"
+    assert ids(cycle.admit(3)) == "f"
+    assert cycle.sizes == [0, 0, 1, 0, 1]  # the first cycle was full: the next one has the two
 
 
 def test_a_cycle_that_ended_is_not_joined(cycle: Cycle, make_job: Make) -> None:
@@ -70,6 +72,16 @@ def test_a_cycle_that_ended_is_not_joined(cycle: Cycle, make_job: Make) -> None:
     add(cycle, make_job, "b")
     cycle.admit(0)
     assert cycle.cycles == 2
+
+
+def test_a_job_that_is_taken_back_while_it_waits_is_not_admitted(cycle: Cycle, make_job: Make) -> None:
+    add(cycle, make_job, "abc")
+    taken = cycle.withdraw("b")
+    assert taken is not None
+    assert taken.job_id == "b"
+    assert cycle.withdraw("b") is None
+    assert ids(cycle.admit(0)) == "ac"
+    assert (cycle.jobs, cycle.withdraw("a")) == (2, None)
 
 
 def test_a_job_alone_shares_its_cycle_with_nobody(cycle: Cycle, make_job: Make) -> None:
@@ -128,24 +140,28 @@ def test_a_job_expires_when_its_deadline_passes_while_it_waits(strict: Cycle, ma
     arrivals=st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=30),
     batch=st.integers(1, 5),
     is_strict=st.booleans(),
-    steps=st.integers(1, 4),
+    ends=st.lists(st.integers(0, 4), min_size=30, max_size=30),
 )
 def test_every_job_is_admitted_once_in_order_and_no_cycle_is_too_large(
-    make_job: Make, arrivals: list[tuple[int, bool]], batch: int, is_strict: bool, steps: int
+    make_job: Make, arrivals: list[tuple[int, bool]], batch: int, is_strict: bool, ends: list[int]
 ) -> None:
     now = 0
     cycle = Cycle(batch, 500, is_strict, lambda: now)
-    admitted: list[str] = []
-    active = 0
-    for number, (pause_ms, alone) in enumerate(arrivals):
+    admitted: list[PromptJob] = []
+    active: list[PromptJob] = []
+    for number, ((pause_ms, alone), ended) in enumerate(zip(arrivals, ends, strict=False)):
         now += pause_ms * 1_000_000
         cycle.add(make_job(str(number), alone=alone))
-        jobs = cycle.admit(active)
-        admitted += [job.job_id for job in jobs]
-        active = max(0, active + len(jobs) - steps)
+        assert bool(cycle.due(len(active))) == (cycle.wait_s(len(active)) == 0.0)
+        jobs = cycle.admit(len(active))
+        admitted += jobs
+        active += jobs
+        assert len(active) <= batch
+        assert len(active) == 1 or not any(job.alone for job in active)
+        del active[:ended]
     while len(cycle):
         now += 500_000_000
-        admitted += [job.job_id for job in cycle.admit(0)]
-    assert admitted == [str(number) for number in range(len(arrivals))]
+        admitted += cycle.admit(0)
+    assert [job.job_id for job in admitted] == [str(number) for number in range(len(arrivals))]
     assert sum(size * count for size, count in enumerate(cycle.sizes)) == cycle.jobs == len(arrivals)
     assert sum(cycle.sizes) == cycle.cycles

@@ -8,7 +8,7 @@ import pytest
 from models.manifest import find_manifest
 from pipeline.config import Config, InferenceSection, PromptSection
 from pipeline.errors import ConfigError, OrstateError
-from pipeline.messages import Completion, ModelChanged, PromptJob, SessionEnd
+from pipeline.messages import Cancel, Certainty, Completion, ModelChanged, PromptJob, SessionEnd
 from stages.inference.backend import Answer
 from stages.inference.stage import InferenceStage, create
 from stages.inference.stub import StubBackend
@@ -27,6 +27,7 @@ class Scripted:
         self.fault: Exception | None = None
         self.step_ms = 0.0
         self.closed = 0
+        self.cancelled: list[str] = []
 
     @property
     def active(self) -> int:
@@ -58,8 +59,14 @@ class Scripted:
             )
         ]
 
+    def cancel(self, job_id: str) -> None:
+        self.cancelled.append(job_id)
+
     def abandon(self) -> None:
         self.jobs.clear()
+
+    def counters(self) -> dict[str, float]:
+        return {"steps": float(len(self.cycles))}
 
     def close(self) -> None:
         self.closed += 1
@@ -114,7 +121,7 @@ def test_jobs_that_arrive_within_the_window_share_a_cycle(
     for name in "abcde":
         stage.handle(make_job(name))
     assert [completion.job_id for completion in run(stage)] == list("abcde")
-    assert backend.cycles[0] == list("abcd")
+    assert backend.cycles[:2] == [list("abcd"), list("bcde")]  # whoever is finished makes room
     counters = stage.counters()
     assert (counters["cycles"], counters["batch_4"], counters["batch_1"]) == (2, 1, 1)
 
@@ -187,15 +194,64 @@ def test_an_exception_of_the_model_is_an_outcome_and_the_stage_goes_on(
     assert stage.counters()["failures"] == 2
 
 
+def test_a_job_that_is_taken_back_while_it_waits_is_answered_at_once_and_not_run(
+    stage: InferenceStage, backend: Scripted, make_job: Make
+) -> None:
+    for name in "ab":
+        stage.handle(make_job(name))
+    [completion] = stage.handle(Cancel(job_id="b"))
+    assert isinstance(completion, Completion)
+    assert (completion.job_id, completion.outcome) == ("b", "expired")
+    assert completion.error == "the question was taken back before its turn came"
+    assert [answered.job_id for answered in run(stage)] == ["a"]
+    assert (backend.cancelled, stage.idle) == ([], True)
+
+
+def test_a_job_that_is_taken_back_while_it_runs_is_answered_once_by_the_model(
+    stage: InferenceStage, backend: Scripted, make_job: Make
+) -> None:
+    stage.handle(make_job("a"))
+    stage.step()
+    assert list(stage.handle(Cancel(job_id="a"))) == []
+    assert backend.cancelled == ["a"]
+    assert [completion.job_id for completion in run(stage)] == ["a"]
+    assert list(stage.handle(Cancel(job_id="a"))) == []  # once more it is nobody's any more
+    assert backend.cancelled == ["a"]
+
+
+def test_taking_back_what_is_not_there_is_nothing(stage: InferenceStage, backend: Scripted) -> None:
+    assert list(stage.handle(Cancel(job_id="x"))) == []
+    unloaded = InferenceStage(InferenceSection(), find_manifest("stub"), lambda: backend)
+    assert list(unloaded.handle(Cancel(job_id="x"))) == []
+    assert backend.cancelled == []
+
+
+def test_what_a_model_cut_off_and_how_sure_it_was_is_told(
+    stage: InferenceStage, backend: Scripted, make_job: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure = Certainty(mean_logprob=-0.1, phase=0.9, next_phase=0.8, machines={"M05": 0.7})
+    for answer in (
+        Answer(job_id="a", outcome="ok", started_ns=0, text="{}", certainty=sure),
+        Answer(job_id="a", outcome="ok", started_ns=0, text="{", truncated=True),
+        Answer(job_id="a", outcome="expired", started_ns=0, error="taken back"),
+    ):
+        monkeypatch.setattr(backend, "step", lambda answer=answer: backend.jobs.clear() or [answer])
+        stage.handle(make_job("a"))
+        [completion] = run(stage)
+        for field in ("outcome", "text", "truncated", "certainty", "error"):
+            assert getattr(completion, field) == getattr(answer, field)
+
+
 def test_counters_add_up_tokens_and_time(stage: InferenceStage, backend: Scripted, make_job: Make) -> None:
     backend.step_ms = 30
     for name in "ab":
         stage.handle(make_job(name))
-    assert stage.counters()["queue_depth"] == 2
+    assert stage.counters()["waiting_now"] == 2
     run(stage)
     counters = stage.counters()
     assert (counters["jobs"], counters["prompt_tokens"], counters["reused_tokens"]) == (2, 20, 8)
-    assert (counters["answer_tokens"], counters["inference_ms"], counters["queue_depth"]) == (4, 60.0, 0)
+    assert (counters["answer_tokens"], counters["inference_ms"], counters["waiting_now"]) == (4, 60.0, 0)
+    assert counters["steps"] == 2  # the backend's own
 
 
 @pytest.mark.parametrize(

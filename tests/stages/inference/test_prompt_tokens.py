@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import OrstateError
 from pipeline.messages import Prompt
-from stages.inference.tokens import lay_out
+from stages.inference.tokens import PromptTokens, Tokenize, Tokens
 
 CONTROL = 0x110000
 
@@ -22,6 +22,11 @@ def read(tokens: list[int]) -> str:
 
 def prompt(transcript: str, form: Literal["chat", "completion"] = "completion") -> Prompt:
     return Prompt(form=form, shared="Shared.\n", transcript=transcript, tail="Tail: ")
+
+
+def lay_out(prompt: Prompt, tokenize: Tokenize, room: int) -> list[int]:
+    """A whole prompt of a model that begins with nothing."""
+    return PromptTokens(tokenize, [], room).lay_out(prompt).prompt
 
 
 LINES = [f"[{number}.0s] A: line\n" for number in range(40)]
@@ -89,3 +94,29 @@ def test_a_prompt_never_takes_more_than_its_room(transcript: str, room: int) -> 
     assert len(tokens) <= room
     assert read(tokens).startswith("Shared.\n")
     assert read(tokens).endswith("Tail: ")
+
+
+@pytest.mark.parametrize("form", ["chat", "completion"])
+def test_the_shared_part_is_the_same_for_every_prompt_of_its_kind_and_begins_as_the_model_does(
+    form: Literal["chat", "completion"],
+) -> None:
+    layout = PromptTokens(characters, [CONTROL], 300)
+    first, second = layout.lay_out(prompt("a\n", form)), layout.lay_out(prompt("b\nc\n", form))
+    assert isinstance(first, Tokens)
+    assert first.shared == second.shared
+    assert first.prompt[: first.shared] == second.prompt[: first.shared]
+    assert first.prompt[0] == CONTROL
+    assert read(first.prompt[1 : first.shared]).strip().endswith("Shared.")
+
+
+def test_the_shared_part_is_tokenized_once() -> None:
+    asked: list[str] = []
+
+    def counted(text: str, special: bool) -> list[int]:
+        asked.append(text)
+        return characters(text, special)
+
+    layout = PromptTokens(counted, [], 300)
+    for transcript in ("a\n", "a\nb\n"):
+        layout.lay_out(prompt(transcript))
+    assert asked.count("Shared.\n") == 1

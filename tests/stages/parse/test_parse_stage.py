@@ -21,7 +21,7 @@ from parse_builders import (
 
 from pipeline.config import Config, ParseSection, PromptSection
 from pipeline.errors import ConfigError, Rejected
-from pipeline.messages import Message, ModelChanged, SurgeryState, Verdict
+from pipeline.messages import Certainty, Message, ModelChanged, SurgeryState, Verdict
 from pipeline.stage import Stage
 from stages.parse.contract import ContractError
 from stages.parse.stage import create
@@ -142,7 +142,9 @@ def test_an_answer_of_a_session_not_known_here_publishes_its_own_rules_first_and
         ({"text": ""}, "parse_failed", "the answer is empty"),
         ({"text": "I cannot say."}, "parse_failed", "no JSON object"),
         ({"text": '[{"phase": "Phase2"}]'}, "parse_failed", "an array"),
-        ({"text": '{"on": ["M05"', "truncated": True}, "parse_failed", "cut off after 13 characters"),
+        ({"text": '{"on": ["M05"'}, "parse_failed", "cut off after 13 characters"),
+        ({"text": '{"on": ["M05"', "truncated": True, "answer_tokens": 48}, "truncated", "the limit of 48 tokens"),
+        ({"text": "", "truncated": True, "answer_tokens": 16}, "truncated", "limit of 16 tokens before it was whole"),
         ({"text": "{}"}, "schema_failed", "neither a phase nor machine lists"),
         ({"text": '{"phase": "Phase77"}'}, "schema_failed", "phase 'Phase77' is none of PCNL"),
         ({"text": '{"phase": "Phase2", "tips": ["Inject 5 ml"]}'}, "unsafe", "inject_amount in answer.tips"),
@@ -364,3 +366,22 @@ def test_the_messages_that_come_out_survive_the_way_over_a_wire() -> None:
     ]
     for message in messages:
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=type(message)) == message
+
+
+def test_a_state_is_as_confident_as_the_model_was_sure() -> None:
+    sure = Certainty(mean_logprob=-0.2, phase=0.85, next_phase=0.9, machines={"M05": 0.6})
+    state, _ = settle(
+        make_stage(apply_model_toggles=True), make_completion(small_answer(on=["M05"], conf=1.0), certainty=sure)
+    )
+    assert state.state["confidence"] == 0.6
+    [toggle] = state.state["details"]["toggles"]
+    assert (toggle["machine_id"], toggle["confidence"]) == ("M05", 0.6)
+
+
+def test_a_truncated_answer_is_counted_and_answers_its_request() -> None:
+    stage = make_stage()
+    response = respond(
+        stage, make_completion('{"on": [', kind="request", job_id="r/1", truncated=True, answer_tokens=48)
+    )
+    assert (response.outcome, response.success, response.degraded) == ("truncated", False, True)
+    assert stage.counters()["outcome.truncated"] == 1

@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import Config, InferenceSection, PromptSection, Run, resolve
 from pipeline.errors import ConfigError, Rejected
 from pipeline.messages import (
+    Cancel,
     Completion,
     JobLost,
     LLMRequest,
@@ -180,6 +181,46 @@ def test_a_publisher_that_comes_back_with_the_same_surgery_changes_nothing() -> 
     rules = outcome(room.start(t=0.0))
     assert (rules.epoch, rules.machines["M06"], rules.t, rules.seq) == (0, "ON", 50.0, 0)
     assert outcome(room.say(51.0, "suction off")).machines["M06"] == "OFF"
+
+
+def test_the_question_of_what_is_over_is_taken_back_when_a_session_begins_anew() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "suction on"))
+    sent = room.start("Lobectomy", t=20.0)
+    assert [type(message) for message in sent] == [Cancel, RuleOutcome]
+    assert sent[0] == Cancel(job_id=asked.job_id)
+    assert not room.stage.idle  # its verdict is still to come
+    assert room.answer(asked, "expired") == []
+    assert room.stage.idle
+
+
+def test_the_next_question_waits_for_the_verdict_on_the_one_that_was_taken_back() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "suction on"))
+    room.start("Lobectomy", t=20.0)
+    assert [type(message) for message in room.say(21.0, "light on")] == [RuleOutcome]
+    [following] = room.answer(asked, "expired")
+    assert isinstance(following, PromptJob)
+    assert (following.rules.surgery, following.rules.epoch) == ("Lobectomy", 1)
+
+
+def test_nothing_is_taken_back_where_no_question_is_open_or_the_surgery_goes_on() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "suction on"))
+    assert [type(message) for message in room.start(t=5.0)] == [RuleOutcome]  # the same surgery came back
+    room.answer(asked)
+    assert [type(message) for message in room.start("Lobectomy", t=20.0)] == [RuleOutcome]
+
+
+def test_the_question_of_a_session_that_ended_is_taken_back_when_it_begins_again() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "suction on"))
+    room.end(2.0)
+    assert room.start(t=0.0)[0] == Cancel(job_id=asked.job_id)
 
 
 def test_another_surgery_in_a_running_session_is_a_clean_start_of_a_new_epoch() -> None:
