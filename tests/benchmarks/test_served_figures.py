@@ -8,7 +8,7 @@ from stages.surgery import load_surgeries
 
 SURGERIES = load_surgeries(ROOT / "configs" / "machines")
 SCHEMAS = {name: answer_schema(surgery, "small") for name, surgery in SURGERIES.items()}
-GOOD = '{"on":["M05"],"off":[],"phase":"Phase3","next":"Phase4","why":"asked","tips":[],"conf":0.8}'
+GOOD = '{"on":["M05"],"off":[],"phase":"Phase3","next":"Phase4","why":"asked","tips":[]}'
 
 
 def served(text: str = GOOD, seconds: float = 1.0, error: str = "", **tokens: int) -> Served:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf import GGUFReader, quants
+from plain_llama import llama_cpp, low_level, without_amx
 
 from benchmarks.gguf_fields import read_fields
 from benchmarks.shapes import (
@@ -21,7 +22,6 @@ from benchmarks.shapes import (
     random_model,
 )
 from pipeline.errors import OrstateError
-from stages.inference.library import llama_cpp, low_level, without_amx
 
 SMALL = Shape(name="small", layers=6, width=256, feed_forward=512, heads=2, kv_heads=1, head_size=128)
 

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from llguidance import LLMatcher
+from llguidance.llamacpp import lltokenizer_from_vocab
+from plain_llama import llama_cpp, low_level, without_amx
 from tiny_models import write_gemma, write_llama, write_qwen
 
 from pipeline.config import resolve
 from stages.answer import answer_schema
-from stages.inference.library import llama_cpp, lltokenizer_from_vocab, low_level, without_amx
 from stages.surgery import load_surgeries
 
 SPOKEN = '[1.0s] Surgeon: turn the suction on, please.\n\n  {"on":["M01","M12"],"phase":"Phase3"} ~`!@#$%^&*_+=|\\?/'

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_llama import llama_cpp, without_amx
 from tiny_gguf import INT32, TOKENS, WIDTH, number, numbers, rows, tiny
 from trim_questions import questions
 
@@ -15,7 +16,6 @@ from models.manifest import find_manifest
 from models.trim import TrimRefused, trim, trimmed_path
 from models.vocabulary import words_of
 from pipeline.errors import OrstateError
-from stages.inference.library import llama_cpp, without_amx
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E) | st.sampled_from("\n\t\r"))
 PARTS = ("<", ">", "start", "_of_", "turn", "<end_of", "_turn>", "<0x41>", "<unused5>", " ")  # of control tokens
