@@ -51,8 +51,8 @@ def nothing_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def settings(run_folder: Path) -> tuple[str, ...]:
-    """Settings that keep an instance's journal inside the test's folder."""
-    return (f"run.journal={str(run_folder / 'journal')!r}",)
+    """Settings that keep an instance's journal inside the test's folder, and no computed prefixes at all."""
+    return (f"run.journal={str(run_folder / 'journal')!r}", "inference.prefix_cache=")
 
 
 def _is_tracker(process: psutil.Process) -> bool:
