@@ -264,7 +264,7 @@ class Engine:
         readers = sum(task.reads for task in self._working)
         for task in sorted(self._working, key=lambda t: t.reads):
             pending = task.pending()
-            share = room // readers if task.reads else room
+            share = max(1, room // readers) if task.reads else room
             readers -= task.reads
             if tokens := pending[:share]:
                 turns.append(Turn(task, tokens, chooses=len(tokens) == len(pending) and not task.reads_prefix))
@@ -327,6 +327,9 @@ class Engine:
             agreed = common(turn.guess[right:], new)
             right += agreed
             if agreed < len(new):
+                break
+            if not turn.wanted[right - 1]:  # no choice was foreseen here: this token is computed again
+                right -= 1
                 break
             row = turn.row + right
         task.drafts.learn(len(turn.guess), right)

@@ -23,7 +23,7 @@ def lowered_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_lowered_bounds_hold_for_texts_lists_and_machines(changed: dict[str, object], kept: bool) -> None:
     schema = answer_schema(lowered(SURGERY, Bounds(characters=10, tips=1, machines=2)), "small")
-    said = {"on": ["M01"], "off": [], "phase": "Phase1", "next": "Phase2", "why": "a" * 10, "tips": ["a"], "conf": 0.5}
+    said = {"on": ["M01"], "off": [], "phase": "Phase1", "next": "Phase2", "why": "a" * 10, "tips": ["a"]}
     assert jsonschema_rs.is_valid(schema, said | changed) == kept
 
 
