@@ -164,8 +164,9 @@ class Engine:
             return
         sequence = self._sequences.take([*tokens, -1], "")
         while part := tokens[len(sequence.tokens) :][: self._rows]:
-            self._decode([Row(t, at, sequence.number, False) for at, t in enumerate(part, len(sequence.tokens))])
-            sequence.tokens += part
+            rows = [Row(token, at, sequence.number, False) for at, token in enumerate(part, len(sequence.tokens))]
+            sequence.tokens += part  # before they are computed: what fails may leave some of them behind
+            self._decode(rows)
         self._keep_prefix(sequence)
         self._sequences.release(sequence)
 

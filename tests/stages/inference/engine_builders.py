@@ -8,7 +8,8 @@ from fake_guide import FakeGuide
 
 from stages.inference.engine import Ending, Engine, Prefixes, Task
 from stages.inference.sampling import Sampler, Sampling
-from stages.inference.sequences import Sequence, Sequences
+from stages.inference.sequences import Sequences
+from stages.inference.shelf import Shelf
 
 NEVER = 2**62
 HEADS = [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 9, 8], [20, 21, 22, 23, 24, 25, 26, 27, 28], [1, 2]]  # of four surgeries
@@ -75,16 +76,17 @@ class Clock:
 
 @dataclass(kw_only=True)
 class World:
-    """An engine and all that it works on. `ended`: in the order they ended."""
+    """An engine and all that it works on. `ended`: in the order they ended. `guess`: the longest."""
 
-    cells: int = 200
-    count: int = 6
-    prefixes: int = 2
+    cells: int = 80  # of each sequence
+    count: int = 4
     rows: int = 16
-    unified: bool = True
+    guess: int = 0
     recurrent: bool = False
-    saved: Callable[[FakeDecoder], Prefixes] | None = None
+    shelf_bytes: int = 100_000
+    files: Prefixes | None = None
     decoder: FakeDecoder = field(init=False)
+    shelf: Shelf = field(init=False)
     sequences: Sequences = field(init=False)
     engine: Engine = field(init=False)
     clock: Clock = field(default_factory=Clock)
@@ -92,13 +94,13 @@ class World:
 
     def __post_init__(self) -> None:
         self.decoder = FakeDecoder(
-            cells=self.cells, sequences=self.count, rows=self.rows, unified=self.unified, recurrent=self.recurrent
+            cells=self.cells, sequences=self.count, rows=self.rows, recurrent=self.recurrent
         )
-        self.sequences = Sequences(
-            self.decoder, count=self.count, prefixes=self.prefixes, cells=self.cells, unified=self.unified
+        self.shelf = Shelf(self.shelf_bytes)
+        self.sequences = Sequences(self.decoder, self.count, self.shelf)
+        self.engine = Engine(
+            self.decoder, self.sequences, self.shelf, self.rows, self.files, self.guess, self.clock
         )
-        saved = self.saved(self.decoder) if self.saved is not None else None
-        self.engine = Engine(self.decoder, self.sequences, self.rows, saved, self.clock)
 
     def admit(self, *tasks: Task) -> None:
         for task in tasks:
@@ -130,15 +132,17 @@ class World:
         work()
         return self.decoder.computed - before
 
-    def check(self) -> None:
-        """The decoder holds what is believed of each sequence, and nobody believes to hold less than nothing."""
-        for sequence in self.all_sequences():
-            assert self.decoder.held[sequence.number] == sequence.tokens
-            assert 0 <= sequence.shared <= len(sequence.tokens) or not sequence.tokens
-            if sequence.origin is not None:
-                assert sequence.origin.tokens[: sequence.shared] == sequence.tokens[: sequence.shared]
-        if self.unified:
-            assert self.sequences.held == self.decoder.cells_taken <= self.cells
+    def rows_below(self, position: int) -> int:
+        """How many rows were computed at the beginnings of sequences, up to that position."""
+        return sum(row.position < position for decode in self.decoder.decodes for row in decode)
 
-    def all_sequences(self) -> list[Sequence]:
-        return [*self.sequences._prefixes, *self.sequences._others]
+    def check(self) -> None:
+        """The decoder holds what is believed of each sequence: of those at work a beginning of prompt and answer."""
+        assert [sequence.tokens for sequence in self.sequences._all] == self.decoder.held
+        assert self.sequences.held == self.decoder.cells_taken
+        for task in self.engine._working:
+            assert task.sequence is not None
+            assert task.sequence.at_work
+            done = len(task.sequence.tokens)
+            assert (task.prompt + task.answer)[:done] == task.sequence.tokens
+        assert self.sequences.free == self.count - len(self.engine._working)

@@ -4,42 +4,45 @@ logits that follow from all tokens before them and from nothing else.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from itertools import count
 
 import numpy as np
-import numpy.typing as npt
 
 from stages.inference.native import Logits, NoRoom, Row
+from stages.inference.shelf import State
 
 VOCABULARY = 64
 
 
 def logits_after(tokens: Sequence[int]) -> Logits:
-    """What the model says after these tokens, shape (VOCABULARY,)."""
+    """What the model says after these tokens, shape (VOCABULARY,). It repeats itself often, so that guesses are good."""
+    return _noise(tokens, 1.0) + _noise(tokens[-2:], 3.0)
+
+
+def _noise(tokens: Sequence[int], scale: float) -> Logits:
     seed = hashlib.blake2b(np.asarray(tokens, np.int32).tobytes(), digest_size=8).digest()
-    return np.random.default_rng(int.from_bytes(seed)).normal(0.0, 2.0, VOCABULARY).astype(np.float32)
+    return np.random.default_rng(int.from_bytes(seed)).normal(0.0, scale, VOCABULARY).astype(np.float32)
+
+
+def state_of(tokens: Sequence[int]) -> State:
+    """What `save` gives for a sequence with these tokens: four bytes for each."""
+    return np.asarray(tokens, np.int32).view(np.uint8).copy()
 
 
 class FakeDecoder:
-    """Implements `engine.Decoder` and `prefixes.Store`. A cell is a number; sequences that share it have it in common.
+    """Implements `engine.Decoder`. Each of `sequences` has `cells` of its own.
 
-    `unified`: a copy shares the cells of its origin, and all together have at most `cells`; else each of `sequences`
-    has its own part of them. `recurrent`: a sequence can only be forgotten or copied as a whole.
+    `recurrent`: a sequence can only be forgotten as a whole.
     """
 
-    def __init__(
-        self, *, cells: int, sequences: int = 8, rows: int = 16, unified: bool = True, recurrent: bool = False
-    ) -> None:
+    def __init__(self, *, cells: int, sequences: int = 4, rows: int = 16, recurrent: bool = False) -> None:
         self.held: list[list[int]] = [[] for _ in range(sequences)]  # the tokens of each sequence
         self.decodes: list[list[Row]] = []
         self.before_decode: Callable[[list[Row]], None] = lambda rows: None
         self.fault: Exception | None = None  # of the next decode, which leaves half of its rows behind
-        self._places: list[list[int]] = [[] for _ in range(sequences)]  # their cells
+        self.fits: Callable[[State], bool] = lambda state: True  # what does not leaves half of its tokens behind
         self._cells = cells
         self._rows = rows
-        self._unified = unified
         self._recurrent = recurrent
-        self._fresh = count()
         self._logits: dict[int, Logits] = {}
 
     @property
@@ -49,7 +52,7 @@ class FakeDecoder:
 
     @property
     def cells_taken(self) -> int:
-        return len({cell for places in self._places for cell in places})
+        return sum(map(len, self.held))
 
     def decode(self, rows: list[Row]) -> None:
         self.before_decode(rows)
@@ -60,54 +63,40 @@ class FakeDecoder:
         self._logits.clear()
         fault, self.fault = self.fault, None
         self.decodes.append(list(rows))
-        for at, row in enumerate(rows[: len(rows) // 2] if fault else rows):
+        for at, row in enumerate(rows[: (len(rows) + 1) // 2] if fault else rows):
             held = self.held[row.sequence]
             assert row.position == len(held), f"sequence {row.sequence} holds {len(held)} tokens: {row}"
             held.append(row.token)
-            self._places[row.sequence].append(next(self._fresh))
             if row.wanted:
                 self._logits[at] = logits_after(held)
         if fault is not None:
             raise fault
 
     def logits(self, row: int) -> Logits:
+        assert row in self._logits, f"the logits of row {row} were not wanted"
         return self._logits[row]
 
     def cut_back(self, sequence: int, length: int) -> bool:
         if self._recurrent and 0 < length < len(self.held[sequence]):
             return False
         assert length <= len(self.held[sequence])
-        del self.held[sequence][length:], self._places[sequence][length:]
+        del self.held[sequence][length:]
         return True
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        assert not self.held[target], f"sequence {target} is not empty"
-        assert 0 < length <= len(self.held[source])
-        assert not self._recurrent or length == len(self.held[source])
-        self.held[target] = self.held[source][:length]
-        shared = self._places[source][:length]
-        self._places[target] = shared if self._unified else [next(self._fresh) for _ in shared]
+    def save(self, sequence: int) -> State:
+        return state_of(self.held[sequence])
 
-    def save(self, sequence: int) -> npt.NDArray[np.uint8]:
-        return np.asarray(self.held[sequence], np.int32).view(np.uint8).copy()
-
-    def restore(self, sequence: int, state: npt.NDArray[np.uint8]) -> bool:
+    def restore(self, sequence: int, state: State) -> bool:
         assert not self.held[sequence], f"sequence {sequence} is not empty"
-        if len(state) % 4:
-            return False
-        self.held[sequence] = np.frombuffer(state.tobytes(), np.int32).tolist()
-        self._places[sequence] = [next(self._fresh) for _ in self.held[sequence]]
-        assert not self._unified or self.cells_taken <= self._cells, "no room was made for a saved prefix"
-        return True
+        tokens = np.frombuffer(state.tobytes(), np.int32).tolist()
+        assert len(tokens) <= self._cells, "a state larger than a sequence"
+        fits = self.fits(state)
+        self.held[sequence] = tokens if fits else tokens[: len(tokens) // 2]
+        return fits
 
     def _check_room(self, rows: list[Row]) -> None:
-        if self._unified:
-            full = self.cells_taken + len(rows) > self._cells
-        else:
-            each = self._cells // len(self.held)
-            needs = {row.sequence: len(self.held[row.sequence]) for row in rows}
-            for row in rows:
-                needs[row.sequence] += 1
-            full = max(needs.values()) > each
-        if full:
-            raise NoRoom(f"{len(rows)} rows find no room in a cache of {self._cells} cells")
+        needs = [len(held) for held in self.held]
+        for row in rows:
+            needs[row.sequence] += 1
+        if max(needs) > self._cells:
+            raise NoRoom(f"{len(rows)} rows find no room in sequences of {self._cells} cells")

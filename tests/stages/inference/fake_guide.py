@@ -38,9 +38,27 @@ class FakeGuide:
         bits = np.arange(VOCABULARY) % 3 != len(self.taken) % 3
         return np.packbits(bits, bitorder="little").view(np.int32)
 
+    def follow(self, tokens: list[int]) -> list[bool]:
+        copy = FakeGuide(self._length)
+        copy.taken, copy._due = list(self.taken), list(self._due)
+        choices: list[bool] = []
+        for token in tokens:
+            if copy.over or not copy._may_follow(token):
+                break
+            if copy._due:
+                copy.taken.append(copy._due.pop(0))
+            else:
+                copy.take(token)
+            choices.append(not copy._due and not copy.over)
+        return choices
+
     def take(self, token: int) -> None:
-        assert token % 3 != len(self.taken) % 3, f"token {token} may not follow"
+        assert not self._due, "forced tokens come first"
+        assert self._may_follow(token), f"token {token} may not follow"
         self.taken.append(token)
         if token % FORCING == 0:
             left = self._length - len(self.taken)
             self._due = [(token + step) % VOCABULARY for step in (1, 2)][:left]
+
+    def _may_follow(self, token: int) -> bool:
+        return token == self._due[0] if self._due else token % 3 != len(self.taken) % 3

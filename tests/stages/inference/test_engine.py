@@ -1,13 +1,13 @@
 """What the engine computes for its tasks, and in which order they go."""
 
-import numpy as np
 import pytest
 from engine_builders import HEADS, TAIL, World, alone, line, make_task, prompt
-from fake_decoder import FakeDecoder
+from fake_decoder import state_of
 
 from pipeline.errors import OrstateError
 from stages.inference.engine import Task
-from stages.inference.native import NoRoom
+from stages.inference.native import NativeError
+from stages.inference.shelf import Saved
 
 
 def computed_tokens(task: Task) -> int:
@@ -73,10 +73,30 @@ def test_a_window_that_is_cut_back_uses_again_only_what_it_has_in_common_still()
 def test_a_prefix_is_computed_once_for_all_who_begin_with_it() -> None:
     world = World()
     tasks = world.run(*(make_task(str(n), session=n) for n in range(4)))
-    rows = [row for decode in world.decoder.decodes for row in decode]
-    assert sum(row.sequence < world.prefixes for row in rows) == len(HEADS[0])
-    assert len(rows) == len(HEADS[0]) + sum(computed_tokens(task) for task in tasks)
-    assert [task.reused for task in tasks] == [len(HEADS[0])] * 4
+    assert world.rows_below(len(HEADS[0])) == len(HEADS[0])
+    assert world.decoder.computed == sum(computed_tokens(task) for task in tasks)
+    assert [task.reused for task in tasks] == [0, *[len(HEADS[0])] * 3]
+    assert [task.answer for task in tasks] == [alone(make_task(session=n))[1] for n in range(4)]
+
+
+def test_a_session_that_comes_later_does_not_compute_the_prefix_again_though_all_sequences_went_on() -> None:
+    world = World(count=1)
+    for session in range(6):
+        [task] = world.run(make_task(session=session))
+        assert task.reused == (len(HEADS[0]) if session else 0)
+    assert world.rows_below(len(HEADS[0])) == len(HEADS[0])
+
+
+def test_what_a_session_asks_after_its_sequence_was_taken_is_gone_on_from_what_was_shelved() -> None:
+    world = World(count=1)
+    world.run(make_task("a", session=1, lines=range(3)))
+    world.run(make_task("b", session=2))
+    task = make_task("c", session=1, lines=range(4))
+    rows = world.rows_of(lambda: world.run(task))
+    assert task.reused == len(HEADS[0]) + 3 * len(line(0, 0))
+    assert rows == computed_tokens(task)
+    assert (task.ending, task.answer) == alone(make_task(session=1, lines=range(4)))
+    assert (world.sequences.shelved, world.sequences.restored) == (2, 2)
 
 
 def test_prefixes_of_two_surgeries_are_kept_side_by_side() -> None:
@@ -87,7 +107,7 @@ def test_prefixes_of_two_surgeries_are_kept_side_by_side() -> None:
 
 
 def test_more_tasks_than_sequences_wait_their_turn() -> None:
-    world = World(count=4)
+    world = World(count=2)
     tasks = [make_task(str(n), session=n) for n in range(7)]
     world.admit(*tasks)
     world.step()
@@ -133,21 +153,6 @@ def test_answers_do_not_depend_on_how_much_is_computed_at_a_time(rows: int) -> N
     assert [task.answer for task in tasks] == [alone(make_task(session=n, lines=range(n)))[1] for n in range(4)]
 
 
-def test_a_task_that_cannot_be_placed_though_nothing_is_at_work_is_an_error() -> None:
-    world = World(cells=30)
-    world.admit(make_task(lines=range(6), limit=20))
-    with pytest.raises(NoRoom, match="no place for a prompt of 34 tokens"):
-        world.finish()
-
-
-def test_a_task_that_finds_no_room_waits_for_those_at_work() -> None:
-    world = World(cells=len(prompt()) + 20 + 5)
-    [first, second] = world.run(make_task("a"), make_task("b", session=1))
-    assert (first.ending, second.ending) == ("whole", "whole")
-    assert second.answer == alone(make_task(session=1))[1]
-    assert world.sequences.evicted == 1
-
-
 def test_a_prefix_can_be_computed_before_anybody_asks() -> None:
     world = World(rows=4)
     world.engine.warm(HEADS[0])
@@ -158,46 +163,50 @@ def test_a_prefix_can_be_computed_before_anybody_asks() -> None:
     assert task.answer == alone(make_task())[1]
 
 
-def test_a_prefix_that_is_larger_than_the_cache_cannot_be_computed_before() -> None:
-    with pytest.raises(NoRoom, match="no place for a prefix of 9 tokens"):
-        World(cells=8).engine.warm(HEADS[2])
+def test_after_an_error_while_a_prefix_is_computed_before_nothing_of_it_is_left() -> None:
+    world = World()
+    world.decoder.fault = NativeError("no")
+    with pytest.raises(NativeError, match="no"):
+        world.engine.warm(HEADS[0])
+    world.engine.abandon()
+    assert world.decoder.cells_taken == 0
+    assert world.run(make_task())[0].answer == alone(make_task())[1]
 
 
-class Saved:
-    """Prefixes that an earlier process computed: this one has all there are, and counts what is given to it."""
+class Files:
+    """Prefixes that an earlier process computed: only the first head; what is asked of it and given to it."""
 
-    def __init__(self, decoder: FakeDecoder) -> None:
-        self.decoder = decoder
+    def __init__(self) -> None:
         self.asked: list[list[int]] = []
         self.given: list[list[int]] = []
 
-    def load(self, sequence: int, tokens: list[int]) -> bool:
+    def load(self, tokens: list[int]) -> Saved | None:
         self.asked.append(tokens)
-        if tokens != HEADS[0]:
-            return False
-        return self.decoder.restore(sequence, np.asarray(tokens, np.int32).view(np.uint8))
+        return Saved(tokens, state_of(tokens)) if tokens == HEADS[0] else None
 
-    def save(self, sequence: int, tokens: list[int]) -> None:
-        assert self.decoder.held[sequence] == tokens
-        self.given.append(tokens)
+    def save(self, saved: Saved) -> None:
+        assert saved.state.tolist() == state_of(saved.tokens).tolist()
+        self.given.append(saved.tokens)
 
 
 def test_a_saved_prefix_is_loaded_and_another_is_saved_once_it_is_computed() -> None:
-    made: list[Saved] = []
-
-    def open_saved(decoder: FakeDecoder) -> Saved:
-        made.append(Saved(decoder))
-        return made[0]
-
-    world = World(saved=open_saved)
+    files = Files()
+    world = World(files=files)
     loaded, computed = world.run(make_task("a"), make_task("b", surgery=2, session=1))
     world.run(make_task("c", session=2), make_task("d", surgery=2, session=3))
-    assert made[0].asked == [HEADS[0], HEADS[2]]
-    assert made[0].given == [HEADS[2]]
-    assert (loaded.reused, computed.reused) == (len(HEADS[0]), len(HEADS[2]))
+    assert (files.asked, files.given) == ([HEADS[0], HEADS[2]], [HEADS[2]])
+    assert (loaded.reused, computed.reused) == (len(HEADS[0]), 0)
     assert loaded.answer == alone(make_task())[1]
-    rows = [row for decode in world.decoder.decodes for row in decode]
-    assert sum(row.sequence < world.prefixes for row in rows) == len(HEADS[2])
+    assert world.rows_below(len(HEADS[0])) == len(HEADS[0])  # those of the other head
+
+
+def test_a_saved_prefix_that_does_not_fit_is_computed_anew_and_saved_again() -> None:
+    files = Files()
+    world = World(files=files)
+    world.decoder.fits = lambda state: False
+    [task] = world.run(make_task())
+    assert (task.ending, task.answer) == alone(make_task())
+    assert (task.reused, files.given) == (0, [HEADS[0]])
 
 
 def test_it_is_counted_what_was_computed_and_how_long_it_took() -> None:

@@ -1,16 +1,19 @@
 """Whatever arrives, leaves or is pushed out, and when: each task ends once, with the answer that it has alone."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
+import pytest
 from engine_builders import HEADS, World, alone, make_task
-from fake_decoder import FakeDecoder
+from fake_decoder import state_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.inference.engine import Task
 from stages.inference.native import Row
-from stages.inference.prefixes import State
+from stages.inference.shelf import Saved
 
 
 @dataclass(frozen=True)
@@ -66,38 +69,34 @@ plans = st.builds(
 class Memory:
     """Saved prefixes without a disk."""
 
-    def __init__(self, decoder: FakeDecoder, states: dict[tuple[int, ...], State]) -> None:
-        self._decoder = decoder
-        self._states = states
+    def __init__(self) -> None:
+        self._saved: dict[tuple[int, ...], Saved] = {}
 
-    def load(self, sequence: int, tokens: list[int]) -> bool:
-        if tuple(tokens) not in self._states:
-            return False
-        return self._decoder.restore(sequence, self._states[tuple(tokens)])
+    def load(self, tokens: list[int]) -> Saved | None:
+        return self._saved.get(tuple(tokens))
 
-    def save(self, sequence: int, tokens: list[int]) -> None:
-        assert self._decoder.held[sequence] == tokens
-        self._states[tuple(tokens)] = self._decoder.save(sequence)
+    def save(self, saved: Saved) -> None:
+        assert saved.state.tolist() == state_of(saved.tokens).tolist()
+        self._saved[tuple(saved.tokens)] = saved
 
 
 @st.composite
 def worlds(draw: st.DrawFn, asked: list[Plan]) -> World:
-    """A cache in which every plan has room alone, and perhaps not much more."""
-    prefixes, others = draw(st.integers(1, 3)), draw(st.integers(1, 5))
-    unified = draw(st.booleans())
-    least = max(plan.cells for plan in asked)
-    cells = draw(st.integers(least, 3 * least)) if unified else least * (prefixes + others)
-    states: dict[tuple[int, ...], State] = {}
-    saved = (lambda decoder: Memory(decoder, states)) if draw(st.booleans()) else None
-    return World(
-        cells=cells,
-        count=prefixes + others,
-        prefixes=prefixes,
+    """Sequences in which every plan has room, and nothing more."""
+    recurrent = draw(st.booleans())
+    world = World(
+        cells=max(plan.cells for plan in asked),
+        count=draw(st.integers(1, 5)),
         rows=draw(st.integers(1, 40)),
-        unified=unified,
-        recurrent=draw(st.booleans()),
-        saved=saved,
+        guess=0 if recurrent else draw(st.sampled_from([0, 3, 32])),
+        recurrent=recurrent,
+        shelf_bytes=draw(st.sampled_from([0, 200, 2000])),
+        files=Memory() if draw(st.booleans()) else None,
     )
+    if draw(st.booleans()):
+        restored = count()
+        world.decoder.fits = lambda state: next(restored) % 3 != 1
+    return world
 
 
 def steps(world: World, asked: list[Plan], tasks: list[Task]) -> Iterator[list[Task]]:
@@ -120,7 +119,7 @@ def steps(world: World, asked: list[Plan], tasks: list[Task]) -> Iterator[list[T
 def test_every_task_ends_once_and_as_it_would_alone(asked: list[Plan], data: st.DataObject) -> None:
     world = data.draw(worlds(asked))
     tasks = [plan.task(str(number)) for number, plan in enumerate(asked)]
-    world.decoder.before_decode = lambda rows: check_order(tasks, rows, world.rows)
+    world.decoder.before_decode = lambda rows: check_step(world, rows)
     for ended in steps(world, asked, tasks):
         for task in ended:
             plan = asked[tasks.index(task)]
@@ -133,20 +132,44 @@ def test_every_task_ends_once_and_as_it_would_alone(asked: list[Plan], data: st.
                 assert (task.ending, task.answer) == alone(plan.task())
             assert task.ending in ("late", "cancelled") or world.clock.now < task.deadline_ns
     assert sorted(task.name for task in world.ended) == sorted(task.name for task in tasks)
-    assert not any(sequence.at_work for sequence in world.sequences._others)
+    assert world.sequences.free == world.count
 
 
-def check_order(tasks: list[Task], rows: list[Row], room: int) -> None:
-    """Those who write come first, and all of them while there is room."""
-    by_sequence = {task.sequence.number: task for task in tasks if task.sequence is not None and not task.ending}
-    firsts: dict[int, int] = {}
-    for row in rows:
-        firsts.setdefault(row.sequence, row.position)
-    writes = [
-        number in by_sequence and position >= len(by_sequence[number].prompt) for number, position in firsts.items()
-    ]
-    assert writes == sorted(writes, reverse=True), "one who reads came before one who writes"
-    places = [row.sequence for row in rows]
-    assert places == [number for number in firsts for _ in range(places.count(number))], "rows of one lie apart"
-    if len(rows) < room:
-        assert set(by_sequence) <= set(firsts), "a task was left out, though there was room"
+def check_step(world: World, rows: list[Row]) -> None:
+    """Nobody reads before all who write have theirs; guesses stay within what is asked for and allowed."""
+    brought = Counter(row.sequence for row in rows)
+    starts = {row.sequence: row.position for row in reversed(rows)}
+    assert [row.sequence for row in rows] == sorted(brought.elements()), "rows of one lie apart"
+    reads = False
+    left_out = []
+    for task in world.engine._working:
+        assert task.sequence is not None
+        number = task.sequence.number
+        start = starts.get(number, len(task.sequence.tokens))
+        pending = len(task.prompt) + len(task.answer) - start
+        guessed = brought[number] - pending
+        if start < len(task.prompt):
+            reads |= brought[number] > 0
+            assert guessed <= 0, "one who reads guesses"
+        elif guessed < 0:
+            left_out.append(task)
+        else:
+            assert guessed <= world.guess
+            assert not guessed or len(task.answer) + guessed < task.limit, "a guess beyond the limit"
+    assert not (reads and left_out), "one who reads came before one who writes"
+    assert len(rows) == world.rows or not left_out, "one who writes was left out, though there was room"
+
+
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_guesses_save_steps_and_change_no_answer(together: int) -> None:
+    spared = []
+    for guess in (0, 3, 32):
+        world = World(count=together, guess=guess)
+        for asked in range(8):
+            tasks = world.run(*(make_task(str(n), session=n, lines=range(asked % 3), length=16) for n in range(together)))
+            for session, task in enumerate(tasks):
+                assert (task.ending, task.answer) == alone(make_task(session=session, lines=range(asked % 3), length=16))
+        timing = world.engine.timing
+        assert (timing.guessed > timing.right > 0) == (guess > 0)
+        spared.append(timing.steps)
+    assert spared[0] > spared[1] >= spared[2]
