@@ -300,6 +300,7 @@ def bench_update(
 def bench_layouts(
     model: ModelOption = None,
     threads: Annotated[int, typer.Option(help="Threads that compute.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1)] = 2,
     json: JsonOption = None,
 ) -> None:
     """What a step costs by the layout of the cache."""
@@ -307,7 +308,7 @@ def bench_layouts(
     from models.fetch import ensure
     from models.manifest import find_manifest
 
-    main(ensure(find_manifest(model or _config(None, None, None).inference.model)), threads, json)
+    main(ensure(find_manifest(model or _config(None, None, None).inference.model)), threads, rounds, json)
 
 
 def _names(text: str) -> list[str]:
