@@ -51,16 +51,13 @@ class Ours:
 
     def warm(self, question: Question) -> None:
         """Compute, and keep on disk if the settings say so, what all questions about its surgery begin with."""
-        warm = getattr(self._backend, "warm", None)
-        if warm is not None:
-            warm(question.job)
+        self._backend.warm(question.job.prompt)
 
     def memory(self) -> dict[str, float]:
         return memory_mb(os.getpid())
 
     def counters(self) -> dict[str, float]:
-        counters = getattr(self._backend, "counters", dict)
-        return dict(counters())
+        return self._backend.counters()
 
     def close(self) -> None:
         self._backend.close()

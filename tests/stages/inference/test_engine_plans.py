@@ -166,9 +166,13 @@ def test_guesses_save_steps_and_change_no_answer(together: int) -> None:
     for guess in (0, 3, 32):
         world = World(count=together, guess=guess)
         for asked in range(8):
-            tasks = world.run(*(make_task(str(n), session=n, lines=range(asked % 3), length=16) for n in range(together)))
+            tasks = world.run(
+                *(make_task(str(n), session=n, lines=range(asked % 3), length=16) for n in range(together))
+            )
             for session, task in enumerate(tasks):
-                assert (task.ending, task.answer) == alone(make_task(session=session, lines=range(asked % 3), length=16))
+                assert (task.ending, task.answer) == alone(
+                    make_task(session=session, lines=range(asked % 3), length=16)
+                )
         timing = world.engine.timing
         assert (timing.guessed > timing.right > 0) == (guess > 0)
         spared.append(timing.steps)

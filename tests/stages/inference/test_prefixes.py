@@ -95,9 +95,7 @@ def test_what_cannot_be_read_is_a_warning(files: PrefixFiles, capfd: pytest.Capt
     assert "cannot be read: Is a directory" in capfd.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_is_a_warning(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("no folder")
     files = PrefixFiles(tmp_path / "file" / "prefixes", "key")
     files.save(Saved(TOKENS, STATE))
