@@ -39,6 +39,7 @@ from stages.answer import AnswerForm, answer_schema
 from stages.surgery import Surgery, load_surgeries
 
 SHAPES = ("medgemma-4b",)
+WHOLE_TOKENIZER = "gemma-3-270m-full"  # the same as MedGemma's
 BOUNDS = Bounds(characters=40, tips=1, machines=2)
 UPDATES = 3  # of ours, for each call of the earlier design: they are short
 
@@ -50,7 +51,7 @@ def main(model: str, shape: str, rounds: int, path: Path | None) -> None:
     """
     if shape and shape not in SHAPES:
         raise ConfigError(f"--shape {shape}: not known; give one of {', '.join(SHAPES)}")
-    bench = UpdateBench(_shaped(model) if shape else find_manifest(model), BOUNDS if shape else None, rounds)
+    bench = UpdateBench(_shaped() if shape else find_manifest(model), BOUNDS if shape else None, rounds)
     runs, ratios = bench.updates()
     runs = {"model": shape or model, "bounds": bench.bounds, **runs}
     if keeps_prefixes():
@@ -155,11 +156,11 @@ def _ask(peer: Peer, asked: Sequence[Question]) -> list[Served]:
     return peer.serve([asked], together=False).served
 
 
-def _shaped(tokenizer_model: str) -> Manifest:
-    """A model of MedGemma-4B's shape, with that model's tokenizer; made in the folder of weights if it is not there."""
+def _shaped() -> Manifest:
+    """A model of MedGemma-4B's shape, with all tokens of its tokenizer; made in the folder of weights if need be."""
     from benchmarks.shapes import medgemma_4b
 
-    made = medgemma_4b(ensure(find_manifest(tokenizer_model)), weights_folder())
+    made = medgemma_4b(ensure(find_manifest(WHOLE_TOKENIZER)), weights_folder())
     return msgspec.structs.replace(find_manifest(str(made)), prompt="chat")
 
 

@@ -14,7 +14,7 @@ VOCABULARY = 64
 
 
 def logits_after(tokens: Sequence[int]) -> Logits:
-    """What the model says after these tokens, shape (VOCABULARY,). It repeats itself often, so that guesses are good."""
+    """What the model says after these tokens, shape (VOCABULARY,). It repeats itself: guesses are good."""
     return _noise(tokens, 1.0) + _noise(tokens[-2:], 3.0)
 
 

@@ -51,7 +51,7 @@ def test_what_two_have_in_common_ends_at_the_first_difference(
 
 def test_a_prompt_begins_with_the_prefix_from_the_shelf() -> None:
     store = Store()
-    sequence, reused = store.ask([*HEAD, 40, 41])
+    _, reused = store.ask([*HEAD, 40, 41])
     assert reused == len(HEAD)
     assert store.sequences.held == store.decoder.cells_taken == len(HEAD) + 2
     assert (store.sequences.restored, store.sequences.shelved) == (1, 0)
