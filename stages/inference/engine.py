@@ -265,7 +265,7 @@ class Engine:
         readers = sum(task.reads for task in self._working)
         for task in sorted(self._working, key=lambda t: t.reads):
             pending = task.pending()
-            share = max(1, room // readers) if task.reads else room
+            share = min(room, max(1, room // readers)) if task.reads else room
             readers -= task.reads
             if tokens := pending[:share]:
                 turns.append(Turn(task, tokens, chooses=len(tokens) == len(pending) and not task.reads_prefix))
