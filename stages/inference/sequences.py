@@ -83,6 +83,8 @@ class Sequences:
             self._empty(chosen)
             if saved is not None and on_shelf:
                 self._restore(chosen, saved, on_shelf)
+        if not chosen.tokens:
+            self._begin_anew(chosen, wanted)
         self._uses += 1
         chosen.used, chosen.owner, chosen.at_work = self._uses, owner, True
         return chosen
@@ -115,6 +117,14 @@ class Sequences:
         if sequence.owner and sequence.tokens:
             self._shelf.put_session(sequence.owner, self.save(sequence))
             self.shelved += 1
+
+    def _begin_anew(self, sequence: Sequence, wanted: list[int]) -> None:
+        """Begin with what the shelf has that need not be cut back: not every cache can do so, nor every state fits."""
+        whole = [saved for saved in self._shelf.candidates() if saved.tokens == wanted[: len(saved.tokens)]]
+        for saved in sorted(whole, key=lambda s: len(s.tokens), reverse=True):
+            self._restore(sequence, saved, len(saved.tokens))
+            if sequence.tokens:
+                return
 
     def _restore(self, sequence: Sequence, saved: Saved, length: int) -> None:
         if not self._cache.restore(sequence.number, saved.state):

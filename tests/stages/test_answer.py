@@ -68,7 +68,7 @@ def test_every_part_of_a_schema_is_bounded(surgery: Surgery, form: AnswerForm) -
 
 def test_the_small_form_is_filled_in_the_order_it_is_written() -> None:
     schema = answer_schema(SURGERIES["PCNL"], "small")
-    assert list(schema["properties"]) == ["on", "off", "phase", "next", "why", "tips", "conf"]
+    assert list(schema["properties"]) == ["on", "off", "phase", "next", "why", "tips"]
 
 
 @each_surgery
@@ -93,7 +93,7 @@ def test_a_schema_knows_this_surgerys_ids_and_phases_only(surgery: Surgery, form
         {"why": "w" * (WHY_CHARACTERS + 1)},
         {"tips": ["tip"] * (MAX_TIPS + 1)},
         {"tips": ["t" * (TIP_CHARACTERS + 1)]},
-        {"conf": 1.1},
+        {"conf": 0.5},
         {"more": 1},
     ],
 )
@@ -108,6 +108,13 @@ def test_an_answer_that_leaves_a_key_out_does_not_keep_the_schema() -> None:
     schema = answer_schema(SURGERIES["PCNL"], "small")
     for key in schema["properties"]:
         assert not jsonschema_rs.is_valid(schema, {k: v for k, v in shortest(schema).items() if k != key})
+
+
+def test_parse_takes_a_confidence_that_the_small_form_does_not_ask_for() -> None:
+    surgery = SURGERIES["PCNL"]
+    known = {machine.id: machine.default_state for machine in surgery.machines}
+    answer = shortest(answer_schema(surgery, "small"))
+    assert normalise(answer | {"conf": 0.7}, surgery, known).confidence == 0.7
 
 
 def test_confidences_are_the_tenths_from_0_to_1() -> None:

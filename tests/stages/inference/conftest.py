@@ -24,7 +24,7 @@ SHARED = (
     "You follow an operation and answer in JSON.\n"
     + "".join(f"{machine.id}: {machine.name}\n" for machine in SURGERY.machines)
     + "[1.0s] Surgeon: Irrigation please.\n"
-    + 'JSON: {"on":["M05"],"off":[],"phase":"Phase3","next":"Phase4","why":"asked","tips":[],"conf":0.8}\n'
+    + 'JSON: {"on":["M05"],"off":[],"phase":"Phase3","next":"Phase4","why":"asked","tips":[]}\n'
 )
 
 GEMMA: dict[str, Any] = {"context": 768, "max_tokens": 48, "temperature": 0.0}

@@ -63,32 +63,34 @@ def test_without_room_nothing_is_guessed() -> None:
     assert drafts.guess(0) == drafts.guess(-1) == []
 
 
-def reach(drafts: Drafts) -> int:
+def far() -> Drafts:
+    """It has a hundred tokens to guess from."""
+    drafts = Drafts([], FAR, most=20)
     drafts.grow(FAR[:4])
-    return len(drafts.guess(90))
+    return drafts
 
 
 def test_guesses_that_were_right_go_further_next_time_up_to_the_most() -> None:
-    drafts = Drafts([], FAR, most=20)
-    assert reach(drafts) == FIRST
+    drafts = far()
+    assert len(drafts.guess(90)) == FIRST
     drafts.learn(FIRST, FIRST)
-    assert reach(drafts) == 2 * FIRST
+    assert len(drafts.guess(90)) == 2 * FIRST
     drafts.learn(2 * FIRST, 2 * FIRST)
-    assert reach(drafts) == 20
+    assert len(drafts.guess(90)) == 20
 
 
 def test_guesses_that_were_wrong_go_less_far_next_time_but_not_to_nothing() -> None:
-    drafts = Drafts([], FAR, most=20)
+    drafts = far()
     drafts.learn(8, 4)
-    assert reach(drafts) == 5
+    assert len(drafts.guess(90)) == 5
     drafts.learn(5, 0)
-    assert reach(drafts) == FEWEST
+    assert len(drafts.guess(90)) == FEWEST
 
 
 def test_a_step_without_a_guess_teaches_nothing() -> None:
-    drafts = Drafts([], FAR, most=20)
+    drafts = far()
     drafts.learn(0, 0)
-    assert reach(drafts) == FIRST
+    assert len(drafts.guess(90)) == FIRST
 
 
 @given(

@@ -36,7 +36,6 @@ def test_the_stub_says_what_the_rules_know(make_job: Callable[..., PromptJob]) -
         "next": "Phase4",
         "why": "stub",
         "tips": ["Consider preparing for Phase4."],
-        "conf": 0.5,
     }
     state: dict[str, Any] = msgspec.json.decode(full)
     assert state["machines"] == {"0": ["M02", "M03", "M04", "M05", "M06"], "1": ["M01"]}

@@ -37,7 +37,6 @@ def opened(path: Path, **settings: Any) -> LlamaBackend:
             "max_tokens": 1000,
             "temperature": 0.0,
             "threads": 1,
-            "flash_attention": False,
             "prefix_cache": "",
             **settings,
         }
@@ -131,8 +130,8 @@ def test_the_same_work_gives_the_same_answers_each_time(path: Path, make_job: Ma
     assert said[0] == said[1]
 
 
-@pytest.mark.parametrize("settings", [{"unified": False}, {"flash_attention": True}, {"rows": 16}, {"cells": 2048}])
-def test_the_layout_of_the_cache_changes_no_form(path: Path, make_job: Make, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", [{"batch": 1}, {"rows": 16}, {"guess": 0}, {"shelf_mb": 0}])
+def test_no_setting_of_the_engine_changes_the_form(path: Path, make_job: Make, settings: dict[str, Any]) -> None:
     with closing(opened(path, **settings)) as backend:
         answers = ask(backend, *(make_job(str(n), LINES[n]) for n in range(3)))
     for answer in answers:

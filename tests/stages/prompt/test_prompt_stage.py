@@ -306,7 +306,7 @@ def test_the_question_shows_the_lines_and_the_state_after_the_rules() -> None:
     room.start()
     asked = job(room.say(1.0, "suction on", speaker="Surgeon"))
     assert asked.prompt.transcript == "[1.0s] Surgeon: suction on\n"
-    assert "ON: M01 M06 M09." in asked.prompt.tail
+    assert "On: M01 M06 M09." in asked.prompt.tail
     assert (asked.kind, asked.answer, asked.deadline_ns) == ("session", "small", 125 * SECOND)
 
 
