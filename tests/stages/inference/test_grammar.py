@@ -91,7 +91,7 @@ def test_what_must_follow_is_known_without_a_choice_and_is_taken(grammars: Gramm
 
 def test_an_answer_is_over_once_it_is_whole(grammars: Grammars) -> None:
     guide = grammars.guide("PCNL", "small")
-    take(guide, '{"on":[],"off":[],"phase":"Phase1","next":"Phase2","why":"","tips":[],"conf":0.8')
+    take(guide, '{"on":[],"off":[],"phase":"Phase1","next":"Phase2","why":"","tips":[]')
     assert (guide.whole, guide.over) == (False, False)
     take(guide, "}")
     assert (guide.whole, guide.over) == (True, True)

@@ -116,7 +116,7 @@ def test_what_grew_and_what_was_cut_back_is_answered_as_if_it_were_new(
             new += ask(backend, make_job("new", lines))
     shared = [common_choices(samplers[n], samplers[5 + n]) for n in range(5)]
     assert sum(shared) > 100
-    assert all(one.reused_tokens >= other.reused_tokens > 0 for one, other in zip(went_on, new, strict=True))
+    assert all(one.reused_tokens >= other.reused_tokens for one, other in zip(went_on, new, strict=True))
     assert went_on[1].reused_tokens > went_on[0].prompt_tokens - 5  # all but the tail
 
 
@@ -157,7 +157,7 @@ def test_a_prefix_is_computed_before_anybody_asks_and_found_by_the_next_process(
             for saved in (tmp_path / "prefixes").glob("*.prefix"):
                 saved.write_bytes(saved.read_bytes()[:-1])
         with closing(opened(path, prefix_cache=str(tmp_path / "prefixes"))) as backend:
-            backend.warm(make_job())
+            backend.warm(make_job().prompt)
             counters = backend.counters()
             rows.append(counters["rows"])
             found = (counters["prefixes_loaded"], counters["prefixes_saved"])
