@@ -31,9 +31,7 @@ def test_a_chat_prompt_is_answered_in_the_schema_too(gemma: Any, make_job: Make,
     jsonschema_rs.validate(answer_schema(surgery, "small"), msgspec.json.decode(answer.text))
 
 
-def test_the_same_question_gets_the_same_answer(
-    gemma: Any, make_job: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_question_gets_the_same_answer(gemma: Any, make_job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     samplers = watch(monkeypatch)
     [first] = ask(gemma, make_job("a", transcript="".join(LINES[:4])))
     ask(gemma, make_job("b", shared="Something else.\n"))
