@@ -14,7 +14,7 @@ from typing import Any
 
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from benchmarks.bounds import Bounds, lower, lowered
+from benchmarks.bounds import Bounds, fix, fixed
 from benchmarks.memory import memory_mb
 from benchmarks.peers.library import open_plain
 from benchmarks.served import Run, Served, in_turn
@@ -54,8 +54,8 @@ class Earlier:
     ) -> None:
         self._surgeries = surgeries
         if bounds is not None:
-            lower(bounds)
-        answered = {name: lowered(s, bounds) if bounds else s for name, s in surgeries.items()}
+            fix(bounds)
+        answered = {name: fixed(s, bounds) if bounds else s for name, s in surgeries.items()}
         self._schemas = {name: answer_schema(surgery, "full") for name, surgery in answered.items()}
         self._llama = open_plain(path, context, threads)
         if "tokenizer.chat_template" not in self._llama.metadata:
