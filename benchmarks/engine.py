@@ -164,6 +164,7 @@ class EngineBench:
                     rounds[name].append(run)
             ends: dict[str, dict[str, Any]] = {
                 name: {
+                    "answer": rounds[name][-1].served[-1].text,
                     "memory_mb": peer.memory(),
                     "overhead_per_step": overhead(before[name], peer.counters()),
                 }

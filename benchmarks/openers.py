@@ -20,15 +20,15 @@ def ours(manifest: Manifest, settings: Sequence[str], bounds: Bounds | None = No
 
 
 def sequential(path: Path, schemas: Schemas, context: int, threads: int, max_tokens: int) -> Peer:
-    from benchmarks.peers.sequential import Sequential
+    from benchmarks.peers.sequential import sequential as open_peer
 
-    return Sequential(path, schemas, context, threads, max_tokens)
+    return open_peer(path, schemas, context, threads, max_tokens)
 
 
 def earlier(path: Path, surgeries: dict[str, Surgery], context: int, threads: int, bounds: Bounds | None) -> Peer:
-    from benchmarks.peers.earlier import Earlier
+    from benchmarks.peers.earlier import earlier as open_peer
 
-    return Earlier(path, surgeries, context, threads, bounds)
+    return open_peer(path, surgeries, context, threads, bounds)
 
 
 def count_tokens(path: Path, texts: set[str]) -> dict[str, int]:

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
-from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, RopeScalingType
+from gguf import GGMLQuantizationType, GGUFValueType, GGUFWriter, LlamaFileType, RopeScalingType
 
-from benchmarks.gguf_fields import read_fields
+from models.gguf import Value, read
 from pipeline.errors import OrstateError
 
 RECIPE = 1  # to be raised when other bytes are written for the same parameters
@@ -171,7 +171,7 @@ def _write(writer: GGUFWriter, part: Path, target: Path) -> None:
 
 def _describe(shape: Shape, tokenizer_file: Path, path: Path) -> GGUFWriter:
     """A writer to `path` that knows all fields and tensors; nothing is written yet."""
-    fields = read_fields(tokenizer_file)
+    fields = read(tokenizer_file).metadata
     if _TOKENS not in fields:
         raise OrstateError(f"{tokenizer_file}: no field {_TOKENS}; give the GGUF file of a language model")
     writer = GGUFWriter(path, "gemma3")
@@ -192,13 +192,22 @@ def _describe(shape: Shape, tokenizer_file: Path, path: Path) -> GGUFWriter:
     writer.add_sliding_window(shape.sliding_window)
     for key, field in fields.items():
         if key.startswith("tokenizer."):
-            field.add_to(writer, key)
-    for number, matrix in enumerate(_matrices(shape, len(fields[_TOKENS].value))):
+            _add(writer, key, field)
+    for number, matrix in enumerate(_matrices(shape, fields[_TOKENS].count)):
         tensor = cast(Any, RandomTensor(matrix, (shape.seed, number)))
         writer.add_tensor(matrix.name, tensor, raw_dtype=matrix.form.kind)
     for name, length, value in _norms(shape):
         writer.add_tensor(name, np.full(length, value, np.float32))
     return writer
+
+
+def _add(writer: GGUFWriter, key: str, value: Value) -> None:
+    """The same value again, unless it is an empty array, which the writer refuses."""
+    if value.element is None:
+        said = value.text() if value.kind == GGUFValueType.STRING else value.numbers()[0].item()
+        writer.add_key_value(key, said, GGUFValueType(value.kind))
+    elif items := value.texts() or value.numbers().tolist():
+        writer.add_key_value(key, items, GGUFValueType.ARRAY, GGUFValueType(value.element))
 
 
 def _matrices(shape: Shape, tokens: int) -> Iterator[Matrix]:

@@ -8,9 +8,9 @@ compares with those after it, where the library finds the prompt's beginning com
 `warm_vs_cold_start`: from the start of a process to its first answer, with the computed prompt beginnings on disk,
 by what it takes without.
 
-With `--shape medgemma-4b` the model has MedGemma-4B's shape and random weights. Such a model ends no text by itself:
-`BOUNDS` lower the schema's limits for both sides, so that ours writes about as many tokens as a real small answer has
-(50 to 60), and the earlier design about as many as it wrote (200). The counts are told in `runs`.
+With `--shape medgemma-4b` the model has MedGemma-4B's shape and random weights. How long its answers get would be
+chance: `BOUNDS` fix the lengths of texts and lists in the schemas of both sides, so that ours has about as many tokens
+as a real small answer (50 to 60), and the earlier design's about as many as it wrote (200). The counts stand in `runs`.
 """
 
 import tempfile
@@ -40,7 +40,7 @@ from stages.surgery import Surgery, load_surgeries
 
 SHAPES = ("medgemma-4b",)
 WHOLE_TOKENIZER = "gemma-3-270m-full"  # the same as MedGemma's
-BOUNDS = Bounds(characters=40, tips=1, machines=2)
+BOUNDS = Bounds(characters=24, tips=1, machines=1)
 UPDATES = 3  # of ours, for each call of the earlier design: they are short
 
 

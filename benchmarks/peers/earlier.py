@@ -6,18 +6,13 @@ last 20 lines, no machine states, and four questions. The answer is the full con
 better here than it was: a grammar made from the contract's schema, where it asked for any JSON object.
 """
 
-import os
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from benchmarks.bounds import Bounds, lower, lowered
-from benchmarks.memory import memory_mb
-from benchmarks.peers.library import open_plain
-from benchmarks.served import Run, Served, in_turn
+from benchmarks.bounds import Bounds, fix, fixed
+from benchmarks.peers.library import OneByOne, open_plain
 from benchmarks.workload import Question
 from stages.answer import answer_schema
 from stages.surgery import Machine, Surgery
@@ -46,52 +41,28 @@ RULES = (
 )
 
 
-class Earlier:
-    """A `served.Peer`. It has no way to do anything together."""
+def earlier(
+    path: Path, surgeries: dict[str, Surgery], context: int, threads: int, bounds: Bounds | None = None
+) -> OneByOne:
+    """That peer, its model loaded. `bounds`: to which the answers are fixed."""
+    if bounds is not None:
+        fix(bounds)
+    answered = {name: fixed(surgery, bounds) if bounds else surgery for name, surgery in surgeries.items()}
+    schemas = {name: answer_schema(surgery, "full") for name, surgery in answered.items()}
+    llama = open_plain(path, context, threads)
+    if "tokenizer.chat_template" not in llama.metadata:
+        llama.chat_handler = Jinja2ChatFormatter(TEMPLATE, eos_token="<eos>", bos_token="<bos>").to_chat_handler()
 
-    def __init__(
-        self, path: Path, surgeries: dict[str, Surgery], context: int, threads: int, bounds: Bounds | None = None
-    ) -> None:
-        self._surgeries = surgeries
-        if bounds is not None:
-            lower(bounds)
-        answered = {name: lowered(s, bounds) if bounds else s for name, s in surgeries.items()}
-        self._schemas = {name: answer_schema(surgery, "full") for name, surgery in answered.items()}
-        self._llama = open_plain(path, context, threads)
-        if "tokenizer.chat_template" not in self._llama.metadata:
-            formatter = Jinja2ChatFormatter(TEMPLATE, eos_token="<eos>", bos_token="<bos>")
-            self._llama.chat_handler = formatter.to_chat_handler()
-
-    def serve(self, sessions: Sequence[Sequence[Question]], together: bool) -> Run:
-        begin = time.perf_counter()
-        served = [self._ask(question) for question in in_turn(sessions)]
-        return Run(served, time.perf_counter() - begin)
-
-    def memory(self) -> dict[str, float]:
-        return memory_mb(os.getpid())
-
-    def counters(self) -> dict[str, float]:
-        return {}
-
-    def close(self) -> None:
-        self._llama.close()
-
-    def _ask(self, question: Question) -> Served:
-        begin = time.perf_counter()
-        completion: Any = self._llama.create_chat_completion(
-            messages(self._surgeries[question.surgery], question),  # type: ignore[arg-type]
+    def call(question: Question) -> tuple[str, Any]:
+        completion: Any = llama.create_chat_completion(
+            messages(surgeries[question.surgery], question),  # type: ignore[arg-type]
             max_tokens=MAX_TOKENS,
             temperature=0.0,
-            response_format={"type": "json_object", "schema": self._schemas[question.surgery]},
+            response_format={"type": "json_object", "schema": schemas[question.surgery]},
         )
-        return Served(
-            session=question.session,
-            number=question.number,
-            surgery=question.surgery,
-            text=completion["choices"][0]["message"]["content"],
-            seconds=time.perf_counter() - begin,
-            prompt_tokens=completion["usage"]["prompt_tokens"],
-        )
+        return completion["choices"][0]["message"]["content"], completion["usage"]
+
+    return OneByOne(llama, call)
 
 
 def messages(surgery: Surgery, question: Question) -> list[dict[str, str]]:

@@ -3,11 +3,17 @@
 It is imported here before anything of ours sets how its threads wait.
 """
 
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
+
+from benchmarks.memory import memory_mb
+from benchmarks.served import Run, Served, in_turn
+from benchmarks.workload import Question
 
 
 def open_plain(path: Path, context: int, threads: int) -> llama_cpp.Llama:
@@ -23,6 +29,41 @@ def open_plain(path: Path, context: int, threads: int) -> llama_cpp.Llama:
     if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():  # see stages/inference/library.py
         llama_cpp.llama_cpp.llama_model_default_params = plain_buffers
     return llama_cpp.Llama(str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False)
+
+
+class OneByOne:
+    """A `served.Peer` that calls the library for one question after the other: it has no way to do it together."""
+
+    def __init__(self, llama: llama_cpp.Llama, call: Callable[[Question], tuple[str, Any]]) -> None:
+        """`call` gives the answer's text and the library's count of tokens."""
+        self._llama = llama
+        self._call = call
+
+    def serve(self, sessions: Sequence[Sequence[Question]], together: bool) -> Run:
+        begin = time.perf_counter()
+        served = [self._ask(question) for question in in_turn(sessions)]
+        return Run(served, time.perf_counter() - begin)
+
+    def memory(self) -> dict[str, float]:
+        return memory_mb(os.getpid())
+
+    def counters(self) -> dict[str, float]:
+        return {}
+
+    def close(self) -> None:
+        self._llama.close()
+
+    def _ask(self, question: Question) -> Served:
+        begin = time.perf_counter()
+        text, usage = self._call(question)
+        return Served(
+            session=question.session,
+            number=question.number,
+            surgery=question.surgery,
+            text=text,
+            seconds=time.perf_counter() - begin,
+            prompt_tokens=usage["prompt_tokens"],
+        )
 
 
 def count_tokens(path: Path, texts: Sequence[str]) -> dict[str, int]:

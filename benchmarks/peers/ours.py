@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from benchmarks.bounds import Bounds, lower, lowered
+from benchmarks.bounds import Bounds, fix, fixed
 from benchmarks.memory import memory_mb
 from benchmarks.served import Run, Served, in_turn
 from benchmarks.workload import Question
@@ -24,8 +24,8 @@ class Ours:
         config = load_config(None, settings)
         surgeries = load_surgeries(resolve(config.prompt.machines))
         if bounds is not None:
-            lower(bounds)
-            surgeries = {name: lowered(surgery, bounds) for name, surgery in surgeries.items()}
+            fix(bounds)
+            surgeries = {name: fixed(surgery, bounds) for name, surgery in surgeries.items()}
         self._backend = open_llama(config, manifest, surgeries)
 
     def serve(self, sessions: Sequence[Sequence[Question]], together: bool) -> Run:

@@ -76,7 +76,7 @@ class Task:
     @property
     def reads_prefix(self) -> bool:
         """Whether some of the prefix is still to be computed: a step ends with it, so that it can be kept."""
-        return self.sequence is not None and len(self.sequence.tokens) < self.shared
+        return self.sequence is not None and len(self.sequence.tokens) < self.shared < len(self.prompt)
 
     def pending(self) -> list[int]:
         """The tokens that are not computed yet; those of the prefix alone, if there are any."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from stages.inference.library import low_level as c
 
 Logits = npt.NDArray[np.float32]
 
-_NO_ROOM, _ABORTED = 1, 2  # of llama_decode
+_NO_ROOM = 1  # of llama_decode
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR
 _complaints: deque[str] = deque(maxlen=5)
 
@@ -59,10 +59,6 @@ class Layout:
     unified: bool = True
     flash_attention: bool = True
     full_window: bool = True  # sliding-window layers keep every cell, so that a sequence can be cut back anywhere
-    cell_type: str = "f16"
-
-
-CELL_TYPES: Final = {"f16": c.GGML_TYPE_F16, "q8_0": c.GGML_TYPE_Q8_0, "f32": c.GGML_TYPE_F32}
 
 
 @c.llama_log_callback  # type: ignore[untyped-decorator]
@@ -74,14 +70,13 @@ def _keep_errors(level: int, text: bytes, _: Any) -> None:
 class Model:
     """The weights of a GGUF file, mapped into memory, and its vocabulary."""
 
-    def __init__(self, path: Path, *, vocabulary_only: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises NativeError if the file cannot be loaded."""
         _complaints.clear()
         c.llama_log_set(_keep_errors, None)
         c.llama_backend_init()
         parameters = c.llama_model_default_params()
         parameters.load_mode = c.LLAMA_LOAD_MODE_MMAP
-        parameters.vocab_only = vocabulary_only
         parameters.use_extra_bufts = allows_repacking()
         self.handle = c.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.handle:
@@ -107,10 +102,6 @@ class Model:
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; none for a control token."""
         return self._piece(token, False)
-
-    def ends(self, token: int) -> bool:
-        """Whether the token ends an answer."""
-        return bool(c.llama_vocab_is_eog(self._vocabulary, token))
 
     def grammar_tokenizer(self) -> LLTokenizer:
         """llguidance's view of the vocabulary; takes about 1.2 s for 262,144 tokens.
@@ -161,7 +152,6 @@ class Context:
         parameters.flash_attn_type = (
             c.LLAMA_FLASH_ATTN_TYPE_ENABLED if layout.flash_attention else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
-        parameters.type_k = parameters.type_v = CELL_TYPES[layout.cell_type]
         parameters.no_perf = True
         _complaints.clear()
         before = psutil.Process().memory_info().rss

@@ -71,7 +71,7 @@ def shared_part(surgery: Surgery, form: PromptForm, answer: AnswerForm) -> str:
         "After each transcript you write one JSON object. It is a suggestion for humans and controls nothing.",
         "Machines (id, name, other names):\n" + "\n".join(map(_machine_line, surgery.machines)),
         "Phases:\n" + "\n".join(f"{p.id} {p.name}: {p.description}" for p in surgery.phases),
-        f"{QUESTION}\n{_task(answer)}",
+        f"Machines that are not named as on or on standby are off.\n{QUESTION}\n{_task(answer)}",
         *_examples(surgery, form, answer),
     ]
     if form == "chat":

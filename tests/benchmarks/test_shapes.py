@@ -7,7 +7,6 @@ import pytest
 from gguf import GGUFReader, quants
 from plain_llama import llama_cpp, low_level, without_amx
 
-from benchmarks.gguf_fields import read_fields
 from benchmarks.shapes import (
     PIECE_BYTES,
     Q3_K,
@@ -21,6 +20,7 @@ from benchmarks.shapes import (
     cache_folder,
     random_model,
 )
+from models.gguf import read
 from pipeline.errors import OrstateError
 
 SMALL = Shape(name="small", layers=6, width=256, feed_forward=512, heads=2, kv_heads=1, head_size=128)
@@ -55,7 +55,7 @@ def test_rows_that_do_not_fill_their_blocks_are_refused() -> None:
 def test_a_shape_is_a_model_with_the_tokenizer_it_was_given(tiny_gemma: Path, tmp_path: Path) -> None:
     path = random_model(SMALL, tiny_gemma, tmp_path)
     tokens = "tokenizer.ggml.tokens"
-    assert read_fields(path)[tokens] == read_fields(tiny_gemma)[tokens]
+    assert read(path).metadata[tokens] == read(tiny_gemma).metadata[tokens]
     with without_amx():
         loaded = llama_cpp.Llama(str(path), n_ctx=256, n_threads=1, n_threads_batch=1, verbose=False)
     with closing(loaded) as llama:
