@@ -200,7 +200,7 @@ def _read(cursor: _Cursor) -> Gguf:
         if alignment <= 0:
             raise cursor.broken(f"alignment {alignment}, told before the data")
     begin = cursor.at + padding(cursor.at, alignment)
-    ends = [begin + offset for offset, *_ in listed[1:]] + [len(cursor.data)]
+    ends = [*(begin + offset for offset, *_ in listed[1:]), len(cursor.data)][: len(listed)]
     tensors = []
     for (offset, name, shape, kind), end in zip(listed, ends, strict=True):
         cursor.at = begin + offset

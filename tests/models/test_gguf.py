@@ -24,6 +24,12 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_without_tensors_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "bare.gguf"
+    path.write_bytes(frame(3, {"general.architecture": text_value("gemma3")}, [], 32))
+    assert (read(path).tensors, read(path).metadata["general.architecture"].text()) == ([], "gemma3")
+
+
 def test_a_tensor_lies_where_the_file_says(tmp_path: Path) -> None:
     path = tiny(tmp_path / "a.gguf", alignment=64, metadata={"general.alignment": Value(4, b"\x40\0\0\0")})
     tensor = read(path).tensors[1]
