@@ -5,8 +5,9 @@ backend, the small answer is there. The earlier design gave a whole chat with th
 and had the full contract written (peers/earlier.py). Its first call in a process is told by itself; `vs_earlier_design`
 compares with those after it, where the library finds the prompt's beginning computed. Both greedy, same threads.
 
-`warm_vs_cold_start`: from the start of a process to its first answer, with the computed prompt beginnings on disk,
-by what it takes without.
+`warm_vs_cold_start`: how long the first answer of a new process takes, about the first line of a session, with the
+computed prompt beginnings on disk, by what it takes without. `..._process` counts the start of the process and the
+loading of the model too, which take the same time either way.
 
 With `--shape medgemma-4b` the model has MedGemma-4B's shape and random weights. How long its answers get would be
 chance: `BOUNDS` fix the lengths of texts and lists in the schemas of both sides, so that ours has about as many tokens
@@ -40,6 +41,7 @@ from stages.surgery import Surgery, load_surgeries
 
 SHAPES = ("medgemma-4b",)
 WHOLE_TOKENIZER = "gemma-3-270m-full"  # the same as MedGemma's
+MEDGEMMA = "medgemma-4b-it-q3_k_m"
 BOUNDS = Bounds(characters=24, tips=1, machines=1)
 UPDATES = 3  # of ours, for each call of the earlier design: they are short
 
@@ -56,7 +58,10 @@ def main(model: str, shape: str, rounds: int, path: Path | None) -> None:
     runs = {"model": shape or model, "bounds": bench.bounds, **runs}
     if keeps_prefixes():
         runs["start"] = bench.starts()
-        ratios["warm_vs_cold_start"] = median(runs["start"]["warm_s"]) / median(runs["start"]["cold_s"])
+        for what in ("start", "start_process"):
+            kind = what.removeprefix("start")
+            warm, cold = (median(runs["start"][f"{start}{kind}_s"]) for start in ("warm", "cold"))
+            ratios[f"warm_vs_cold_{what}"] = warm / cold
     write(report("update", runs, ratios), path)
 
 
@@ -73,6 +78,7 @@ class UpdateBench:
         surgeries: Sequence[Surgery] = choose(list(self._surgeries.values()), "same")
         count = 1 + max(rounds * UPDATES, rounds + 1)
         [self._asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,))
+        [[self._first_line]] = questions(surgeries, manifest.prompt, "small", 1, 1, first_lines=1)
 
     def updates(self) -> tuple[dict[str, Any], dict[str, float]]:
         """What was measured of both designs, in turn, and what is compared."""
@@ -111,26 +117,29 @@ class UpdateBench:
         return runs, ratios
 
     def starts(self) -> dict[str, list[float]]:
-        """Seconds from the start of a process to its first answer, with and without computed prompt beginnings."""
-        seconds: dict[str, list[float]] = {"cold_s": [], "warm_s": []}
+        """Seconds to the first answer of a process, with and without computed prompt beginnings: from the question on,
+        and from the start of the process on."""
+        seconds: dict[str, list[float]] = {"cold_s": [], "warm_s": [], "cold_process_s": [], "warm_process_s": []}
         with tempfile.TemporaryDirectory(prefix="or-prefixes-") as folder:
             filling = self._ours(folder)
             try:
-                filling.call("warm", self._asked[0])
+                filling.call("warm", self._first_line)
             finally:
                 filling.close()
             for number in range(self._rounds):
-                seconds["cold_s"].append(self._start_s(""))
-                seconds["warm_s"].append(self._start_s(folder))
-                _say(f"start {number + 1}: cold {seconds['cold_s'][-1]:.2f} s, warm {seconds['warm_s'][-1]:.2f} s")
+                for start, prefix_cache in (("cold", ""), ("warm", folder)):
+                    whole, answer = self._start(prefix_cache)
+                    seconds[f"{start}_s"].append(answer)
+                    seconds[f"{start}_process_s"].append(whole)
+                    _say(f"start {number + 1}, {start}: {whole:.2f} s, of which the answer {answer:.2f} s")
         return seconds
 
-    def _start_s(self, prefix_cache: str) -> float:
+    def _start(self, prefix_cache: str) -> tuple[float, float]:
         begin = time.perf_counter()
         peer = self._ours(prefix_cache)
         try:
-            _ask(peer, self._asked[:1])
-            return time.perf_counter() - begin
+            [answer] = _ask(peer, [self._first_line])
+            return time.perf_counter() - begin, answer.seconds
         finally:
             peer.close()
 
@@ -161,7 +170,8 @@ def _shaped() -> Manifest:
     from benchmarks.shapes import medgemma_4b
 
     made = medgemma_4b(ensure(find_manifest(WHOLE_TOKENIZER)), weights_folder())
-    return msgspec.structs.replace(find_manifest(str(made)), prompt="chat")
+    medgemma = find_manifest(MEDGEMMA)
+    return msgspec.structs.replace(medgemma, name=made.stem, file=str(made), sha256="", size_gib=0.0, source=None)
 
 
 def _say(line: str) -> None:

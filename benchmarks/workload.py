@@ -59,14 +59,16 @@ def questions(
     sessions: int,
     each: int,
     lines_each: Sequence[int] = LINES_EACH,
+    first_lines: int = FIRST_LINES,
 ) -> list[list[Question]]:
     """`each` questions of each session, in the order in which they must be asked. Sessions take turns in surgeries.
 
-    `lines_each`: how many lines may come before each further question; drawn anew for each.
+    `lines_each`: how many lines may come before each further question; drawn anew for each. `first_lines`: how many
+    come before the first.
     """
     prompts = Prompts(form, answer)
     return [
-        list(_session(number, surgeries[number % len(surgeries)], prompts, answer, each, lines_each))
+        list(_session(number, surgeries[number % len(surgeries)], prompts, answer, each, lines_each, first_lines))
         for number in range(sessions)
     ]
 
@@ -102,7 +104,13 @@ def lines(surgery: Surgery, seed: str) -> Iterator[tuple[str, str]]:
 
 
 def _session(
-    number: int, surgery: Surgery, prompts: Prompts, answer: AnswerForm, each: int, lines_each: Sequence[int]
+    number: int,
+    surgery: Surgery,
+    prompts: Prompts,
+    answer: AnswerForm,
+    each: int,
+    lines_each: Sequence[int],
+    first_lines: int,
 ) -> Iterator[Question]:
     draw = random.Random(f"times {number}")
     engine = RuleEngine(surgery)
@@ -111,7 +119,7 @@ def _session(
     session = Session(start, surgery, PromptSection(), 0.0)
     for at in range(each):
         change = Change()
-        for _ in range(draw.choice(lines_each) if at else FIRST_LINES):
+        for _ in range(draw.choice(lines_each) if at else first_lines):
             speaker, words = next(said)
             seq, t = session.seq + 1, round(session.t + draw.uniform(*PAUSE_S), 1)
             line = Transcript(session=session.name, seq=seq, t=t, speaker=speaker, text=words)

@@ -68,7 +68,9 @@ class Manifest(Part, frozen=True, kw_only=True):
     prompt: Literal["chat", "completion"]
     template: Literal["gemma"] = "gemma"  # the turns of a chat prompt
     context: Annotated[int, Meta(ge=512)]  # tokens that the model was trained for
-    flash_attention: bool = False  # what is faster on few cores was measured for each shape of model
+    # What is faster on few cores, measured for each shape of model (`bench layouts`):
+    flash_attention: bool = False
+    row_cost: Annotated[float, Meta(gt=0, le=1)] = 0.25  # of one more row in a step, as a share of a step of one row
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
     size_gib: Annotated[float, Meta(ge=0)] = 0.0
     source: PackageSource | HubSource | TrimmedSource | None = None

@@ -23,6 +23,7 @@ from stages.inference.sequences import Cache, Sequence, Sequences, common
 from stages.inference.shelf import Saved, Shelf
 
 REMEMBERED: Final = 256  # sessions whose last answer is kept
+ROW_COST: Final = 0.25
 
 Ending = Literal["", "whole", "truncated", "late", "cancelled"]
 
@@ -128,9 +129,13 @@ class Engine:
         rows: int,
         prefixes: Prefixes | None = None,
         longest_guess: int = 0,
+        row_cost: float = ROW_COST,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`rows`: most rows of a step. `longest_guess`: of a task, in tokens; needs a cache that can be cut back."""
+        """`rows`: most rows of a step. `longest_guess`: of a task, in tokens; needs a cache that can be cut back.
+
+        `row_cost`: what one more row of a step costs, as a share of a step of one row.
+        """
         self.timing = Timing()
         self._decoder = decoder
         self._sequences = sequences
@@ -138,6 +143,7 @@ class Engine:
         self._rows = rows
         self._prefixes = prefixes
         self._longest_guess = longest_guess
+        self._row_cost = row_cost
         self._clock = clock
         self._answers: dict[str, list[int]] = {}  # of each session, the last
         self._waiting: list[Task] = []
@@ -227,7 +233,7 @@ class Engine:
                 self._load_prefix(tokens)
             task.sequence = sequence = self._sequences.take(task.prompt, task.owner)
             task.reused = len(sequence.tokens)
-            task.drafts = Drafts(self._answers.get(task.owner, ()), task.prompt, self._longest_guess)
+            task.drafts = Drafts(self._answers.get(task.owner, ()), task.prompt, self._longest_guess, self._row_cost)
             self._waiting.remove(task)
             self._working.append(task)
             self._force(task)

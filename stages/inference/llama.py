@@ -15,7 +15,7 @@ from stages.inference.backend import Answer
 from stages.inference.certainty import Scored, certainty
 from stages.inference.engine import Engine, Task
 from stages.inference.grammar import Grammars
-from stages.inference.native import Context, Layout, Model, engine_version
+from stages.inference.native import Context, Layout, Model, engine_version, fastest_cells
 from stages.inference.prefixes import PrefixFiles
 from stages.inference.sampling import Sampler, Sampling
 from stages.inference.sequences import Sequences
@@ -59,7 +59,16 @@ class LlamaBackend:
         self._shelf = Shelf(settings.shelf_mb * 1_000_000)
         self._sequences = Sequences(self._context, layout.sequences, self._shelf)
         guess = settings.guess if self._model.cuts_back else 0
-        self._engine = Engine(self._context, self._sequences, self._shelf, layout.rows, self._prefixes, guess, clock)
+        self._engine = Engine(
+            self._context,
+            self._sequences,
+            self._shelf,
+            layout.rows,
+            self._prefixes,
+            longest_guess=guess,
+            row_cost=manifest.row_cost,
+            clock=clock,
+        )
         self._sampling = Sampling(temperature=settings.temperature, top_p=settings.top_p, seed=settings.seed)
 
     @property
@@ -167,6 +176,7 @@ def layout_of(settings: InferenceSection, manifest: Manifest) -> Layout:
         rows=settings.rows,
         threads=settings.threads or default_threads(),
         unified=False,
+        kind=fastest_cells(),
         flash_attention=manifest.flash_attention,
     )
 

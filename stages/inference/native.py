@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from stages.inference.library import low_level as c
 
 Logits = npt.NDArray[np.float32]
 
+Cells = Literal["f16", "bf16"]
+
+_CELLS: Final[dict[Cells, int]] = {"f16": 1, "bf16": 30}  # of ggml_type
 _NO_ROOM = 1  # of llama_decode
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR
 _complaints: deque[str] = deque(maxlen=5)
@@ -49,7 +52,8 @@ class Layout:
     """How a context's cache is laid out and computed.
 
     `cells`: tokens that the whole cache holds. `unified`: all sequences share them, and what two sequences have
-    in common is there once; else each sequence has `cells / sequences` of its own. `rows`: most rows of a step.
+    in common is there once; else each sequence has `cells / sequences` of its own. `kind`: the numbers in a cell.
+    `rows`: most rows of a step.
     """
 
     cells: int
@@ -58,6 +62,7 @@ class Layout:
     threads: int
     unified: bool = True
     flash_attention: bool = True
+    kind: Cells = "f16"
     full_window: bool = True  # sliding-window layers keep every cell, so that a sequence can be cut back anywhere
 
 
@@ -149,6 +154,7 @@ class Context:
         parameters.n_threads = parameters.n_threads_batch = layout.threads
         parameters.kv_unified = layout.unified
         parameters.swa_full = layout.full_window
+        parameters.type_k = parameters.type_v = _CELLS[layout.kind]
         parameters.flash_attn_type = (
             c.LLAMA_FLASH_ATTN_TYPE_ENABLED if layout.flash_attention else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
@@ -215,6 +221,11 @@ class Context:
         if self._handle:
             c.llama_free(self._handle)
             self._handle = None
+
+
+def fastest_cells() -> Cells:
+    """bf16 where the processor multiplies it: every row attends to every cell, and f16 is widened before."""
+    return "bf16" if b"AVX512_BF16 = 1" in c.llama_print_system_info() else "f16"
 
 
 def engine_version() -> str:

@@ -46,20 +46,25 @@ class Prompts:
         shared = self._shared.get(surgery.surgery)
         if shared is None:
             shared = self._shared[surgery.surgery] = shared_part(surgery, self._form, self._answer)
-        return Prompt(form=self._form, shared=shared, transcript=transcript, tail=tail_part(surgery, moment))
+        return Prompt(
+            form=self._form, shared=shared, transcript=transcript, tail=tail_part(surgery, moment, self._form)
+        )
 
 
-def tail_part(surgery: Surgery, moment: Moment) -> str:
+def tail_part(surgery: Surgery, moment: Moment, form: PromptForm) -> str:
     """What stands between the transcript and the answer. Ends in the cue `JSON:`, which `{` follows at once.
 
     It is computed anew for each question, so it says nothing that the shared part can say: the question stands
-    there, and machines that are not named are off. The phases stand last, because a small model copies best what it
-    read last.
+    there, and machines that are not named are off. In the completion form the phases stand last and with their
+    names, because a small model copies best what it read last; a larger one finds them in the dictionary.
     """
     minutes, seconds = divmod(int(moment.t), 60)
+    time, states = f"{minutes}:{seconds:02d}", _states(moment.machines)
+    if form == "chat":
+        return f"{time} {moment.phase}. {states}\nJSON:"
     following = surgery.phase_after(moment.phase) or moment.phase
     return (
-        f"Time {minutes}:{seconds:02d}. {_states(moment.machines)}\n"
+        f"Time {time}. {states}\n"
         f"Phase now: {_phase_words(surgery, moment.phase)}. Next: {_phase_words(surgery, following)}.\nJSON:"
     )
 
@@ -207,4 +212,4 @@ def _example(
         }
     transcript = "".join(format_line(*line) + "\n" for line in lines)
     answered = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
-    return f"Transcript:\n{transcript}{tail_part(surgery, moment)}{answered}"
+    return f"Transcript:\n{transcript}{tail_part(surgery, moment, form)}{answered}"

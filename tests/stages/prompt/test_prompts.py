@@ -66,10 +66,16 @@ def test_the_shared_part_is_the_same_object_for_every_session_of_a_surgery() -> 
 
 
 def test_the_tail_tells_phase_time_and_states_and_ends_in_the_cue() -> None:
-    tail = tail_part(PCNL, moment(M06="ON", M05="STANDBY"))
+    tail = tail_part(PCNL, moment(M06="ON", M05="STANDBY"), "completion")
     assert "Time 3:20. On: M01 M06 M09. Standby: M05.\n" in tail
     assert "Phase now: Phase3 Access & Tract Creation. Next: Phase4 Stone Management." in tail
     assert tail.endswith("\nJSON:")
+
+
+def test_the_tail_of_a_chat_leaves_out_what_stands_in_the_dictionary() -> None:
+    assert tail_part(PCNL, moment(M06="ON", M05="STANDBY"), "chat") == (
+        "3:20 Phase3. On: M01 M06 M09. Standby: M05.\nJSON:"
+    )
 
 
 def test_a_completion_goes_on_with_the_pattern_of_its_examples() -> None:
