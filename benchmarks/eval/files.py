@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError
 from stages.surgery import Surgery, find_surgery, unknown_surgery
 
 T = TypeVar("T")
-_FIELD = re.compile(r" - at `\$\.(\w+)[^`]*`$")
+_FAULT = re.compile(r"(.*) - at `\$\.([^`]+)`", re.DOTALL)  # as msgspec writes it
 
 
 class Place:
@@ -32,10 +32,10 @@ class Place:
         try:
             return msgspec.convert(fields, kind)
         except msgspec.ValidationError as error:
-            found = _FIELD.search(str(error))
+            found = _FAULT.fullmatch(str(error))
             if found is None:
                 raise ConfigError(f"{self._where}: {error}") from error
-            raise self.error(found[1], fields.get(found[1]), str(error)) from error
+            raise self.error(found[2], _value(fields, found[2]), found[1]) from error
 
     def error(self, field: str, value: object, fault: str) -> ConfigError:
         """What is wrong with the value of a field."""
@@ -61,6 +61,14 @@ class Place:
             if surgery.phase(phase_id) is None:
                 known = ", ".join(f"{phase.id} ({phase.name})" for phase in surgery.phases)
                 raise self.error(field, phase_id, f"{surgery.surgery} has no such phase; its phases are {known}")
+
+
+def _value(fields: Mapping[str, Any], path: str) -> object:
+    """What stands at a path such as `machines[0].state`."""
+    value: Any = fields
+    for step in re.findall(r"\w+", path):
+        value = value[int(step) if isinstance(value, list) else step]
+    return value
 
 
 def read_bytes(path: Path) -> bytes:

@@ -34,7 +34,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Utterance(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. None: not given, and so not compared. Other keys are notes, but for those that begin with expect."""
+    """One row. None (or null): not given, not compared. Other keys are notes, but for those that begin with expect."""
 
     surgery: str
     text: Line
@@ -100,7 +100,7 @@ def read_utterances(path: Path, surgeries: Mapping[str, Surgery], half: Half | N
 
 
 def _row(place: Place, line: bytes, number: int, surgeries: Mapping[str, Surgery]) -> Utterance:
-    fields = place.decode(line)
+    fields = {key: value for key, value in place.decode(line).items() if value is not None}
     for key in fields:
         if key.startswith("expect") and key not in EXPECTATIONS:
             raise place.error(key, fields[key], f"no such field; there are {', '.join(EXPECTATIONS)}")

@@ -39,9 +39,10 @@ def test_only_the_sessions_of_a_half_are_read_if_it_is_named(tmp_path: Path) -> 
         ({"surgery": "Tonsillectomy"}, "surgery = \"Tonsillectomy\": surgery 'Tonsillectomy' is not known; known are"),
         ({"initial_on": ["M42"]}, 'initial_on = "M42": PCNL has no such machine; its machines are M01 (Patient'),
         ({"machines": [{"t": 1.0, "id": "M42", "state": "ON"}]}, 'machines = "M42": PCNL has no such machine'),
-        ({"machines": [{"t": 1.0, "id": "M06", "state": "UP"}]}, "Invalid enum value 'UP' - at `$.machines[0].state`"),
-        ({"machines": [{"t": -1.0, "id": "M06", "state": "ON"}]}, "Expected `float` >= 0.0 - at `$.machines[0].t`"),
+        ({"machines": [{"t": 1.0, "id": "M06", "state": "UP"}]}, 'machines[0].state = "UP": Invalid enum value'),
+        ({"machines": [{"t": -1.0, "id": "M06", "state": "ON"}]}, "machines[0].t = -1.0: Expected `float` >= 0.0"),
         ({"phases": [{"phase": "Phase9", "start_s": 0}]}, 'phases = "Phase9": PCNL has no such phase; its phases are'),
+        ({"machines": [{"t": 1.0, "id": "M06"}]}, 'machines[0] = {"t":1.0,"id":"M06"}: Object missing required field'),
         ({"initial_on": None}, "initial_on = null: Expected `array`, got `null`"),
     ],
 )
