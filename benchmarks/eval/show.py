@@ -45,7 +45,7 @@ def _failure(failure: Failure) -> str:
     before = "".join(f"\n  before    {line}" for line in failure.prior)
     return (
         f"\n{failure.id}  {failure.category}, {failure.surgery}{before}\n  said      {failure.text}\n"
-        f"  expected  {failure.expected}\n  came      {failure.came}"
+        f"  expected  {failure.expected}\n  came      {failure.came}\n  wrong     {'; '.join(failure.faults)}"
     )
 
 

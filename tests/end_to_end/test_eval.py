@@ -73,6 +73,7 @@ def test_utterances_are_shown_by_category_with_the_failures_and_their_words(rows
     assert "Stop the irrigation." in result.stdout
     assert "expected  on: M05, and nothing else" in result.stdout
     assert "came      M05 OFF ('irrigation'" in result.stdout
+    assert "wrong     missing M05 ON; M05 OFF" in result.stdout
     assert "0 false toggles in 1 utterances" in result.stdout
 
 
