@@ -26,7 +26,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def report(benchmark: str, runs: dict[str, Any], ratios: dict[str, float]) -> Report:
     """A report with this machine and these versions."""
-    return Report(benchmark=benchmark, machine=_machine(), versions=_versions(), runs=runs, ratios=ratios)
+    return Report(benchmark=benchmark, machine=machine(), versions=versions(), runs=runs, ratios=ratios)
 
 
 def write(made: Report, path: Path | None) -> None:
@@ -39,7 +39,8 @@ def write(made: Report, path: Path | None) -> None:
         print(f"written to {path}")
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """This machine."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -55,9 +56,10 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+def versions() -> dict[str, str]:
+    """The versions of what a figure may depend on."""
+    found = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
     for package in PEERS:
         with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return versions
+            found[package] = version(package)
+    return found

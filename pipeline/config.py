@@ -85,6 +85,7 @@ class PromptSection(Section, frozen=True, kw_only=True):
     """Sessions, rules and when the model is asked. Seconds here are message time."""
 
     machines: str = "configs/machines"
+    rules: bool = True  # False: the rules read nothing, the model alone is heard
     window_s: Positive = 180.0
     window_lines: Count = 60
     debounce_s: NotNegative = 3.0

@@ -11,8 +11,8 @@ from typing import Final
 
 from pipeline.messages import Action, LLMRequest, LLMResponse, ModelState, RuleOutcome
 from stages.prompt.prompts import Moment
-from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change
+from stages.prompt.silence import Rules
 from stages.prompt.window import Window
 from stages.surgery import Surgery, find_surgery, unknown_surgery
 
@@ -35,7 +35,7 @@ class Requests:
     """Which requests can be taken, and which came before: what is sent again under its id gets the same answer."""
 
     def __init__(
-        self, surgeries: Mapping[str, Surgery], engines: Mapping[str, RuleEngine], *, window_lines: int, most: int
+        self, surgeries: Mapping[str, Surgery], engines: Mapping[str, Rules], *, window_lines: int, most: int
     ) -> None:
         """`most` requests may be open at one time."""
         self._surgeries = surgeries
@@ -110,7 +110,7 @@ def _fault(request: LLMRequest, surgery: Surgery) -> str:
 def _read(
     request: LLMRequest,
     surgery: Surgery,
-    engine: RuleEngine,
+    engine: Rules,
     *,
     window_lines: int,
     model: ModelState,

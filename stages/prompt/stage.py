@@ -36,6 +36,7 @@ from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
+from stages.prompt.silence import Rules, Silence
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
 
@@ -57,7 +58,9 @@ class PromptStage:
         """`incarnation` counts the starts of the process, so that job ids never come twice."""
         self._section = section
         self._surgeries = surgeries
-        self._engines = {name: RuleEngine(surgery) for name, surgery in surgeries.items()}
+        self._engines: dict[str, Rules] = {
+            name: RuleEngine(surgery) if section.rules else Silence() for name, surgery in surgeries.items()
+        }
         self._prompts = Prompts(form, answer)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep

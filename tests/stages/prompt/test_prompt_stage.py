@@ -625,3 +625,13 @@ def test_two_rooms_that_hear_the_same_send_the_same() -> None:
         return [*sent, *room.end(20.0)]
 
     assert play() == play()
+
+
+def test_without_rules_nothing_is_switched_by_words_and_the_model_is_asked_all_the_same() -> None:
+    room = Room(rules=False)
+    room.start()
+    rules, job = room.say(4.0, "Turn on the suction.")
+    assert isinstance(rules, RuleOutcome)
+    assert (rules.toggles, rules.machines["M06"]) == ((), "OFF")
+    assert isinstance(job, PromptJob)
+    assert "Turn on the suction." in job.prompt.transcript

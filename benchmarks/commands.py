@@ -1,0 +1,105 @@
+"""The commands that measure: `bench`, how fast it is, and `eval`, how right. Runs in the command's process."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from stages.options import ConfigOption, ModelOption, SetOption, configured, settings_of
+
+BenchModelOption = Annotated[str, typer.Option("--model", help="A manifest's name, or a path to a GGUF.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+
+bench_app = typer.Typer(help="Benchmarks, each beside a yardstick in the same run.", no_args_is_help=True)
+
+
+def evaluate(
+    path: Annotated[Path, typer.Argument(help="A .jsonl of utterances, or a folder of sessions with their truth.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="With --json: the file to write; none or - is standard output.")
+    ] = None,
+    by: Annotated[
+        Literal["rule", "llm", "fused"],
+        typer.Option(help="Who answers: the rules, the model alone, or both as published."),
+    ] = "rule",
+    half: Annotated[Literal["tune", "report"] | None, typer.Option(help="Only what is marked as this half.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The result as a JSON object, to FILE.")] = False,
+    model: ModelOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Evaluate how right the states are: the toggles of utterances, or whole sessions."""
+    from benchmarks.eval.main import main
+
+    if file is not None and not json:
+        raise typer.BadParameter(f"{file}: a second file is written with --json only; give {path} --json {file}")
+    to_file = file if file is not None and str(file) != "-" else None
+    configured(config, model, set_)
+    main(path, by, half, config, settings_of(model, set_), to_file, quiet=json and to_file is None)
+
+
+@bench_app.command("pipeline")
+def bench_pipeline(json: JsonOption = None) -> None:
+    """The machinery with the stub model, beside bare ZeroMQ hops and a memory copy in the same run."""
+    from benchmarks.pipeline import main
+
+    main(json)
+
+
+@bench_app.command("engine")
+def bench_engine(
+    model: BenchModelOption = "gemma-3-270m",
+    peers: Annotated[str, typer.Option(help="Which peers, by comma: sequential, llama-server.")] = (
+        "sequential,llama-server"
+    ),
+    mixes: Annotated[str, typer.Option(help="Sessions of all surgeries, of one, or first one, then the other.")] = (
+        "mixed,same"
+    ),
+    requests: Annotated[int, typer.Option(min=4, help="Of each engine in each round.")] = 24,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    json: JsonOption = None,
+) -> None:
+    """Our engine beside llama-server and the plain library call: the same questions, in turn."""
+    from benchmarks.engine import main
+
+    main(model, _names(peers), _names(mixes), requests, rounds, json)
+
+
+@bench_app.command("update")
+def bench_update(
+    model: BenchModelOption = "gemma-3-270m",
+    shape: Annotated[str, typer.Option(help="medgemma-4b: random weights of that model's shape.")] = "",
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    json: JsonOption = None,
+) -> None:
+    """One update of a running session, beside the earlier design's call; the start with and without saved prefixes."""
+    from benchmarks.update import main
+
+    main(model, shape, rounds, json)
+
+
+@bench_app.command("layouts")
+def bench_layouts(
+    model: ModelOption = None,
+    threads: Annotated[int, typer.Option(help="Threads that compute.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1)] = 2,
+    json: JsonOption = None,
+) -> None:
+    """What a step costs by the layout of the cache."""
+    from benchmarks.layouts import main
+    from models.fetch import ensure
+    from models.manifest import find_manifest
+
+    main(ensure(find_manifest(model or configured().inference.model)), threads, rounds, json)
+
+
+@bench_app.command("rules")
+def bench_rules(rounds: Annotated[int, typer.Option(min=1)] = 5, json: JsonOption = None) -> None:
+    """Utterances a second that the rule engine reads on one core."""
+    from benchmarks.rules import main
+
+    main(rounds, json)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

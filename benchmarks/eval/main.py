@@ -1,0 +1,75 @@
+"""`eval`: how right the states are, by utterances or by whole sessions. Runs in the command's process."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.eval.answering import By, configured
+from benchmarks.eval.evaluate import evaluate_sessions, evaluate_utterances
+from benchmarks.eval.results import Sessions, Utterances
+from benchmarks.eval.room import open_room
+from benchmarks.eval.show import show
+from benchmarks.eval.truth import read_cases
+from benchmarks.eval.utterances import Half, read_utterances
+from benchmarks.report import machine, versions
+from pipeline.config import Config, resolve
+from pipeline.errors import ConfigError
+from stages.surgery import load_surgeries
+
+
+def main(
+    path: Path, by: By, half: Half | None, config: Path | None, settings: Iterable[str], out: Path | None, quiet: bool
+) -> None:
+    """Evaluate what lies at `path`: print the tables, or with `quiet` the JSON object alone; write that to `out`.
+
+    Raises ConfigError for files that are wrong or missing, OrstateError for a model that cannot be loaded.
+    """
+    loaded = configured(by, config, settings)
+    result = evaluate(path, by, half, loaded)
+    head = {
+        "path": str(path),
+        "by": by,
+        "model": "" if by == "rule" else loaded.inference.model,
+        "half": half or "",
+        "machine": machine(),
+        "versions": versions(),
+    }
+    written = msgspec.json.format(msgspec.json.encode({**head, **msgspec.structs.asdict(result)}), indent=2) + b"\n"
+    if quiet:
+        sys.stdout.buffer.write(written)
+        return
+    show(result)
+    if out is not None:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_bytes(written)
+        except OSError as error:
+            raise ConfigError(f"--json {out}: cannot be written: {error.strerror}") from error
+        print(f"written to {out}")
+
+
+def evaluate(path: Path, by: By, half: Half | None, config: Config) -> Utterances | Sessions:
+    """The figures of the utterances in a file, or of the sessions in a folder."""
+    surgeries = load_surgeries(resolve(config.prompt.machines))
+    if path.is_dir():
+        cases = read_cases(path, surgeries, half)
+        for fault in (fault for case in cases for fault in case.log.faults):
+            print(f"left out: {fault}", file=sys.stderr)
+        with closing(open_room(config, by != "rule")) as room, _progress(len(cases)) as progress:
+            return evaluate_sessions(cases, room, progress)
+    rows = read_utterances(path, surgeries, half)
+    with closing(open_room(config, by != "rule")) as room, _progress(len(rows)) as progress:
+        return evaluate_utterances(rows, room, by, config.prompt, surgeries, progress)
+
+
+@contextmanager
+def _progress(cases: int) -> Iterator[Callable[[], None]]:
+    """A bar on the terminal, if there is one."""
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("evaluating", total=cases)
+        yield lambda: progress.advance(task)

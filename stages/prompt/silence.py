@@ -1,0 +1,16 @@
+"""Rules that read nothing, for a pipeline in which the model alone is heard. Runs in the prompt process."""
+
+from stages.prompt.rules import Reading, RuleEngine
+
+_NOTHING = Reading()
+
+
+class Silence:
+    """Stands where a RuleEngine would."""
+
+    def read(self, text: str) -> Reading:
+        """Nothing, whatever `text` is."""
+        return _NOTHING
+
+
+Rules = RuleEngine | Silence
