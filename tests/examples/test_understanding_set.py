@@ -19,7 +19,7 @@ SET = resolve("examples/understanding")
 SURGERIES = load_surgeries(resolve("configs/machines"))
 TRUTHS = sorted((SET / "sessions").glob("*.truth.json"))
 ID_LISTS = ("expect_on", "expect_off", "expect_deferred", "expect_standby", "expect_absent")
-FIELDS = {"id", "surgery", "category", "text", "match", "prior", "phase", "half", "expect_unknown", *ID_LISTS}
+FIELDS = {"id", "surgery", "category", "text", "match", "prior", "expect_phase", "half", "expect_unknown", *ID_LISTS}
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def test_an_utterance_expects_what_its_surgery_can_do() -> None:
     for row in UTTERANCES:
         surgery = SURGERIES[row["surgery"]]
         assert set(row) <= FIELDS, row["id"]
-        assert row.get("phase", surgery.phase_ids[0]) in surgery.phase_ids, row["id"]
+        assert row.get("expect_phase", surgery.phase_ids[0]) in surgery.phase_ids, row["id"]
         for field in ID_LISTS:
             ids = row.get(field, [])
             assert set(ids) <= set(surgery.machine_ids), (row["id"], field)
