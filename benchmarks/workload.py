@@ -13,9 +13,10 @@ from typing import Literal
 from pipeline.config import ROOT, PromptSection
 from pipeline.messages import Observation, Prompt, PromptJob, SessionStart, Transcript
 from stages.answer import AnswerForm
-from stages.prompt.prompts import PromptForm, Prompts
+from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
+from stages.prompt.tail import PromptForm
 from stages.surgery import Surgery
 
 EXAMPLE = ROOT / "examples" / "pcnl_session.jsonl"

@@ -102,7 +102,7 @@ def models_warm(config: ConfigOption = None, model: ModelOption = None, set_: Se
     backend = open_llama(loaded, manifest, surgeries)
     with Progress() as progress:
         for surgery in progress.track(surgeries.values(), description=manifest.name):
-            shared = shared_part(surgery, manifest.prompt, loaded.inference.answer)
+            shared = shared_part(surgery, manifest.prompt, loaded.inference.answer, loaded.prompt.examples)
             backend.warm(Prompt(form=manifest.prompt, shared=shared, transcript="", tail=""))
             progress.console.print(f"{surgery.surgery}: ready")
     backend.close()
@@ -131,7 +131,11 @@ def _words(files: list[Path], config: Path | None) -> set[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--words: {error}; give text files in UTF-8") from error
     for surgery in load_surgeries(folder).values():
-        texts += [shared_part(surgery, form, answer) for form in ("chat", "completion") for answer in ("small", "full")]
+        texts += [
+            shared_part(surgery, form, answer, "many")
+            for form in ("chat", "completion")
+            for answer in ("small", "full")
+        ]
     return set().union(*map(words_of, texts))
 
 

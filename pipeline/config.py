@@ -86,6 +86,7 @@ class PromptSection(Section, frozen=True, kw_only=True):
 
     machines: str = "configs/machines"
     rules: bool = True  # False: the rules read nothing, the model alone is heard
+    examples: Literal["few", "many"] = "many"  # in a prompt
     window_s: Positive = 180.0
     window_lines: Count = 60
     debounce_s: NotNegative = 3.0

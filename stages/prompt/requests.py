@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.messages import Action, LLMRequest, LLMResponse, ModelState, RuleOutcome
-from stages.prompt.prompts import Moment
 from stages.prompt.session import Change
 from stages.prompt.silence import Rules
+from stages.prompt.tail import Moment
 from stages.prompt.window import Window
 from stages.surgery import Surgery, find_surgery, unknown_surgery
 

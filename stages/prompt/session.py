@@ -21,9 +21,9 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
-from stages.prompt.prompts import Moment
 from stages.prompt.publishers import Publishers
 from stages.prompt.rules import Reading
+from stages.prompt.tail import Moment
 from stages.prompt.window import Window
 from stages.surgery import Machine, Phase, Surgery
 

@@ -31,12 +31,13 @@ from pipeline.messages import (
     Verdict,
 )
 from stages.answer import AnswerForm
-from stages.prompt.prompts import PromptForm, Prompts
+from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
 from stages.prompt.silence import Rules, Silence
+from stages.prompt.tail import PromptForm
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
 
@@ -61,7 +62,7 @@ class PromptStage:
         self._engines: dict[str, Rules] = {
             name: RuleEngine(surgery) if section.rules else Silence() for name, surgery in surgeries.items()
         }
-        self._prompts = Prompts(form, answer)
+        self._prompts = Prompts(form, answer, section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""

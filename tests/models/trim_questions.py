@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator
 
 from pipeline.config import resolve
 from pipeline.messages import Action, Prompt
-from stages.prompt.prompts import Moment, Prompts
+from stages.prompt.prompts import Prompts
+from stages.prompt.tail import Moment
 from stages.prompt.window import format_line
 from stages.surgery import Surgery, load_surgeries
 

@@ -1,6 +1,7 @@
 """The prompt: a shared part that never changes, and a tail that tells the moment."""
 
 import json
+import re
 from itertools import product
 from typing import get_args
 
@@ -10,7 +11,9 @@ import pytest
 from pipeline.config import resolve
 from pipeline.messages import Action
 from stages.answer import AnswerForm, answer_schema
-from stages.prompt.prompts import Moment, PromptForm, Prompts, shared_part, tail_part
+from stages.prompt.examples import FEW
+from stages.prompt.prompts import Prompts, shared_part
+from stages.prompt.tail import Moment, PromptForm, tail_part
 from stages.surgery import Machine, Phase, Surgery, load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))
@@ -32,7 +35,7 @@ def test_the_shared_part_has_the_whole_dictionary_and_stays_small(
         assert f"{machine.id} {machine.name}" in shared
     for phase in SURGERIES[surgery].phases:
         assert f"{phase.id} {phase.name}: {phase.description}" in shared
-    assert len(shared) < (3200 if answer == "small" else 4000)
+    assert len(shared) < {"small": 6500, "full": 10_000}[answer]
 
 
 @pytest.mark.parametrize(("surgery", "form", "answer"), FORMS)
@@ -40,17 +43,53 @@ def test_every_example_is_an_answer_that_the_schema_takes(surgery: str, form: Pr
     schema = answer_schema(SURGERIES[surgery], answer)
     shared = shared_part(SURGERIES[surgery], form, answer)
     examples = [line.removeprefix("JSON:") for line in shared.splitlines() if line.startswith("JSON:")]
-    assert len(examples) == 3
+    assert len(examples) > FEW
     for example in examples:
         jsonschema_rs.validate(schema, json.loads(example))
         assert list(json.loads(example)) == list(schema["properties"])
 
 
-def test_the_examples_are_a_command_a_line_of_talk_and_a_negation() -> None:
-    shared = shared_part(PCNL, "chat", "small")
+def test_the_few_examples_are_a_command_a_line_of_talk_and_a_negation() -> None:
+    shared = shared_part(PCNL, "completion", "small", "few")
     answers = [json.loads(line.removeprefix("JSON:")) for line in shared.splitlines() if line.startswith("JSON:")]
     switched = [(bool(said["on"]), bool(said["off"])) for said in answers]
     assert switched == [(True, False), (False, False), (False, True)]
+
+
+def test_the_many_examples_end_with_the_few() -> None:
+    few, many = (re.findall(r"Surgeon: (.*)", shared_part(PCNL, "chat", "small", shown)) for shown in ("few", "many"))
+    assert len(few) == FEW
+    assert many[-FEW:] == few
+
+
+@pytest.mark.parametrize(
+    ("said", "switched"),
+    [
+        ("stop the fluoroscopy and start the camera", (["M08"], ["M04"])),
+        ("is the camera on?", ([], [])),
+        ("in five minutes we will need the fluoroscopy", ([], [])),
+        ("leave the fluoroscopy on, don't stop it", (["M04"], [])),
+        ("turn on the fluoroscopy, no sorry, the camera", (["M08"], [])),
+        ("put the fluoroscopy on standby", ([], ["M04"])),
+        ("switch on the microscope", ([], [])),
+        ("last week the fluoroscopy broke in the middle of a case", ([], [])),
+        ("turn on the fluoroscopy please", (["M04"], [])),
+        ("no camera for now", ([], ["M08"])),
+    ],
+)
+def test_a_chat_is_shown_each_kind_of_thing_that_is_said(said: str, switched: tuple[list[str], list[str]]) -> None:
+    [text] = [
+        text for text in shared_part(PCNL, "chat", "small").split("Transcript:\n") if f"Surgeon: {said}\n" in text
+    ]
+    answer = json.loads(text.split("JSON:")[1].splitlines()[0])
+    assert (answer["on"], answer["off"]) == switched
+
+
+def test_a_device_that_the_surgery_has_is_no_example_of_one_that_it_has_not() -> None:
+    scope = Machine(id="M01", name="Operating Microscope", category="Imaging", default_state="OFF")
+    surgery = Surgery("Ear", "Ear", "ENT", (Phase("Only", "Only"),), (scope,))
+    assert "switch on the microscope" not in shared_part(surgery, "chat", "small")
+    assert "switch on the laser" in shared_part(surgery, "chat", "small")
 
 
 def test_a_machine_is_shown_with_its_other_names() -> None:
