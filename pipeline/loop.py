@@ -33,7 +33,7 @@ STEPS = 2  # of the stage before messages are looked for again: one admits, one 
 BURST = 64  # messages of one input before the others have their turn
 WAKE_S = 1.0  # longest wait without a sign of life on the board
 QUIET_S = 0.25  # nothing came for so long: what was sent before a drain began is no longer on its way
-GIVE_BACK_S = 0.005  # how long a slot may wait for others to go back with it
+GIVE_BACK_S = 0.05  # how long a slot may wait for others to go back with it
 
 
 class Source(Protocol):

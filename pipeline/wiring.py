@@ -167,6 +167,7 @@ class Arrivals:
                 payload = msgspec.msgpack.encode({"frame": ref, "pixels": pixels.tobytes()})
                 self._frames.check(ref)
                 self._journal.write("Frame", payload, observation.t, observation.seq)
+            self._frames.release(ref)
         except Overwritten:
             self.counters["frames_overwritten"] += 1
         except OrstateError:
