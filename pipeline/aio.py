@@ -18,6 +18,7 @@ import zmq
 import zmq.asyncio
 from numpy.typing import NDArray
 
+from pipeline import endpoints
 from pipeline.client import GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, with_frame
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
@@ -35,7 +36,7 @@ class AsyncStates:
         self._socket: Any = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
         for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-        self._socket.connect(endpoint)
+        endpoints.reach(self._socket, endpoint, "states")
 
     @property
     def gaps(self) -> int:
@@ -83,21 +84,22 @@ class AsyncClient:
         self._publisher: Any = None
 
     async def connect(self) -> Self:
-        """Find the endpoints. Once more is no error. Raises OrstateError if nobody answers."""
+        """Find the endpoints. Once more is no error. Raises what `pipeline.client.Client` does."""
         if self._listener is not None:
             return self
         self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
-        self._requests.connect(self._endpoint)
+        self._endpoint = endpoints.seen_from("", self._endpoint)
+        endpoints.reach(self._requests, self._endpoint, "requests")
         await self._requests.send_multipart(DESCRIBE)
         if not await self._requests.poll(int(1000 * self._timeout_s)):
-            raise OrstateError(f"{self._endpoint}: nobody answers within {self._timeout_s:g} s; does the pipeline run?")
+            raise endpoints.unanswered(self._endpoint, self._timeout_s)
         answer = read_answer(await self._requests.recv_multipart())
         if not isinstance(answer, Description):
             raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
         self.description = answer
         self._publisher = make_socket(self._context, zmq.XPUB, high_water_mark=PUBLISH_HIGH_WATER, lossless=True)
         for endpoint in answer.ingress[:1]:
-            self._publisher.connect(endpoint)
+            endpoints.reach(self._publisher, endpoints.seen_from(self._endpoint, endpoint), "ingress")
         self._listener = asyncio.create_task(self._listen(), name="orstate-answers")
         return self
 
@@ -130,7 +132,7 @@ class AsyncClient:
 
     async def states(self, session: str | None = None) -> AsyncStates:
         """The states of a session, or of all, from now on."""
-        states = AsyncStates(self._context, self.description.states, session)
+        states = AsyncStates(self._context, endpoints.seen_from(self._endpoint, self.description.states), session)
         await states.wait_status(self._timeout_s)
         return states
 

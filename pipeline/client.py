@@ -18,6 +18,7 @@ import msgspec
 import zmq
 from numpy.typing import NDArray
 
+from pipeline import endpoints
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
@@ -51,7 +52,7 @@ class States:
         self._socket = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
         for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-        self._socket.connect(endpoint)
+        endpoints.reach(self._socket, endpoint, "states")
 
     @property
     def gaps(self) -> int:
@@ -100,7 +101,7 @@ class States:
 class Client:
     """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself.
 
-    Raises OrstateError if nobody answers within `timeout_s`.
+    Raises ConfigError if that is no endpoint, and OrstateError if nobody answers within `timeout_s`.
     """
 
     def __init__(self, requests: str, timeout_s: float = 10.0) -> None:
@@ -109,13 +110,14 @@ class Client:
         self._frames: FrameWriter | None = None
         self._closed = False
         self._timeout_s = timeout_s
+        self._endpoint = endpoints.seen_from("", requests)
         try:
             self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
-            self._requests.connect(requests)
-            self.description = self._describe(requests)
+            endpoints.reach(self._requests, self._endpoint, "requests")
+            self.description = self._describe()
             self._publisher = make_socket(self._context, zmq.XPUB, high_water_mark=PUBLISH_HIGH_WATER, lossless=True)
             for endpoint in self.description.ingress[:1]:
-                self._publisher.connect(endpoint)
+                endpoints.reach(self._publisher, endpoints.seen_from(self._endpoint, endpoint), "ingress")
         except BaseException:
             self._context.destroy(linger=0)
             raise
@@ -147,7 +149,8 @@ class Client:
 
     def states(self, session: str | None = None, timeout_s: float | None = None) -> States:
         """The states of a session, or of all, from now on."""
-        states = States(self._context, self.description.states, session, timeout_s)
+        endpoint = endpoints.seen_from(self._endpoint, self.description.states)
+        states = States(self._context, endpoint, session, timeout_s)
         self._open.append(states)
         states.wait_status(self._timeout_s)
         return states
@@ -173,13 +176,13 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _describe(self, endpoint: str) -> Description:
+    def _describe(self) -> Description:
         self._requests.send_multipart(DESCRIBE)
         if not self._requests.poll(int(1000 * self._timeout_s)):
-            raise OrstateError(f"{endpoint}: nobody answers within {self._timeout_s:g} s; does the pipeline run?")
+            raise endpoints.unanswered(self._endpoint, self._timeout_s)
         answer = read_answer(self._requests.recv_multipart())
         if not isinstance(answer, Description):
-            raise OrstateError(f"{endpoint}: a {type(answer).__name__} where a Description was due")
+            raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
         return answer
 
     def _wait_for_listener(self) -> None:

@@ -1,4 +1,4 @@
-"""The endpoints of the configuration: what is one, and sockets bound or connected there. Used by all processes.
+"""Endpoints, of the configuration and of clients: what is one, and sockets bound or connected there. All processes.
 
 An error names the key, the value, why, and what to do. ZeroMQ takes more than it should: of port 70000 it binds
 4464, and of an `ipc` path it removes whatever is there, another program's endpoint or a file.
@@ -14,9 +14,10 @@ from typing import Final
 
 import zmq
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, OrstateError
 from pipeline.sockets import Socket
 
+ALL_ADDRESSES: Final = ("*", "0.0.0.0")
 MAX_IPC_PATH: Final = 107  # bytes in sockaddr_un.sun_path, without the closing zero
 _TCP = re.compile(r"tcp://(?P<host>[^\s:\[\]]+):(?P<port>[0-9]{1,5})")
 _IPC = re.compile(r"ipc://(?P<path>(?!\*\Z)[^\0]+)")
@@ -53,6 +54,33 @@ def connect(socket: Socket, endpoint: str, key: str) -> None:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
         raise ConfigError(f"{key} = {endpoint!r}: cannot be connected to: {_explained(error.errno)}") from error
+
+
+def reach(socket: Socket, endpoint: str, key: str) -> None:
+    """Connect a client's socket. Raises ConfigError; `key`: what the client gave, or was told, the endpoint as."""
+    check(key, endpoint, to_bind=False)
+    connect(socket, endpoint, key)
+
+
+def seen_from(by: str, endpoint: str) -> str:
+    """Where to connect to for what is bound at `endpoint`, for one who reaches its process at `by`.
+
+    What is bound to all addresses is there under that of `by`; under this machine's own, if `by` is none of TCP.
+    """
+    match = _TCP.fullmatch(endpoint)
+    if match is None or match["host"] not in ALL_ADDRESSES:
+        return endpoint
+    there = _TCP.fullmatch(by)
+    return f"tcp://{there['host'] if there else '127.0.0.1'}:{match['port']}"
+
+
+def unanswered(endpoint: str, timeout_s: float) -> OrstateError:
+    """The error that nobody answers there, and why, if that can be seen."""
+    match = _IPC.fullmatch(endpoint)
+    folder = Path(match["path"]).parent if match else None
+    if folder is not None and not folder.exists():
+        return OrstateError(f"{endpoint}: the folder {folder} does not exist; give the endpoint of a running pipeline")
+    return OrstateError(f"{endpoint}: nobody answers within {timeout_s:g} s; does the pipeline run?")
 
 
 def _fault(endpoint: str, to_bind: bool) -> str:

@@ -1,7 +1,9 @@
 """Rings for pixels: a video process writes a frame once, and only its descriptor travels.
 
 The supervisor creates the rings; each video process claims one by a lock that ends with it; the prompt process
-reads in place. Nobody waits for anybody: an old frame is overwritten, and its reader notices by the generation.
+reads in place and says when it needs a frame no more. Nobody waits for anybody: the next frame takes the slot that
+became free last, because it is still in the processor's cache, and where none is free the oldest frame is
+overwritten, which its reader notices by the generation.
 """
 
 import fcntl
@@ -25,45 +27,53 @@ class FrameWriter:
     def __init__(self, rings: Iterable[str]) -> None:
         names = list(rings)
         self._ring = self._claim(names)
-        self._next = 0
+        self._slots = list(range(self._ring.slots))  # the one that was written last stands last
+        self._form: FrameRef | None = None  # of the frame before: those of a video are all alike
 
     def write(self, frame: NDArray[Any]) -> FrameRef:
-        """Copy an array (1 to 4 dimensions; uint8, uint16, float16 or float32) into the next slot.
+        """Copy an array (1 to 4 dimensions; uint8, uint16, float16 or float32) into a slot.
 
         Raises OrstateError for another shape or type, and for a frame larger than a slot.
         """
-        ref = self._describe(frame)
-        if frame.nbytes > self._ring.slot_bytes:
-            raise OrstateError(
-                f"a frame of shape {frame.shape} has {frame.nbytes:,} bytes and a slot {self._ring.slot_bytes:,}; "
-                "raise frames.slot_bytes"
-            )
-        slot = self._next
-        self._next = (slot + 1) % self._ring.slots
+        dtype = frame.dtype.name  # not the type itself, for the array may have the other byte order
+        form = self._form
+        if form is None or form.shape != frame.shape or form.dtype != dtype:
+            form = self._form = self._describe(frame, dtype)
+        slot = self._take_slot()
         self._ring.begin(slot)
-        # by the type's name, because the array may have the other byte order
-        target = np.frombuffer(self._ring.view(slot, frame.nbytes), np.dtype(ref.dtype)).reshape(frame.shape)
+        target = np.frombuffer(self._ring.view(slot, frame.nbytes), form.dtype).reshape(frame.shape)
         np.copyto(target, frame)
-        return msgspec.structs.replace(ref, slot=slot, generation=self._ring.commit(slot))
+        return msgspec.structs.replace(form, slot=slot, generation=self._ring.commit(slot))
 
     def close(self) -> None:
         """Let the ring go. Once more is no error."""
         self._ring.segment.close()
 
-    def _describe(self, frame: NDArray[Any]) -> FrameRef:
+    def _take_slot(self) -> int:
+        """Of the free slots the one that was written last, or the slot with the oldest frame."""
+        slot = next((slot for slot in reversed(self._slots) if self._ring.is_free(slot)), self._slots[0])
+        self._slots.remove(slot)
+        self._slots.append(slot)
+        return slot
+
+    def _describe(self, frame: NDArray[Any], dtype: str) -> FrameRef:
         fields = {
             "ring": self._ring.segment.name,
             "slot": 0,
             "generation": 0,
             "shape": frame.shape,
-            "dtype": frame.dtype.name,
+            "dtype": dtype,
         }
         try:
-            return msgspec.convert(fields, FrameRef)
+            form = msgspec.convert(fields, FrameRef)
         except msgspec.ValidationError as error:
+            raise OrstateError(f"a frame of shape {frame.shape} and type {dtype} cannot be sent: {error}") from error
+        if frame.nbytes > self._ring.slot_bytes:
             raise OrstateError(
-                f"a frame of shape {frame.shape} and type {frame.dtype.name} cannot be sent: {error}"
-            ) from error
+                f"a frame of shape {frame.shape} has {frame.nbytes:,} bytes and a slot {self._ring.slot_bytes:,}; "
+                "raise frames.slot_bytes"
+            )
+        return form
 
     def _claim(self, names: list[str]) -> Ring:
         for name in names:
@@ -99,6 +109,10 @@ class FrameReader:
     def check(self, ref: FrameRef) -> None:
         """Raises Overwritten if the slot was written since."""
         self._ring(ref).check(ref.slot, ref.generation)
+
+    def release(self, ref: FrameRef) -> None:
+        """The pixels are needed no more: their slot is the first to be written again."""
+        self._ring(ref).release(ref.slot, ref.generation)
 
     def close(self) -> None:
         """Let the rings go."""

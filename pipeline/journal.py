@@ -23,6 +23,7 @@ from pipeline.errors import OrstateError
 
 PROFILE = "orstate"
 MAGIC = b"\x89MCAP0\r\n"
+BUFFER_BYTES = 1 << 17  # so that what one `flush` hands over is one call of the system
 
 
 class Record(NamedTuple):
@@ -41,7 +42,7 @@ class JournalWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._file: IO[bytes] = os.fdopen(descriptor, "wb")
+        self._file: IO[bytes] = os.fdopen(descriptor, "wb", BUFFER_BYTES)
         self._writer = Writer(self._file, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True)
         self._writer.start(profile=PROFILE, library="orstate")
         self._file.flush()  # whenever the process is killed, the file is one that can be read

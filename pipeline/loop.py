@@ -8,72 +8,27 @@ import math
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable
 
 import msgspec
 import zmq
 
 from pipeline import control
-from pipeline.board import Board
 from pipeline.codec import decode_inner, encode, type_name
+from pipeline.connections import Source, Wiring
 from pipeline.control import StageName
-from pipeline.egress import Publisher
 from pipeline.errors import Rejected
 from pipeline.ingress import Arrival
-from pipeline.journal import JournalWriter
 from pipeline.messages import Completion, JobLost, Message, ModelChanged, PromptJob
-from pipeline.queue import Receiver, Sender
+from pipeline.queue import Receiver
 from pipeline.reporter import Reporter
-from pipeline.sockets import Socket
 from pipeline.stage import Stage
 
 STEPS = 2  # of the stage before messages are looked for again: one admits, one works
 BURST = 64  # messages of one input before the others have their turn
 WAKE_S = 1.0  # longest wait without a sign of life on the board
 QUIET_S = 0.25  # nothing came for so long: what was sent before a drain began is no longer on its way
-GIVE_BACK_S = 0.005  # how long a slot may wait for others to go back with it
-
-
-class Source(Protocol):
-    """Where messages come in from outside."""
-
-    name: str
-    socket: Socket
-
-    def receive(self) -> Arrival | None:
-        """The next message, or None if there is none now. Raises Rejected."""
-
-
-class Sink(Protocol):
-    """Where messages go out to the outside."""
-
-    def encode(self, message: Message) -> bytes:
-        """The message as it is sent and journalled."""
-
-    def send(self, message: Message, payload: bytes) -> None:
-        """Send it; never blocks."""
-
-
-@dataclass
-class Wiring:
-    """What a stage is connected to."""
-
-    control: Socket
-    board: Board
-    journal: JournalWriter | None = None
-    journalled: frozenset[type[Message]] = frozenset()
-    sources: list[Source] = field(default_factory=list)  # from outside
-    inputs: list[Receiver] = field(default_factory=list)  # from other stages
-    feedback: list[Receiver] = field(default_factory=list)
-    outputs: dict[type[Message], Sender] = field(default_factory=dict)
-    sinks: dict[type[Message], Sink] = field(default_factory=dict)  # to the outside
-    publisher: Publisher | None = None
-    to: dict[StageName, Sender] = field(default_factory=dict)  # the sender whose receiver is that stage
-    no_pressure: tuple[Sender, ...] = ()  # a backlog here stops nobody: it is bounded by what may be asked
-    on_arrival: Callable[[Arrival], None] | None = None
-    counters: Callable[[], dict[str, float]] = dict
+GIVE_BACK_S = 0.05  # how long a slot may wait for others to go back with it
 
 
 class Loop:

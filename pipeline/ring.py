@@ -1,9 +1,11 @@
 """Slots in shared memory, each with a generation. Used by queues (payloads) and by frame rings (pixels).
 
 A slot's generation is odd while it is being written and even when it is whole, and it only grows; a reader who
-finds the generation it was told, before and after reading, has read what was written.
+finds the generation it was told, before and after reading, has read what was written. A reader who needs a slot no
+more may say so beside it: the writer can then take the slot again that is still in its cache.
 
-    segment: [slots u64, slot_bytes u64, 48 bytes unused] then for each slot: [generation u64, 56 unused, bytes]
+    segment: [slots u64, slot_bytes u64, 48 bytes unused] then for each slot:
+             [generation u64, released generation u64, 48 bytes unused] and the payload
 """
 
 import struct
@@ -14,6 +16,7 @@ from pipeline.segment import Segment
 HEADER = 64  # a cache line, for the segment and for each slot
 _SHAPE = struct.Struct("<QQ")
 _GENERATION = struct.Struct("<Q")
+_RELEASED = _GENERATION.size  # where in a slot's header
 
 
 class Overwritten(OrstateError):
@@ -60,6 +63,15 @@ class Ring:
         generation = self.generation(slot) + 1
         _GENERATION.pack_into(self.segment.memory, self._at(slot), generation)
         return generation
+
+    def release(self, slot: int, generation: int) -> None:
+        """The reader says that it needs that generation of the slot no more."""
+        _GENERATION.pack_into(self.segment.memory, self._at(slot) + _RELEASED, generation)
+
+    def is_free(self, slot: int) -> bool:
+        """Whether the slot was never written, or its reader needs it no more. What a writer left half is not free."""
+        released: int = _GENERATION.unpack_from(self.segment.memory, self._at(slot) + _RELEASED)[0]
+        return released == self.generation(slot)
 
     def write(self, slot: int, payload: bytes) -> int:
         """Copy `payload` into the slot; its generation. An empty payload only takes a new generation."""

@@ -14,13 +14,13 @@ import zmq
 from pipeline.board import Board
 from pipeline.codec import type_name
 from pipeline.config import Config
+from pipeline.connections import Wiring
 from pipeline.control import StageName
 from pipeline.egress import Answers, Publisher
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameReader, Overwritten
 from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
 from pipeline.journal import JournalWriter, next_file
-from pipeline.loop import Wiring
 from pipeline.messages import (
     Cancel,
     Completion,
@@ -167,6 +167,7 @@ class Arrivals:
                 payload = msgspec.msgpack.encode({"frame": ref, "pixels": pixels.tobytes()})
                 self._frames.check(ref)
                 self._journal.write("Frame", payload, observation.t, observation.seq)
+            self._frames.release(ref)
         except Overwritten:
             self.counters["frames_overwritten"] += 1
         except OrstateError:

@@ -65,6 +65,10 @@ class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
         """The phase of that id, or None."""
         return self._phases.get(phase_id)
 
+    def phase_called(self, said: str) -> Phase | None:
+        """The phase of that id or name, or None; letter case and spaces do not count."""
+        return self._called.get(_folded(said))
+
     def phase_after(self, phase_id: str) -> str:
         """The id of the phase that follows; the last one and an unknown one give ""."""
         return self._following.get(phase_id, "")
@@ -76,6 +80,15 @@ class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
     @cached_property
     def _phases(self) -> dict[str, Phase]:
         return {phase.id: phase for phase in self.phases}
+
+    @cached_property
+    def _called(self) -> dict[str, Phase]:
+        """By id and by name; of two phases the first has it."""
+        called: dict[str, Phase] = {}
+        for phase in self.phases:
+            for name in (phase.id, phase.name):
+                called.setdefault(_folded(name), phase)
+        return called
 
     @cached_property
     def _following(self) -> dict[str, str]:
@@ -108,6 +121,10 @@ def find_surgery(surgeries: Mapping[str, Surgery], name: str) -> Surgery | None:
 def unknown_surgery(surgeries: Mapping[str, Surgery], name: str) -> str:
     """What to say of a name that `find_surgery` does not find."""
     return f"surgery {name!r} is not known; known are {', '.join(surgeries)}"
+
+
+def _folded(text: str) -> str:
+    return "".join(text.split()).casefold()
 
 
 def _load(path: Path) -> Surgery:

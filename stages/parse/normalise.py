@@ -197,9 +197,9 @@ def _phase(said: object, surgery: Surgery) -> str:
 
 
 def _find_phase(said: object, surgery: Surgery) -> str:
-    """The id of the phase of that id or name, or ""; letter case and spaces do not count."""
-    wanted = _folded(said) if isinstance(said, str) else ""
-    return next((p.id for p in surgery.phases if wanted in (_folded(p.id), _folded(p.name))), "")
+    """The id of the phase of that id or name, or ""."""
+    phase = surgery.phase_called(said) if isinstance(said, str) else None
+    return "" if phase is None else phase.id
 
 
 def _next_phase(said: tuple[object, ...], surgery: Surgery, dropped: list[str]) -> str:
@@ -244,10 +244,6 @@ def _confidence(value: object) -> float:
 
 def _upper(item: object) -> str:
     return item.strip().upper() if isinstance(item, str) else ""
-
-
-def _folded(text: str) -> str:
-    return "".join(text.split()).casefold()
 
 
 def _kind(value: object) -> str:

@@ -60,10 +60,26 @@ ADVISORY: Final = (
     "note",
 )
 
-# A word that every pattern begins with: a text without any of them is not looked at further, ten times as fast.
-STEMS: Final = re.compile(
-    "execut|run|sen[dt]|auto|directly|forc|overrid|bypass|without|api|http|serial|gpio|administer|inject|prescrib|diagnos",
-    re.IGNORECASE,
+# What every pattern begins with: a plain text without any of them is not looked at further.
+STEMS: Final = (
+    "execut",
+    "run",
+    "send",
+    "sent",
+    "auto",
+    "directly",
+    "forc",
+    "overrid",
+    "bypass",
+    "without",
+    "api",
+    "http",
+    "serial",
+    "gpio",
+    "administer",
+    "inject",
+    "prescrib",
+    "diagnos",
 )
 _ANY: Final = re.compile("|".join(f"(?P<{name}>{form})" for name, form in PATTERNS.items()), re.IGNORECASE)
 _ADVICE: Final = re.compile(rf"(?:{'|'.join(ADVISORY)})\b", re.IGNORECASE)
@@ -84,8 +100,7 @@ def find_violations(value: object, where: str = "answer") -> tuple[Violation, ..
 
     Every text is looked at as it would be published, so that unseen characters hide nothing. Sorted by place.
     """
-    together = " ".join(_texts(value))
-    if not STEMS.search(clean(together, len(together) + 1)):
+    if not may_violate(" ".join(_texts(value))):
         return ()
     return tuple(
         sorted(
@@ -101,6 +116,15 @@ def find_violations(value: object, where: str = "answer") -> tuple[Violation, ..
 def not_advisory(suggestions: Iterable[str]) -> tuple[str, ...]:
     """The suggestions that do not begin as advice does ("consider", "check" ...); a warning, no violation."""
     return tuple(text for text in suggestions if not _ADVICE.match(text))
+
+
+def may_violate(text: str) -> bool:
+    """False if no pattern can be found in `text`. True beyond ASCII: there a letter may have more than two cases."""
+    text = clean(text, len(text) + 1)
+    if not text.isascii():
+        return True
+    lower = text.lower()
+    return any(stem in lower for stem in STEMS)
 
 
 def _texts(value: object) -> Iterator[str]:

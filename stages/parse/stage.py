@@ -29,6 +29,7 @@ from stages.parse.extract import STRATEGIES
 from stages.parse.judge import Judgement, judge
 from stages.parse.memory import Jobs, Session, Sessions
 from stages.parse.merge import fused_state, rule_state
+from stages.parse.timings import elapsed
 from stages.surgery import Surgery, load_surgeries
 
 _OF_MODEL: Final[Mapping[str, tuple[Outcome, str]]] = {
@@ -49,7 +50,6 @@ _COUNTED: Final = (
     *(f"outcome.{outcome}" for outcome in OUTCOMES),
     *(f"strategy.{strategy}" for strategy in STRATEGIES),
 )
-_SPANS: Final = (("prompt", "received", "asked"), ("wait", "asked", "started"), ("inference", "started", "finished"))
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ class ParseStage:
 
     def _known(self, session: Session, rules: RuleOutcome, surgery: Surgery) -> SurgeryState:
         outcome, reason = _OF_MODEL[rules.model]
-        timings = _timings(rules.stamps, self._clock())
+        timings = elapsed(rules.stamps, self._clock())
         state = rule_state(
             surgery,
             rules,
@@ -218,7 +218,7 @@ class ParseStage:
         self._counts["advisory_warnings"] += judgement.warnings
         if judgement.strategy:
             self._counts[f"strategy.{judgement.strategy}"] += 1
-        timings = _timings(completion.stamps, self._clock())
+        timings = elapsed(completion.stamps, self._clock())
         total = timings.get("total", 0.0)
         if judgement.answer is not None:
             fused = fused_state(
@@ -288,21 +288,3 @@ def _verdict(completion: Completion, result: _Result, response: LLMResponse | No
         toggles=result.applied,
         response=response,
     )
-
-
-def _timings(stamps: Mapping[str, int], now: int) -> dict[str, float]:
-    """Milliseconds of each part of the way, as far as both its stamps were set; `total` runs until `now`."""
-    timings = {
-        name: _milliseconds(stamps[start], stamps[end])
-        for name, start, end in _SPANS
-        if start in stamps and end in stamps
-    }
-    if "finished" in stamps:
-        timings["parse"] = _milliseconds(stamps["finished"], now)
-    if "received" in stamps:
-        timings["total"] = _milliseconds(stamps["received"], now)
-    return timings
-
-
-def _milliseconds(start: int, end: int) -> float:
-    return max(0, end - start) / 1e6

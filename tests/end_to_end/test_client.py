@@ -3,8 +3,11 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,13 @@ def request(request_id: str, **changes: object) -> LLMRequest:
         "current_phase": "Phase4",
     }
     return LLMRequest(request_id=request_id, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens at."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("", 0))) for _ in range(count)]
+        return [int(s.getsockname()[1]) for s in sockets]
 
 
 def until_counted(states: States, name: str, value: float) -> dict[str, float]:
@@ -213,6 +223,53 @@ def test_a_second_client_talks_to_a_sidecar_that_runs_already(sidecar: Sidecar) 
 def test_a_client_of_nobody_says_so() -> None:
     with pytest.raises(OrstateError, match="nobody answers"):
         Client("ipc:///tmp/or-nobody-here", timeout_s=0.2)
+
+
+WRONG = {
+    "": "it names no transport",
+    "or-nobody": "it names no transport",
+    "udp://127.0.0.1:5555": "udp:// is no transport",
+    "tcp://127.0.0.1": "tcp:// needs an address other than * and a port",
+    "tcp://no host:5555": "tcp:// needs an address",
+    "ipc://": "ipc:// needs a path",
+    "ipc:///tmp/" + "x" * 200: "ipc:// needs a path of 1 to 107 bytes",
+}
+
+
+async def connect_async(endpoint: str) -> None:
+    async with AsyncClient(endpoint, timeout_s=0.2):
+        pass
+
+
+def connect_blocking(endpoint: str) -> None:
+    Client(endpoint, timeout_s=0.2)
+
+
+def connect_asyncio(endpoint: str) -> None:
+    asyncio.run(connect_async(endpoint))
+
+
+@pytest.mark.parametrize("connect", [connect_blocking, connect_asyncio])
+@pytest.mark.parametrize("endpoint", WRONG)
+def test_what_is_no_endpoint_is_told_with_the_reason(connect: Callable[[str], None], endpoint: str) -> None:
+    with pytest.raises(OrstateError) as caught:
+        connect(endpoint)
+    assert str(caught.value).startswith(f"requests = {endpoint!r}: {WRONG[endpoint]}")
+
+
+@pytest.mark.parametrize("connect", [connect_blocking, connect_asyncio])
+def test_an_endpoint_in_a_folder_that_does_not_exist_is_told(connect: Callable[[str], None]) -> None:
+    with pytest.raises(OrstateError, match=r"ipc:///nowhere/at/all: the folder /nowhere/at does not exist"):
+        connect("ipc:///nowhere/at/all")
+
+
+def test_a_sidecar_that_listens_on_all_addresses_is_reached(settings: tuple[str, ...]) -> None:
+    keys = ("ingress.bind", "ingress.requests", "egress.states")
+    everywhere = [f"{key}='tcp://*:{port}'" for key, port in zip(keys, free_ports(len(keys)), strict=True)]
+    with Sidecar(model="stub", settings=(*settings, *everywhere)) as sidecar:
+        states = sidecar.states("or1", timeout_s=WAIT_S)
+        sidecar.publish(start())
+        assert next(states).session == "or1"
 
 
 def test_a_sidecar_with_a_wrong_setting_fails_with_the_key(

@@ -13,9 +13,10 @@ from queue_hop import LIMIT_MS, Hop, await_readable, give_back, take, until
 from pipeline import control
 from pipeline.board import Board
 from pipeline.codec import encode, type_name
+from pipeline.connections import Wiring
 from pipeline.control import StageName
 from pipeline.ingress import Subscription
-from pipeline.loop import Loop, Wiring
+from pipeline.loop import Loop
 from pipeline.messages import (
     Completion,
     Message,

@@ -9,7 +9,7 @@ from queue_hop import await_readable
 
 from pipeline.check import findings
 from pipeline.config import Config, Egress, Ingress, Run
-from pipeline.endpoints import MAX_IPC_PATH, bind, check, connect
+from pipeline.endpoints import MAX_IPC_PATH, bind, check, connect, seen_from
 from pipeline.errors import ConfigError
 from pipeline.sockets import Context, make_socket
 
@@ -133,6 +133,21 @@ def test_the_socket_that_a_killed_process_left_is_bound_again(context: Context, 
 def test_what_zeromq_refuses_to_connect_to_is_told_with_its_key(context: Context) -> None:
     with pytest.raises(ConfigError, match=r"ingress.connect = 'tcp://x': cannot be connected to: Invalid argument"):
         connect(make_socket(context, zmq.SUB), "tcp://x", "ingress.connect")
+
+
+@pytest.mark.parametrize(
+    ("by", "endpoint", "there"),
+    [
+        ("tcp://room.lan:5000", "tcp://*:5001", "tcp://room.lan:5001"),
+        ("tcp://10.0.0.7:5000", "tcp://0.0.0.0:5001", "tcp://10.0.0.7:5001"),
+        ("ipc:///tmp/requests", "tcp://*:5001", "tcp://127.0.0.1:5001"),
+        ("", "tcp://*:5001", "tcp://127.0.0.1:5001"),
+        ("tcp://room.lan:5000", "tcp://10.0.0.8:5001", "tcp://10.0.0.8:5001"),
+        ("tcp://room.lan:5000", "ipc:///tmp/states", "ipc:///tmp/states"),
+    ],
+)
+def test_what_is_bound_to_all_addresses_is_found_where_its_process_was(by: str, endpoint: str, there: str) -> None:
+    assert seen_from(by, endpoint) == there
 
 
 def test_check_finds_what_a_start_would_find(context: Context, short_dir: Path) -> None:

@@ -114,6 +114,44 @@ def test_a_frame_overwritten_while_it_is_used_is_noticed_by_the_check(writer: Fr
         reader.check(ref)
 
 
+def test_a_frame_that_is_needed_no_more_gives_its_slot_to_the_next(writer: FrameWriter, reader: FrameReader) -> None:
+    kept = [writer.write(pixels(4, first=number)) for number in range(SLOTS - 1)]
+    slots = set()
+    for number in range(3 * SLOTS):
+        ref = writer.write(pixels(4, first=100 + number))
+        assert np.array_equal(reader.view(ref), pixels(4, first=100 + number))
+        reader.release(ref)
+        slots.add(ref.slot)
+    assert len(slots) == 1
+    for number, ref in enumerate(kept):
+        assert np.array_equal(reader.view(ref), pixels(4, first=number))
+
+
+def test_of_the_slots_that_are_free_the_one_written_last_is_taken(writer: FrameWriter, reader: FrameReader) -> None:
+    first, second, third = (writer.write(pixels(4)) for _ in range(SLOTS))
+    reader.release(second)
+    reader.release(first)
+    assert [writer.write(pixels(4)).slot for _ in range(SLOTS)] == [second.slot, first.slot, third.slot]
+
+
+def test_a_release_that_comes_after_the_slot_was_overwritten_frees_nothing(
+    writer: FrameWriter, reader: FrameReader
+) -> None:
+    old = writer.write(pixels(4))
+    newer = [writer.write(pixels(4, first=number)) for number in range(SLOTS)]
+    reader.release(old)
+    assert writer.write(pixels(4)).slot == newer[0].slot
+
+
+def test_frames_of_changing_shape_and_type_are_described_each_as_it_is(
+    writer: FrameWriter, reader: FrameReader
+) -> None:
+    for frame in (pixels(4, 4), pixels(4, 4), pixels(2, 8), pixels(2, 8).astype("float32")):
+        seen = reader.view(writer.write(frame))
+        assert (seen.shape, seen.dtype) == (frame.shape, frame.dtype)
+        assert np.array_equal(seen, frame)
+
+
 def test_a_frame_larger_than_a_slot_is_refused_with_the_key_to_raise(writer: FrameWriter) -> None:
     assert writer.write(pixels(4096)).shape == (4096,)
     with pytest.raises(
@@ -135,12 +173,14 @@ def test_a_frame_larger_than_a_slot_is_refused_with_the_key_to_raise(writer: Fra
     ],
 )
 def test_a_frame_of_another_type_or_shape_is_refused_and_takes_no_slot(
-    writer: FrameWriter, frame: NDArray[Any], what: str
+    writer: FrameWriter, reader: FrameReader, frame: NDArray[Any], what: str
 ) -> None:
-    before = writer.write(pixels(1))
-    with pytest.raises(OrstateError, match=what):
-        writer.write(frame)
-    assert writer.write(pixels(1)).slot == (before.slot + 1) % SLOTS
+    before = writer.write(pixels(1, first=7))
+    for _ in range(SLOTS - 1):
+        with pytest.raises(OrstateError, match=what):
+            writer.write(frame)
+        writer.write(pixels(1))
+    assert np.array_equal(reader.view(before), pixels(1, first=7))
 
 
 @pytest.mark.parametrize(

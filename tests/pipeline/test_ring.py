@@ -48,6 +48,20 @@ def test_a_slot_left_half_written_is_begun_again_with_a_newer_odd_generation(rin
     assert ring.read(0, generation, 5) == b"again"
 
 
+def test_a_slot_is_free_before_it_is_written_and_when_its_reader_needs_it_no_more(ring: Ring) -> None:
+    assert ring.is_free(1)
+    generation = ring.write(1, b"one")
+    assert not ring.is_free(1)
+    ring.release(1, generation)
+    assert ring.is_free(1)
+    assert ring.read(1, generation, 3) == b"one"
+    ring.begin(1)
+    assert not ring.is_free(1)
+    ring.commit(1)
+    ring.release(1, generation)
+    assert not ring.is_free(1)
+
+
 def test_a_slot_that_was_written_since_is_overwritten(ring: Ring) -> None:
     old = ring.write(0, b"old")
     new = ring.write(0, b"new")

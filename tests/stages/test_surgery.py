@@ -77,6 +77,24 @@ def test_a_surgery_is_found_whatever_the_case_of_its_name() -> None:
     assert find_surgery(shipped(), "Appendectomy") is None
 
 
+@pytest.mark.parametrize("attribute", ["id", "name"])
+def test_a_phase_is_found_by_id_and_name_whatever_the_case_and_spaces(attribute: str) -> None:
+    for surgery in shipped().values():
+        for phase in surgery.phases:
+            said = getattr(phase, attribute)
+            for form in (said, said.upper(), f" {said.casefold()} ", "".join(said.split())):
+                assert surgery.phase_called(form) is phase
+        assert surgery.phase_called("Phase9") is None
+        assert surgery.phase_called("") is None
+
+
+def test_of_two_phases_of_one_name_the_first_is_found(tmp_path: Path) -> None:
+    changed(tmp_path, lambda data: [phase.update(name="Stone") for phase in data["phases"][2:4]])
+    found = load_surgeries(tmp_path)["PCNL"].phase_called("stone")
+    assert found is not None
+    assert found.id == "Phase3"
+
+
 def test_the_last_phase_has_none_after_it() -> None:
     surgery = shipped()["PCNL"]
     assert surgery.phase_after("Phase3") == "Phase4"

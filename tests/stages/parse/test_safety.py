@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parse_builders import PCNL, make_completion, small_answer
 
 from stages.parse.judge import judge
-from stages.parse.safety import PATTERNS, STEMS, find_violations, not_advisory
+from stages.parse.safety import PATTERNS, find_violations, may_violate, not_advisory
 
 BANNED = {
     "execute_command": ["execute command", "Execute the action now", "EXECUTING INSTRUCTIONS"],
@@ -124,9 +124,18 @@ def test_a_suggestion_that_does_not_begin_as_advice_is_a_warning_only() -> None:
     assert (judgement.outcome, judgement.warnings) == ("ok", 2)
 
 
-@given(st.text(max_size=80))
+def test_a_plain_text_need_not_be_looked_at_by_any_pattern() -> None:
+    assert not may_violate("Consider preparing for the next phase; the surgeon asks for suction.")
+
+
+@pytest.mark.parametrize("text", ["pre\u017fcribe it", "admini\u017fter 5 mg", "API.\u017fend"])
+def test_a_letter_that_only_folds_to_a_plain_one_hides_nothing(text: str) -> None:
+    assert find_violations(text)
+
+
+@given(st.text(max_size=80) | st.text(st.characters(max_codepoint=127), max_size=80))
 def test_every_pattern_needs_one_of_the_stems(text: str) -> None:
-    assert STEMS.search(text) or not any(re.search(form, text, re.IGNORECASE) for form in PATTERNS.values())
+    assert may_violate(text) or not any(re.search(form, text, re.IGNORECASE) for form in PATTERNS.values())
 
 
 @pytest.mark.parametrize("form", PATTERNS.values(), ids=PATTERNS)
@@ -134,6 +143,6 @@ def test_what_a_pattern_matches_has_a_stem(form: str) -> None:
     @given(st.from_regex(re.compile(form, re.IGNORECASE)))
     @settings(max_examples=50, suppress_health_check=list(HealthCheck))
     def check(text: str) -> None:
-        assert STEMS.search(text)
+        assert may_violate(text)
 
     check()
