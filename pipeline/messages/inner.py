@@ -151,6 +151,7 @@ class Verdict(Message, frozen=True, kw_only=True):
     outcome: Outcome
     t: float  # message time of the question
     phase: str = ""
+    confidence: Unit = 0.0  # of the answer
     toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
     response: LLMResponse | None = None
 

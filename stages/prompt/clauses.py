@@ -151,10 +151,10 @@ class Clauses:
         token = self._sentence.tokens[at]
         target = self._last if self._adjoins(at) else None
         if target is not None:
-            target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s
+            target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None
         else:
             self._end_condition(at)
-            self._later, self._delay_s, self._condition = True, token.delay_s, [at, at + 1]
+            self._later, self._delay_s, self._condition = True, token.delay_s or None, [at, at + 1]
 
     def _adjoins(self, at: int) -> bool:
         """Whether the construction before ends here, but for small words."""
@@ -289,7 +289,7 @@ class Clauses:
             subject = self._subject(lead)
             if subject in _THIRD or (rule == "want" and subject == "you"):
                 return False
-            return not (subject and first.text.split()[0] in self._language.things.habits and lead.endswith("I"))
+            return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
         if rule in ("fact",):
             return not lead.endswith(("B", "l", "d"))
         if rule == "contrast":

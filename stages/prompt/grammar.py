@@ -14,9 +14,9 @@ from pipeline.messages import Action
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
 _STATE = r"[ofzre](?![dal_+OW=])"
-_ONE = r"[daO]*[MGFWET](?![_+])"
+_ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
-_NEXT = r"[daO]*[MGF](?![_+])"
+_NEXT = r"[daO]*[MGF](?![_+F])"
 _LOOSE_NEXT = r"[daO]*[MGF](?!\+)"
 _MORE = rf"(?:[,&]*(?!{_NEXT}b?n?{_STATE}){_NEXT})*"
 _LIST = rf"{_ONE}{_MORE}(?:!,*{_ONE}{_MORE})?"
@@ -34,14 +34,14 @@ RULES: Final[dict[str, str]] = {
     "stop": rf"{_VERB}x{_LIST}",
     "pause": rf"{_VERB}[yz]{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
-    "cancel": rf"[cN]u?{_LIST}|0[aO]*[MGFT](?![_+]){_MORE}",  # "skip the suction", "no need for fluoro"
+    "cancel": rf"[cN]u?{_LIST}|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b|H|%b|mb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
-    "state": rf"{_ALL}(?:b|H|mb|m)?n?{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on", "it is running", "suction stop"
+    "state": rf"{_ALL}(?:b|H|n?mb|n?m)?[nt]*{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on", "suction stop"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}",  # "put him on the ventilator"
     "phrase": r"[s=]?[da]*T(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P]))",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
-    "request": rf"{_LIST}P",  # "suction please"
+    "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": r"(?<!d)s[of][daO]*_{1,3}|s[daO]*_{1,3}[of](?![dl_+OW])",  # "turn on the music"
 }

@@ -49,6 +49,7 @@ KINDS: Final[dict[str, str]] = {
     "moods.indirect": "Q",
     "moods.story": "Z",
     "moods.later": "A",
+    "moods.occasion": "D",
     "moods.meanwhile": "U",
     "moods.now": "t",
     "moods.correction": "C",
@@ -119,6 +120,7 @@ class Moods(Table, frozen=True, kw_only=True):
     indirect: Words
     story: Words
     later: Words
+    occasion: Words
     meanwhile: Words
     now: Words
     correction: Words
@@ -218,6 +220,11 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
                 for form, made in self._forms(phrase, entry.letter):
                     found.setdefault(form, made)
         return found
+
+    @cached_property
+    def habits(self) -> frozenset[str]:
+        """Verbs that tell a habit, in both forms."""
+        return frozenset(form for verb in self.things.habits for form in (verb, ing(verb)))
 
     def _forms(self, phrase: str, letter: str) -> list[tuple[str, Entry]]:
         verb, _, rest = phrase.partition(" ")

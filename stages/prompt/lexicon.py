@@ -107,7 +107,7 @@ class Lexicon:
                 if entry.letter and entry.letter in "vxyhskwcofzrNVXYS=CKR0n":
                     switching.add(words.split()[0])
         self.switching = frozenset(switching)
-        self._ear = Ear(self._names, language.things.ordinary)
+        self._ear = Ear(self._names, (*language.things.ordinary, *language.things.kinds))
         for machine in surgery.machines:
             for words in map(plain, machine.triggers):
                 if words and words not in taken and not self._is_construction(words):

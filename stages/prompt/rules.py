@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from pipeline.messages import Action, Toggle
+from pipeline.messages import Action, Deferred, Toggle
 from stages.prompt.clauses import Clauses, Told
 from stages.prompt.grammar import OPPOSITE
 from stages.prompt.language import Language, load_language, plain
@@ -40,6 +40,17 @@ class Later(msgspec.Struct, frozen=True, kw_only=True):
     toggle: Toggle
     waits_for: str = ""
     delay_s: float | None = None
+
+    def shown(self, t: float) -> Deferred:
+        """As it is published, said at `t`."""
+        return Deferred(
+            machine_id=self.toggle.machine_id,
+            name=self.toggle.name,
+            action=self.toggle.action,
+            trigger=self.toggle.words,
+            waits_for=self.waits_for,
+            due_t=None if self.delay_s is None else t + self.delay_s,
+        )
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +99,8 @@ class RuleEngine:
         sentences = list(self._lexicon.sentences(words))
         for sentence in sentences:
             Clauses(sentence, self._language, told, named)
-        if told == earlier and self._is_bare(sentences, speaker):
-            told.append(Told("bare name", "ON", sentences[0].tokens, text))
+        if told == earlier and (bare := self._bare(sentences, speaker)):
+            told.append(Told(bare, "ON", sentences[0].tokens, text))
         if _speaks(speaker, self._language.speakers.bystanders):
             told = earlier
         return self._reading(words, sentences, told, earlier, named[known:])
@@ -102,12 +113,15 @@ class RuleEngine:
         told = [Told(before.toggles[-1].rule, before.toggles[-1].action, things, "", earlier=True)] if things else []
         return told, [self._tokens[i] for i in before.named]
 
-    def _is_bare(self, sentences: list[Sentence], speaker: str) -> bool:
-        """A name and nothing else, called out, or by one who asks for machines so."""
+    def _bare(self, sentences: list[Sentence], speaker: str) -> str:
+        """The rule if a name and nothing else is said: a trigger phrase, called out, or by one who asks for machines so."""
         first = sentences[0]
-        if first.asked or any(s.tokens for s in sentences[1:]) or first.letters.strip("M") or not first.letters:
-            return False
-        return len(first.letters) == 1 and (first.called or _speaks(speaker, self._language.speakers.askers))
+        if first.letters != "M" or first.asked or any(s.tokens for s in sentences[1:]):
+            return ""
+        mention = first.tokens[0].mention
+        if mention is not None and any(mention.words == trigger for _, trigger in self._triggers[mention.machine_id]):
+            return "phrase"
+        return "bare name" if first.called or _speaks(speaker, self._language.speakers.askers) else ""
 
     def _reading(
         self, words: list[str], sentences: list[Sentence], told: list[Told], earlier: list[Told], named: list[Token]

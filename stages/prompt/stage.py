@@ -31,6 +31,8 @@ from pipeline.messages import (
     Verdict,
 )
 from stages.answer import AnswerForm
+from stages.prompt.cues import PhaseCues
+from stages.prompt.language import Language, load_language
 from stages.prompt.prompts import PromptForm, Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
@@ -49,6 +51,7 @@ class PromptStage:
         form: PromptForm,
         answer: AnswerForm,
         *,
+        language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
         clock: Callable[[], int] = time.monotonic_ns,
@@ -57,7 +60,9 @@ class PromptStage:
         """`incarnation` counts the starts of the process, so that job ids never come twice."""
         self._section = section
         self._surgeries = surgeries
-        self._engines = {name: RuleEngine(surgery) for name, surgery in surgeries.items()}
+        language = language or load_language()
+        self._engines = {n: RuleEngine(surgery, surgeries.values(), language) for n, surgery in surgeries.items()}
+        self._cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
         self._prompts = Prompts(form, answer)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
@@ -154,10 +159,10 @@ class PromptStage:
                     f"session {message.session!r}: {len(self._sessions)} sessions are open, as many as "
                     "prompt.max_sessions allows; end one with SessionEnd or raise it",
                 )
-            session = Session(message, surgery, self._section, self._wall())
+            session = Session(message, surgery, self._cues[surgery.surgery], self._section, self._wall())
             asking = self._sessions[message.session] = Asking(session)
         elif asking.session.surgery is not surgery or asking.session.ending:
-            asking.session.begin(message, surgery, self._wall())
+            asking.session.begin(message, surgery, self._cues[surgery.surgery], self._wall())
             asking.news = False
             if asking.job_id:  # about what is over: its answer could only be refused
                 return [Cancel(job_id=asking.job_id), *self._publish(asking, Change(), now)]
@@ -178,7 +183,8 @@ class PromptStage:
             self._counts["partials"] += 1
             return []
         session = asking.session
-        change = session.hear(message, self._engines[session.surgery.surgery].read(message.text))
+        engine = self._engines[session.surgery.surgery]
+        change = session.hear(message, engine.read(message.text, message.speaker, session.recent(message.t)))
         if session.window.append(message.t, message.speaker, message.text):
             asking.news = True
         return self._publish(asking, change, now)

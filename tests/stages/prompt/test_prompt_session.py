@@ -7,6 +7,8 @@ import pytest
 from pipeline.config import PromptSection, resolve
 from pipeline.errors import Rejected
 from pipeline.messages import Action, Observation, Override, SessionStart, Toggle, Transcript, Verdict
+from stages.prompt.cues import PhaseCues
+from stages.prompt.language import load_language
 from stages.prompt.publishers import MAX_PUBLISHERS
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
@@ -14,16 +16,19 @@ from stages.surgery import load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))
 PCNL = SURGERIES["PCNL"]
-ENGINE = RuleEngine(PCNL)
+LANGUAGE = load_language()
+ENGINE = RuleEngine(PCNL, SURGERIES.values(), LANGUAGE)
+CUES = PhaseCues(PCNL, LANGUAGE)
 
 
 def session(**section: Any) -> Session:
     start = SessionStart(session="a", seq=0, t=0.0, surgery="PCNL")
-    return Session(start, PCNL, PromptSection(**section), 1000.0)
+    return Session(start, PCNL, CUES, PromptSection(**section), 1000.0)
 
 
 def say(to: Session, t: float, text: str) -> Change:
-    return to.hear(Transcript(session="a", seq=0, t=t, text=text), ENGINE.read(text))
+    to.t = max(to.t, t)
+    return to.hear(Transcript(session="a", seq=0, t=t, text=text), ENGINE.read(text, "", to.recent(t)))
 
 
 def see(to: Session, t: float, kind: Any, label: str, value: str = "", confidence: float = 1.0) -> Change:
@@ -259,7 +264,10 @@ def test_another_surgery_is_a_clean_start() -> None:
     see(running, 3.0, "phase", "Phase4")
     running.window.append(4.0, "Surgeon", "suction on")
     running.begin(
-        SessionStart(session="a", seq=9, t=2.0, surgery="Lobectomy", started_at=7.0), SURGERIES["Lobectomy"], 0.0
+        SessionStart(session="a", seq=9, t=2.0, surgery="Lobectomy", started_at=7.0),
+        SURGERIES["Lobectomy"],
+        PhaseCues(SURGERIES["Lobectomy"], LANGUAGE),
+        0.0,
     )
     rules = running.snapshot(Change(), "ready", "", {})
     assert [i for i, action in rules.machines.items() if action == "ON"] == ["M01", "M09"]
