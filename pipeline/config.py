@@ -85,6 +85,8 @@ class PromptSection(Section, frozen=True, kw_only=True):
     """Sessions, rules and when the model is asked. Seconds here are message time."""
 
     machines: str = "configs/machines"
+    language: str = "configs/language/english.toml"  # the words of the rules
+    site_words: str = ""  # a file with a hospital's own aliases and phrases; "": none
     window_s: Positive = 180.0
     window_lines: Count = 60
     debounce_s: NotNegative = 3.0

@@ -15,7 +15,7 @@ BACK: Final = 0.008
 FURTHER_BACK: Final = 0.002
 SURE_TO_GO_BACK: Final = 0.7  # belief that an earlier phase needs to be taken again
 MOST_EVIDENCE: Final = 10_000.0
-VOTE: Final = 9.0  # a model's, when it is entirely sure
+VOTE: Final = 15.0  # a model's, when it is entirely sure
 
 
 class PhaseBelief:
@@ -24,8 +24,8 @@ class PhaseBelief:
     def __init__(self, phases: tuple[str, ...]) -> None:
         self._phases = phases
         self._moves = [[_move(i, j) for j in range(len(phases))] for i in range(len(phases))]
-        self._belief = [0.0] * len(phases)
-        self._belief[0] = 1.0
+        total = sum(self._moves[0])
+        self._belief = [p / total for p in self._moves[0]]
         self._now = 0
 
     @property

@@ -136,6 +136,7 @@ class Glue(Table, frozen=True, kw_only=True):
     and_: Words = msgspec.field(name="and")
     the: Words
     adjective: Words
+    sound: Words
     filler: Words
     be: Words
     past: Words

@@ -81,6 +81,7 @@ class Lexicon:
         self._language = language
         self._index: dict[str, list[Phrase]] = {}
         self._names: dict[str, Phrase] = {}  # without spaces
+        self._sounds = frozenset(language.glue.sound)
         self._kinds = frozenset(language.things.kinds)
         self._heads = frozenset(language.things.heads)
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
@@ -117,9 +118,13 @@ class Lexicon:
         self.subjects = frozenset(subjects)
 
     def words(self, text: str) -> list[str]:
-        """The words and marks of an utterance, short forms written out."""
-        text = text.lower().replace("’", "'").replace("-", " ")
-        return [_SHORT.get(word, word) for word in _WORD.findall(self._rewrite.sub(self._long, " ".join(text.split())))]
+        """The words and marks of an utterance, short forms written out; no "uh", no word said twice."""
+        text = " ".join(text.lower().replace("’", "'").replace("-", " ").split())
+        words: list[str] = []
+        for word in _WORD.findall(self._rewrite.sub(self._long, text)):
+            if word not in self._sounds and (words[-1:] != [word] or word == "no"):  # "the the"
+                words.append(_SHORT.get(word, word))
+        return words
 
     def sentences(self, words: list[str]) -> Iterator[Sentence]:
         """The sentences of an utterance."""

@@ -114,7 +114,7 @@ class RuleEngine:
         return told, [self._tokens[i] for i in before.named]
 
     def _bare(self, sentences: list[Sentence], speaker: str) -> str:
-        """The rule if a name and nothing else is said: a trigger phrase, called out, or by one who asks for machines so."""
+        """The rule if a name and nothing else is said: a trigger, called out, or by one who asks for machines so."""
         first = sentences[0]
         if first.letters != "M" or first.asked or any(s.tokens for s in sentences[1:]):
             return ""

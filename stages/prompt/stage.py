@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pipeline.config import Config, PromptSection, resolve
+from pipeline.config import Config, PromptSection
 from pipeline.errors import Rejected
 from pipeline.messages import (
     Cancel,
@@ -38,7 +38,8 @@ from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
-from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
+from stages.prompt.site_words import load_vocabulary
+from stages.surgery import Surgery, find_surgery, unknown_surgery
 
 
 class PromptStage:
@@ -320,14 +321,16 @@ class PromptStage:
 
 
 def create(config: Config, incarnation: int = 0) -> PromptStage:
-    """The stage as the configuration says. Raises ConfigError for a bad folder of surgeries or model name."""
+    """The stage as the configuration says. Raises ConfigError for bad surgeries, words or model name."""
     from models.manifest import find_manifest
 
+    words = load_vocabulary(config.prompt)
     return PromptStage(
         config.prompt,
-        load_surgeries(resolve(config.prompt.machines)),
+        words.surgeries,
         find_manifest(config.inference.model).prompt,
         config.inference.answer,
+        language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,
     )
