@@ -159,7 +159,7 @@ class Lexicon:
         """Whether the grammar reads a trigger phrase by itself: "start suction" needs no entry of its own."""
         (sentence,) = self.sentences(self.words(trigger))
         found = GRAMMAR.fullmatch(sentence.letters)
-        return found is not None and action_of(sentence.letters) == "ON" and "_" not in sentence.letters
+        return found is not None and action_of(sentence.letters) in ("ON", None)
 
     def _token(self, words: list[str], at: int, before: list[Token]) -> Token:
         word = words[at]
