@@ -18,6 +18,7 @@ _FRAGMENTS: Final = frozenset(("phrase", "request", "activity", "correction", "c
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 # "tell the nurse to", "ask Anna to", "could I trouble you to"
 _TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
+_REQUESTS: Final = ("can ", "could ", "may ", "might ")
 _THIRD: Final = frozenset(("they", "he", "she"))
 
 
@@ -109,6 +110,8 @@ class Clauses:
         elif letter in "CK" or (letter == "0" and letters[at + 1 : at + 2] == ","):
             self._correcting = letter
             self._mood, self._lead_from = "", at + 1
+            if letter == "C" and not letters[at + 1 :].strip(",") and self._last is not None and self._adjoins(at):
+                self._last.things = self._last.things[-1:]  # "suction, er, irrigation I mean"
         elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
             self._retract()
         elif self._zone:
@@ -229,7 +232,7 @@ class Clauses:
                 action = action_of(states) if not things else self._last_told.action
                 things = things or self._last_told.things
                 negated = []
-        elif negated and action is not None:
+        elif negated and action is not None and rule != "cancel":
             action = OPPOSITE[action]
         elif rule in ORDERS and (word := self._negation(lead)):
             action, negated = OPPOSITE[action or "ON"], [word]
@@ -300,7 +303,7 @@ class Clauses:
             return not set(lead) & set("_l+BofzreVXYSWEFMG") or (rule == "activity" and lead.endswith("I"))
         if rule == "correction":
             return True
-        return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+"))
+        return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")
@@ -334,6 +337,7 @@ class Clauses:
         for told in self.told[self._first :]:
             start = told.things[0].start if told.things else 0
             asked = cut < 0 or start > self._sentence.tokens[cut].start
-            if not asked or polite or (bare and told.rule not in _STATEMENTS) or (polite and told.rule in ORDERS):
+            requested = told.words.startswith(_REQUESTS) or (bare and told.rule not in _STATEMENTS)
+            if not asked or polite or requested:
                 kept.append(told)
         self.told[:] = kept

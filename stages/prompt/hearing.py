@@ -14,6 +14,7 @@ NEAR: Final = 80.0  # rapidfuzz's ratio, 0 to 100
 ALIKE: Final = 60.0  # is enough for two that sound the same
 REMEMBERED: Final = 4096
 
+_VOWELS: Final = frozenset("aeiou")
 _SOUNDS: Final = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
@@ -29,6 +30,7 @@ _SOUNDS: Final = tuple(
         (r"(?<=\w)e\b", ""),
         (r"(.)\1", r"\1"),
         (r"(?<=.)[aeiou]", ""),
+        (r"^[aeiou]", "a"),
     )
 )
 
@@ -70,7 +72,7 @@ class Ear:
         if len(letters) < SHORTEST - 1 or letters in self._ordinary or letters.isdigit():
             return ""
         found = process.extractOne(letters, self._names, scorer=fuzz.ratio, score_cutoff=NEAR)
-        if found is not None and found[0][0] == letters[0]:
+        if found is not None and (found[0][0] == letters[0] or {found[0][0], letters[0]} <= _VOWELS):
             return str(found[0])
         alike = self._sounds.get(sound_of(letters), ())
         found = process.extractOne(letters, alike, scorer=fuzz.ratio, score_cutoff=ALIKE)

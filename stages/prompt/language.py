@@ -56,6 +56,7 @@ KINDS: Final[dict[str, str]] = {
     "moods.hesitation": "K",
     "moods.retraction": "R",
     "moods.no": "0",
+    "moods.yet": "1",
     "glue.please": "P",
     "glue.and": "&",
     "glue.the": "d",
@@ -127,6 +128,7 @@ class Moods(Table, frozen=True, kw_only=True):
     hesitation: Words
     retraction: Words
     no: Words
+    yet: Words
 
 
 class Glue(Table, frozen=True, kw_only=True):

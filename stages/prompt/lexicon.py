@@ -25,6 +25,7 @@ _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 _ROUGHLY: Final = frozenset(("about", "around", "another", "roughly", "the", "next"))
 _MOST_WORDS: Final = 3  # of a name that was split
+_MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
@@ -109,12 +110,20 @@ class Lexicon:
                     switching.add(words.split()[0])
         self.switching = frozenset(switching)
         self._ear = Ear(self._names, (*language.things.ordinary, *language.things.kinds))
+        verbs = language.verbs
+        self._verbs = Ear(
+            (w for words in (verbs.start, verbs.stop, verbs.open, verbs.standby) for w in words if " " not in w),
+            language.things.ordinary,
+        )
         for machine in surgery.machines:
-            for words in map(plain, machine.triggers):
-                if words and words not in taken and not self._is_construction(words):
-                    taken.add(words)
-                    subjects.add(words.split()[0])
-                    self._add(words, "T", Mention(machine.id, machine.name, words, "trigger"))
+            for trigger in map(plain, machine.triggers):
+                if not trigger or self._is_construction(trigger):
+                    continue
+                for words in _alike(trigger, machine):
+                    if words not in taken:
+                        taken.add(words)
+                        subjects.add(words.split()[0])
+                        self._add(words, "T", Mention(machine.id, machine.name, trigger, "trigger"))
         self.subjects = frozenset(subjects)
 
     def words(self, text: str) -> list[str]:
@@ -246,6 +255,13 @@ class Lexicon:
                     name = self._ear.whole("".join(t.text for t in tokens[at : at + length]).replace(" ", ""))
                     if name:
                         return self._repair(*_put(letters, tokens, at, at + length, self._names[name], False))
+        while (verb := _MISSPELT_VERB.search(letters)) is not None:
+            at = verb.start(1)
+            name = self._verbs.near(tokens[at].text)
+            if not name:
+                break
+            phrase = next(p for p in self._index[name] if not p.rest)
+            letters, tokens = _put(letters, tokens, at, at + 1, phrase, True)
         searched = 0
         while (slot := _SLOT.search(letters, searched)) is not None:
             group = 1 if slot.group(1) else 2
@@ -279,6 +295,17 @@ def _put(
 def _names(machine: Machine) -> list[str]:
     """A machine's own name without what stands in brackets, and its aliases."""
     return [words for words in map(plain, (*machine.aliases, _ASIDES.sub("", machine.name))) if words]
+
+
+def _alike(trigger: str, machine: Machine) -> Iterator[str]:
+    """A trigger phrase, and what it is with other names of its machine at the end: "insert drain", "chest drain"."""
+    yield trigger
+    names = sorted(_names(machine), key=len, reverse=True)
+    for name in names:
+        if trigger.endswith(f" {name}"):
+            verb = trigger.removesuffix(name)
+            yield from (verb + other for other in names if other != name)
+            return
 
 
 def _phrases(machine: Machine, kinds: frozenset[str]) -> Iterator[tuple[str, str, MatchType]]:
