@@ -72,7 +72,6 @@ class Sentence(NamedTuple):
     tokens: list[Token]
     words: list[str]
     asked: bool
-    called: bool  # it ends with an exclamation mark
 
 
 class Lexicon:
@@ -245,7 +244,7 @@ class Lexicon:
         letters = "".join([token.letter for token in tokens])
         if "_" in letters:
             letters, tokens = self._repair(letters, tokens)
-        return Sentence(letters, tokens, words, mark == "?", mark == "!")
+        return Sentence(letters, tokens, words, mark == "?")
 
     def _repair(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
         """Names that were split or misspelt, put in where they stand."""

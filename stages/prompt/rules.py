@@ -114,14 +114,14 @@ class RuleEngine:
         return told, [self._tokens[i] for i in before.named]
 
     def _bare(self, sentences: list[Sentence], speaker: str) -> str:
-        """The rule if a name and nothing else is said: a trigger, called out, or by one who asks for machines so."""
+        """The rule if a name and nothing else is said: a trigger, or by one who asks for machines so."""
         first = sentences[0]
         if first.letters != "M" or first.asked or any(s.tokens for s in sentences[1:]):
             return ""
         mention = first.tokens[0].mention
         if mention is not None and any(mention.words == trigger for _, trigger in self._triggers[mention.machine_id]):
             return "phrase"
-        return "bare name" if first.called or _speaks(speaker, self._language.speakers.askers) else ""
+        return "bare name" if _speaks(speaker, self._language.speakers.askers) else ""
 
     def _reading(
         self, words: list[str], sentences: list[Sentence], told: list[Told], earlier: list[Told], named: list[Token]

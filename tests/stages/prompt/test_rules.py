@@ -203,7 +203,6 @@ COMMANDS = [
     (P, "alright we can start anesthesia now", "M02 ON"),
     (P, "turn off the anesthesia", "M02 OFF"),
     (P, "ok irrigation's on", "M05 ON"),
-    (P, "Suction!", "M06 ON"),
     (P, "let the irrigation run", "M05 ON"),
     (P, "we won't need the c-arm", "M04 OFF"),
     (P, "irrigate please", "M05 ON"),
@@ -932,9 +931,9 @@ def test_a_bystander_switches_nothing(speaker: str) -> None:
     assert engine(P).read("turn off the lights", speaker).toggles == ()
 
 
-def test_a_bare_name_is_a_request_only_of_a_surgeon_or_called_out() -> None:
+def test_a_bare_name_is_a_request_only_of_a_surgeon() -> None:
     assert said(engine(P).read("Suction.", "Surgeon")) == "M06 ON"
-    assert said(engine(P).read("Suction!")) == "M06 ON"
+    assert said(engine(P).read("Suction!")) == ""
     assert said(engine(P).read("Suction.", "Nurse")) == ""
     assert said(engine(P).read("Suction?", "Surgeon")) == ""
 
