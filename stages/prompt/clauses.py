@@ -18,6 +18,7 @@ _FRAGMENTS: Final = frozenset(("phrase", "request", "activity", "correction", "c
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 # "tell the nurse to", "ask Anna to", "could I trouble you to"
 _TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
+_BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
 _REQUESTS: Final = ("can ", "could ", "may ", "might ")
 _THIRD: Final = frozenset(("they", "he", "she"))
 
@@ -206,7 +207,7 @@ class Clauses:
         """Whether the main clause begins here; else the construction is part of the side clause."""
         subject = lead.find("I")
         ordered = rule in ORDERS and not any(token.ing for token in tokens)
-        if not ordered or (subject == 0 and self._back is None) or (self._back is not None and subject >= 0):
+        if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
         if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):
             return False

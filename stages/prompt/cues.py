@@ -4,6 +4,7 @@ Cues are a phase's own `cues` in the dictionary, and the words of its name and d
 their stems, so that "closing" is "closure". What is asked, denied or for later is no cue.
 """
 
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final
@@ -59,20 +60,18 @@ class PhaseCues:
         self._small = frozenset((*language.glue.the, *language.glue.preposition, *language.glue.and_, *_BE))
         self._silent = frozenset(map(self.stem, language.cues.silent))
         moods = language.moods
-        self._unreal = frozenset(
-            word
-            for words in (
-                moods.later,
-                moods.future,
-                moods.question,
-                moods.negation,
-                moods.unreal,
-                moods.meanwhile,
-                moods.story,
-            )
-            for word in words
-            if " " not in word
-        ) | {"no", "is not", "should"}
+        unreal = {
+            *moods.later,
+            *moods.occasion,
+            *moods.future,
+            *moods.question,
+            *moods.negation,
+            *moods.unreal,
+            *moods.meanwhile,
+            *moods.story,
+            *("no", "is not", "are not", "should"),
+        }
+        self._unreal = re.compile(rf"(?<![\w'])(?:{'|'.join(sorted(map(re.escape, unreal)))})(?![\w'])")
         self._done = frozenset(language.states.ended)
         self._cues: dict[str, list[tuple[tuple[str, ...], str, float]]] = {}
         for phase in surgery.phases:
@@ -90,8 +89,10 @@ class PhaseCues:
         """Evidence from the words of a line."""
         evidence: dict[str, float] = {}
         for sentence in _sentences(words):
-            if sentence and sentence[-1] != "?" and self._unreal.isdisjoint(sentence):
-                self._sentence(sentence, evidence)
+            found = self._sentence(sentence)
+            if found and self._is_so(sentence):
+                for phase, weight in found.items():
+                    evidence[phase] = evidence.get(phase, 1.0) * weight
         return {phase: min(MOST, weight) if weight < SPOKEN else weight for phase, weight in evidence.items()}
 
     def of_machine(self, machine_id: str, action: Action, first: bool) -> dict[str, float]:
@@ -129,9 +130,8 @@ class PhaseCues:
         """Whether a sentence of the line says all of `stems` to be so; with `done`: that it is over."""
         wanted = set(stems)
         for sentence in _sentences(words):
-            if sentence[-1:] == ["?"] or not self._unreal.isdisjoint(sentence):
-                continue
-            if wanted <= set(map(self.stem, sentence)) and not (done and self._done.isdisjoint(sentence)):
+            said = wanted <= set(map(self.stem, sentence)) and not (done and self._done.isdisjoint(sentence))
+            if said and self._is_so(sentence):
                 return True
         return False
 
@@ -145,7 +145,12 @@ class PhaseCues:
             known.add(stems)
             self._cues.setdefault(stems[0], []).append((stems, phase, weight))
 
-    def _sentence(self, words: list[str], evidence: dict[str, float]) -> None:
+    def _is_so(self, sentence: list[str]) -> bool:
+        """Whether a sentence states something: no question, no denial, nothing for later, no story."""
+        return sentence[-1] != "?" and self._unreal.search(" ".join(sentence)) is None
+
+    def _sentence(self, words: list[str]) -> dict[str, float]:
+        evidence: dict[str, float] = {}
         for one, other in pairwise(words):
             if one == "phase" and (number := self._number(other)) is not None and 0 < number <= len(self._phases):
                 evidence[self._phases[number - 1]] = SPOKEN
@@ -156,6 +161,7 @@ class PhaseCues:
                 if stems[at : at + len(cue)] == cue and (phase, cue[0]) not in heard:
                     heard.add((phase, cue[0]))
                     evidence[phase] = evidence.get(phase, 1.0) * weight
+        return evidence
 
     def _number(self, word: str) -> int | None:
         if word.isdigit():

@@ -27,19 +27,19 @@ _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
 RULES: Final[dict[str, str]] = {
     "correction": rf"(?:[CK]|0(?=[,d]))[,n0&]*{_LIST}(?!b?n?{_STATE}|P)|[CK0],*{_STATE}",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
-    "split verb": rf"{_VERB}[sS=]{_ALL}(?:!,*{_ONE}{_MORE})?[ofzr](?![dl_+OW])",  # "turn the suction off"
-    "keep": rf"k{_ALL}[bk]?(?:{_STATE}|v(?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on", "keep ventilating"
+    "split verb": rf"{_VERB}[sS=]{_ALL}(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
+    "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|v(?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on", "keep ventilating"
     "want": rf"(?:w|(?<=[pm])H)(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|(?:w|(?<=[pm])H)(?![daO]*[WE]){_LIST}",
     "start": rf"{_VERB}v{_LIST}",
     "stop": rf"{_VERB}x{_LIST}",
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
-    "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
+    "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b|H|%b|mb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
-    "state": rf"{_ALL}(?:b|H|n?mb|n?m)?[nt]*{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on", "suction stop"
+    "state": rf"{_ALL}(?:b|H|%b|n?mb|n?m)?[nta]*{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on", "suction stop"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}",  # "put him on the ventilator"
-    "phrase": r"[s=]?[da]*T(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P]))",  # "the tube is in"
+    "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"

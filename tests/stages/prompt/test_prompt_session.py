@@ -254,7 +254,8 @@ def test_one_word_of_an_earlier_phase_does_not_bring_it_back_and_more_do() -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["are we closing?", "not closing yet", "later we close the skin", "when we are closing"]
+    "text",
+    ["are we closing?", "not closing yet", "later we close the skin", "when we are closing", "we are going to close"],
 )
 def test_what_is_asked_denied_or_for_later_is_no_cue(text: str) -> None:
     running = session()
