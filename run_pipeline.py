@@ -264,6 +264,14 @@ def bench_pipeline(json: JsonOption = None) -> None:
     main(json)
 
 
+@bench_app.command("rules")
+def bench_rules(json: JsonOption = None) -> None:
+    """How many utterances a second the rules read, beside splitting the same lines into words."""
+    from benchmarks.rules import main
+
+    main(json)
+
+
 @bench_app.command("engine")
 def bench_engine(
     model: BenchModelOption = "gemma-3-270m",

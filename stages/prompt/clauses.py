@@ -189,9 +189,11 @@ class Clauses:
         letters = self._sentence.letters
         tokens = self._sentence.tokens[start:end]
         lead = letters[self._lead_from : start]
-        if self._zone and not self._leaves_zone(rule, lead, tokens, start):
-            self._lead_from = end
-            return
+        if self._zone:
+            if not self._leaves_zone(rule, lead, tokens, start):
+                self._lead_from = end
+                return
+            lead = letters[self._lead_from : start]
         now = letters[end : end + 1] == "t" or "t" in lead
         if self._mood == "later" and not self._later and now:
             self._mood = ""
