@@ -88,7 +88,7 @@ class Lexicon:
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
         self._numbers = {tuple(w.split()): n for w, n in language.numbers.items()}
-        self.machine_words: frozenset[str] = frozenset()
+        self._delay_starts = frozenset(("in", "after", "within", *(first for first, *_ in self._numbers)))
         taken = set[str]()
         for machine in surgery.machines:
             for words, letter, match_type in _phrases(machine, self._kinds):
@@ -210,6 +210,8 @@ class Lexicon:
 
     def _delay(self, words: list[str], at: int) -> Token | None:
         """ "in five minutes", "after a minute", "ten seconds from now"."""
+        if words[at] not in self._delay_starts and not words[at][0].isdigit():
+            return None
         units = self._language.units
         start = at
         if words[at] in ("in", "after", "within"):
