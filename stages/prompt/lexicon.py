@@ -175,7 +175,10 @@ class Lexicon:
             return Token(",", word, at, at + 1)
         if (delay := self._delay(words, at)) is not None:
             return delay
+        following = words[at + 1] if at + 1 < len(words) else ""
         for rest, letter, text, mention, ing in self._index.get(word, ()):
+            if rest and rest[0] != following and (mention is None or following not in self._articles):
+                continue
             end = self._match(words, at + 1, rest, mention is not None)
             if not end:
                 continue
