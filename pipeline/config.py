@@ -87,6 +87,8 @@ class PromptSection(Section, frozen=True, kw_only=True):
     machines: str = "configs/machines"
     rules: bool = True  # False: the rules read nothing, the model alone is heard
     examples: Literal["few", "many"] = "many"  # in a prompt
+    language: str = "configs/language/english.toml"  # the words of the rules
+    site_words: str = ""  # a file with a hospital's own aliases and phrases; "": none
     window_s: Positive = 180.0
     window_lines: Count = 60
     debounce_s: NotNegative = 3.0

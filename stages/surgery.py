@@ -20,11 +20,12 @@ Phrases = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ..
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A phase of a surgery, in the order of the file."""
+    """A phase of a surgery, in the order of the file. `cues` are words that are said in it and hardly elsewhere."""
 
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
     name: Text
     description: str = ""
+    cues: Phrases = ()
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

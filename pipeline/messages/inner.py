@@ -32,7 +32,10 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Toggle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One machine set by one cause; the form is the contract's `details.toggles` entry."""
+    """One machine set by one cause; the form is the contract's `details.toggles` entry.
+
+    `trigger` is the phrase for the machine, `words` all that was said of it, `rule` the construction that they are.
+    """
 
     machine_id: MachineId
     name: str
@@ -40,6 +43,19 @@ class Toggle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trigger: str = ""
     confidence: Unit = 0.0
     match_type: Literal["", "trigger", "alias", "name", "llm"] = ""
+    rule: str = ""
+    words: str = ""
+
+
+class Deferred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A machine that was told something for later; the form is the contract's `details.deferred` entry."""
+
+    machine_id: MachineId
+    name: str
+    action: Action
+    trigger: str = ""  # what was said of the machine
+    waits_for: str = ""  # in the words that were said; "" if they did not say
+    due_t: float | None = None  # message time, if it waits for a time
 
 
 class RuleOutcome(Message, frozen=True, kw_only=True):
@@ -54,13 +70,17 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
     started_at: float  # Unix time of t = 0
     machines: dict[str, Action]  # every machine of the surgery
     set_by: dict[str, str]  # default, rule, model, observation or override
+    set_at: dict[str, float] = {}  # message time, of those that somebody set
     phase: str
     next_phase: str
+    phase_belief: dict[str, float] = {}  # how likely each phase is, the model's opinion apart; empty: not known
     model: ModelState
     model_error: str = ""
     toggles: tuple[Toggle, ...] = ()
     negations: tuple[str, ...] = ()
     debounced: tuple[str, ...] = ()
+    deferred: tuple[Deferred, ...] = ()  # all that wait
+    unknown: tuple[str, ...] = ()  # devices that this surgery does not have
     matched_keywords: tuple[str, ...] = ()
     temporal: str = "none"
     suggestions: tuple[str, ...] = ()
@@ -131,6 +151,7 @@ class Verdict(Message, frozen=True, kw_only=True):
     outcome: Outcome
     t: float  # message time of the question
     phase: str = ""
+    confidence: Unit = 0.0  # of the answer
     toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
     response: LLMResponse | None = None
 

@@ -92,12 +92,11 @@ def _check_metadata(metadata: Mapping[str, Any], source: str, known: _Known) -> 
 
 
 def _check_details(details: Mapping[str, Any], known: _Known) -> None:
-    for key in ("toggles", "model_toggles"):
+    for key in ("toggles", "model_toggles", "deferred"):
         for at, toggle in enumerate(details.get(key, ())):
             if toggle["machine_id"] not in known.machines:
                 fault = f"{toggle['machine_id']} is no machine of {known.surgery}"
                 raise ContractError(f"details.{key}.{at}.machine_id", fault)
-    set_by = details.get("set_by", {})
-    if not known.machines.issuperset(set_by):
-        strange = sorted(set(set_by) - known.machines)
-        raise ContractError("details.set_by", f"{strange[0]} is no machine of {known.surgery}")
+    for key in ("set_by", "set_at"):
+        if strange := sorted(set(details.get(key, {})) - known.machines):
+            raise ContractError(f"details.{key}", f"{strange[0]} is no machine of {known.surgery}")

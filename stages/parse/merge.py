@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.messages import Action, Outcome, RuleOutcome, Toggle
+from pipeline.messages import Action, Deferred, Outcome, RuleOutcome, Toggle
 from stages.parse.normalise import ModelAnswer
 from stages.parse.texts import clean, clip, distinct
+from stages.phases import with_vote
 from stages.surgery import Surgery
 
 # The schema's own bounds: what the rules pass on of a long utterance must not make a state invalid.
@@ -73,6 +74,9 @@ def rule_state(
             "debounced": _bounded(rules.debounced),
             "model_toggles": [],
             "set_by": dict(rules.set_by),
+            "set_at": dict(rules.set_at),
+            "deferred": [_deferred(one) for one in rules.deferred],
+            "unknown": _bounded(rules.unknown),
         },
         "suggestions": _bounded(rules.suggestions[:MAX_SUGGESTIONS]),
         "confidence": rules.confidence,
@@ -95,7 +99,9 @@ def fused_state(
     state = rule_state(surgery, rules, model=model, processing_time_ms=processing_time_ms)
     wanted = [toggle for toggle in answer.toggles if rules.machines.get(toggle.machine_id) != toggle.action]
     applied = tuple(toggle for toggle in wanted if apply_toggles and _may_switch(toggle.machine_id, rules, asked))
-    phase = answer.phase if answer.phase and rules.phase == asked.phase else rules.phase
+    phase = rules.phase
+    if answer.phase and rules.phase == asked.phase:
+        phase = with_vote(phase, rules.phase_belief, answer.phase, answer.confidence)
     metadata, details = state["metadata"], state["details"]
     metadata["phase"] = phase
     metadata["next_phase"] = _next_phase(surgery, rules, answer, phase)
@@ -143,12 +149,18 @@ def _lists(surgery: Surgery, machines: Mapping[str, Action]) -> dict[str, list[s
 
 
 def _entries(toggles: Iterable[Toggle]) -> list[dict[str, Any]]:
-    return [
-        msgspec.to_builtins(toggle)
-        if len(toggle.trigger) <= TEXT_CHARACTERS
-        else msgspec.to_builtins(toggle) | {"trigger": clip(toggle.trigger, TEXT_CHARACTERS)}
-        for toggle in toggles
-    ][:MAX_TEXTS]
+    return [_clipped(msgspec.to_builtins(toggle), "trigger", "words") for toggle in toggles][:MAX_TEXTS]
+
+
+def _deferred(deferred: Deferred) -> dict[str, Any]:
+    return _clipped(msgspec.to_builtins(deferred), "trigger", "waits_for")
+
+
+def _clipped(entry: dict[str, Any], *texts: str) -> dict[str, Any]:
+    for key in texts:
+        if len(entry.get(key, "")) > TEXT_CHARACTERS:
+            entry[key] = clip(entry[key], TEXT_CHARACTERS)
+    return entry
 
 
 def _bounded(texts: tuple[str, ...]) -> list[str]:

@@ -285,6 +285,7 @@ def _verdict(completion: Completion, result: _Result, response: LLMResponse | No
         outcome=result.judgement.outcome,
         t=completion.rules.t,
         phase=answer.phase if answer is not None else "",
+        confidence=answer.confidence if answer is not None else 0.0,
         toggles=result.applied,
         response=response,
     )

@@ -1,232 +1,346 @@
-"""From tokens to clauses: who is told what in one sentence. Runs in the prompt process.
+"""What one sentence tells: its constructions, and what stands around them. Runs in the prompt process.
 
-A clause is one intent and the machines it is about. A verb begins a new one; "and" or a comma adds machines
-to the one that stands ("turn on the suction and the irrigation"), unless they bring an intent of their own
-("stop the lithotripter and suction on"). A verb reaches its object over articles and fillers and at most one
-adjective: in "stop the bleeding near the camera" the camera is not told anything.
+A construction counts unless something around it takes that away: a question, a story, what is not real, a
+condition. What stands before it in its clause (`lead`) may turn it round or put it off.
 """
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.messages import Action
-from stages.prompt.lexicon import Mention, Token
-from stages.prompt.words import Kind
+from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
+from stages.prompt.language import Language
+from stages.prompt.lexicon import Sentence, Token
 
-_INTENTS: Final[dict[Kind, Action]] = {
-    "start": "ON",
-    "stop": "OFF",
-    "standby": "STANDBY",
-    "hold": "STANDBY",
-    "on": "ON",
-    "off": "OFF",
-}
-_TRANSPARENT: Final[frozenset[Kind]] = frozenset(("the", "filler", "please", "now", "request"))
+_INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start of a clause: a question
+_FRAGMENTS: Final = frozenset(("phrase", "request", "activity", "correction", "contrast"))
+_STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
+# "tell the nurse to", "ask Anna to", "could I trouble you to"
+_TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
+_BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
+_REQUESTS: Final = ("can ", "could ", "may ", "might ")
+_THIRD: Final = frozenset(("they", "he", "she"))
 
 
 @dataclass(slots=True, eq=False)
-class Clause:
-    """What one part of a sentence says. `groups` are its machines, split where "and" or a comma stands."""
+class Told:
+    """One construction: machines, or what is none, and what is said of them."""
 
-    intent: Action | None = None
-    opened: bool = False  # by a verb such as "turn" that waits for "on" or "off"
-    negation: str = ""  # the word that turns it round
-    cancelled: bool = False  # the intent is already the opposite of the start that was called off
-    groups: list[list[Mention]] = field(default_factory=list)
-    trailed: bool = False  # the intent came after the machines: a further machine begins a new clause
-    held: bool = False  # by "hold", which may mean a hand
-    reached: bool = True  # False once a word stands between the verb and what follows
-    gap: bool = False  # an adjective was passed
+    rule: str
+    action: Action
+    things: list[Token]
+    words: str
+    negation: str = ""  # the word that turned it round
     deferred: bool = False
+    waits_for: str = ""
+    delay_s: float | None = None
+    excepted: list[Token] = field(default_factory=list)
+    following: list[str] = field(default_factory=list)  # words behind it
+    earlier: bool = False  # in an utterance before this one
+
+
+class Clauses:
+    """Reads a sentence. `told` has what counts, in order; `before` is what was told before it in the utterance."""
+
+    def __init__(self, sentence: Sentence, language: Language, before: list[Told], named: list[Token]) -> None:
+        """`named`: the machines named so far, for "it"; what this sentence names is added."""
+        self.told = before
+        self._first = len(before)
+        self._sentence = sentence
+        self._language = language
+        self._named = named
+        self._lead_from = 0
+        self._mood = ""  # "void": what follows does not count; "later": it is for later
+        self._asked = False
+        self._polite = False
+        self._zone = ""  # in a side clause: "when" or "while"
+        self._later = False  # what follows waits for a condition
+        self._condition: list[int] = []  # words of it: from, to
+        self._delay_s: float | None = None
+        self._back: Told | None = None  # told before its condition, which is being read
+        self._correcting = ""
+        self._last_end = -1  # of the construction before
+        self._last: Told | None = None
+        self._read()
+
+    def _read(self) -> None:
+        letters = self._sentence.letters
+        if "Z" in letters:
+            self._named += [t for t in self._sentence.tokens if t.letter in MACHINES and t.mention]
+            return
+        at = 0
+        for found in GRAMMAR.finditer(letters):
+            for i in range(at, found.start()):
+                self._between(i)
+            self._construction(str(found.lastgroup).replace("_", " "), found.start(), found.end())
+            at = found.end()
+        for i in range(at, len(letters)):
+            self._between(i)
+        self._end_condition(len(letters))
+        if self._sentence.asked:
+            self._question()
+
+    # --- what stands between constructions ----------------------------------------------------------------
+
+    def _between(self, at: int) -> None:
+        letters = self._sentence.letters
+        letter = letters[at]
+        if letter in MACHINES and (token := self._sentence.tokens[at]).mention:
+            self._named.append(token)
+        if letter == ",":
+            self._boundary(at)
+            if self._mood == "void" or (self._mood == "later" and not self._later):
+                self._mood = ""
+            self._asked = False
+        elif letter == "&":
+            if self._zone != "when" or self._back is not None:
+                self._boundary(at)
+            else:
+                self._lead_from = at + 1
+            if self._mood == "void" and not self._asked:
+                self._mood = ""
+        elif letter == "A":
+            self._when(at)
+        elif letter == "U":
+            self._end_condition(at)
+            self._zone, self._back = "while", None
+            self._lead_from = at + 1
+        elif letter == "D":
+            self._delay(at)
+        elif letter in "CK" or (letter == "0" and letters[at + 1 : at + 2] == ","):
+            self._correcting = letter
+            self._mood, self._lead_from = "", at + 1
+            if letter == "C" and not letters[at + 1 :].strip(",") and self._last is not None and self._adjoins(at):
+                self._last.things = self._last.things[-1:]  # "suction, er, irrigation I mean"
+        elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
+            self._retract()
+        elif self._zone:
+            return
+        elif letter in "qjQ":
+            self._mood, self._asked = "void", letter == "q" or self._asked
+        elif letter == "g":
+            self._question()
+        elif letter == "p":
+            self._mood, self._polite = "", True
+        elif letter == "L" and self._mood != "void":
+            self._mood = "later"
+        elif letter == "t" and self._mood == "later" and not self._later:
+            self._mood = ""
+        elif letter in "bB%H" and self._opens(at) and letters[at + 1 : at + 2]:
+            follows = letters[at + 1]
+            if follows == "I" or (letter != "H" and follows in _INVERTED):
+                self._mood, self._asked = "void", True
+
+    def _opens(self, at: int) -> bool:
+        return not self._sentence.letters[self._lead_from : at].strip("n&P")
+
+    def _boundary(self, at: int) -> None:
+        """A comma or "and": a side clause before it is over."""
+        self._end_condition(at)
+        self._zone = ""
+        self._lead_from = at + 1
+
+    def _when(self, at: int) -> None:
+        self._end_condition(at)
+        self._zone = "when"
+        self._condition = [at]
+        self._lead_from = at + 1
+        if self._adjoins(at):
+            self._back = self._last
+        else:
+            self._back, self._later = None, True
+
+    def _delay(self, at: int) -> None:
+        token = self._sentence.tokens[at]
+        target = self._last if self._adjoins(at) else None
+        if target is not None:
+            target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None
+        else:
+            self._end_condition(at)
+            self._later, self._delay_s, self._condition = True, token.delay_s or None, [at, at + 1]
+
+    def _adjoins(self, at: int) -> bool:
+        """Whether the construction before ends here, but for small words."""
+        return self._last is not None and not self._sentence.letters[self._last_end : at].strip("tPal_+dM")
+
+    def _end_condition(self, at: int) -> None:
+        if len(self._condition) == 1:
+            self._condition.append(at)
+        if self._back is not None and self._zone == "when":
+            self._back.deferred, self._back.waits_for = True, self._waits_for()
+            self._back, self._condition = None, []
+            self._zone = ""
+
+    def _waits_for(self) -> str:
+        if len(self._condition) < 2:
+            return ""
+        tokens = self._sentence.tokens[self._condition[0] : self._condition[1]]
+        return " ".join(self._sentence.words[tokens[0].start : tokens[-1].end]) if tokens else ""
+
+    def _retract(self) -> None:
+        if self.told and not self.told[-1].earlier:
+            self.told.pop()
+        self._last = None
+
+    # --- constructions ------------------------------------------------------------------------------------
+
+    def _construction(self, rule: str, start: int, end: int) -> None:
+        letters = self._sentence.letters
+        tokens = self._sentence.tokens[start:end]
+        lead = letters[self._lead_from : start]
+        if self._zone:
+            if not self._leaves_zone(rule, lead, tokens, start):
+                self._lead_from = end
+                return
+            lead = letters[self._lead_from : start]
+        now = letters[end : end + 1] == "t" or "t" in lead
+        if self._mood == "later" and not self._later and now:
+            self._mood = ""
+        told = self._told(rule, letters[start:end], tokens, lead)
+        if told is not None and self._mood != "void" and self._counts(rule, tokens, lead, letters[end : end + 1]):
+            self._take(told, end)
+        elif self._mood != "void":
+            self._last = None
+        self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
+        self._lead_from = end
+
+    def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
+        """Whether the main clause begins here; else the construction is part of the side clause."""
+        subject = lead.find("I")
+        ordered = rule in ORDERS and not any(token.ing for token in tokens)
+        if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
+            return False
+        if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):
+            return False
+        at = self._lead_from + subject if subject > 0 else start
+        self._end_condition(at)
+        self._zone = ""
+        self._lead_from = at
+        for i in range(at, start):
+            self._between(i)
+        return True
+
+    def _told(self, rule: str, letters: str, tokens: list[Token], lead: str) -> Told | None:
+        things, excepted = self._things(letters, tokens)
+        action = action_of(letters)
+        negated = [t.text for t in tokens if t.letter == "n"]
+        if rule in ("correction", "contrast"):
+            if self._last_told is None:
+                return None
+            if rule == "contrast":
+                action, negated = OPPOSITE[self._last_told.action], negated[:1]
+            else:
+                states = letters.strip("CK0,n&")
+                action = action_of(states) if not things else self._last_told.action
+                things = things or self._last_told.things
+                negated = []
+        elif negated and action is not None and rule != "cancel":
+            action = OPPOSITE[action]
+        elif rule in ORDERS and (word := self._negation(lead)):
+            action, negated = OPPOSITE[action or "ON"], [word]
+        words = self._sentence.words[tokens[0].start : tokens[-1].end]
+        return Told(
+            rule=rule,
+            action=action or "ON",
+            things=things,
+            words=" ".join(words),
+            negation=negated[0] if negated else ("cancel" if rule == "cancel" else ""),
+            excepted=excepted,
+            following=self._sentence.words[tokens[-1].end : tokens[-1].end + 2],
+        )
 
     @property
-    def begun(self) -> bool:
-        return self.intent is not None or self.opened or bool(self.negation)
+    def _last_told(self) -> Told | None:
+        return self.told[-1] if self.told else None
 
+    def _things(self, letters: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
+        """The machines of a construction, "it" put in, and those behind "except"."""
+        until = letters.find("!")
+        found: list[Token] = []
+        for token in tokens[: until if until >= 0 else None]:
+            if token.letter == "W":
+                if token.text == "them" and self._last_told is not None:
+                    found += self._last_told.things
+                else:
+                    found += self._named[-1:]
+            elif token.letter in MACHINES or token.letter == "_":
+                found.append(token)
+        excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
+        if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
+            found, excepted = found[:1], found[1:]
+        if "b" in letters:  # a statement about what is not ours
+            found = [t for t in found if t.letter != "F"]
+        return found, excepted
 
-class Sentence:
-    """Reads the tokens of one sentence. `clauses` are those that were found, in order."""
+    def _negation(self, lead: str) -> str:
+        """The word that negates what follows: "do not", or a stop ("stop turning on the lights")."""
+        tail = lead.rstrip("aImubH%Pt")
+        if tail and tail[-1] in "nx":
+            return self._sentence.tokens[self._lead_from + len(tail) - 1].text
+        return ""
 
-    def __init__(self, tokens: list[Token], *, asked: bool) -> None:
-        self.clauses: list[Clause] = []
-        self._tokens = tokens
-        self._clause = Clause()
-        self._near: Kind = "end"  # the last token that counts
-        self._last: Kind = "end"  # the last token
-        self._joint: Kind | None = None
-        self._later = False
-        self._aside = False
-        self._question = asked and not any(t.kind in ("request", "please", "ask", "be") for t in tokens)
-        handlers: dict[Kind, Callable[[int, Token], Kind]] = {
-            "mention": self._mention,
-            "start": self._verb,
-            "stop": self._verb,
-            "standby": self._verb,
-            "hold": self._verb,
-            "open": self._verb,
-            "cancel": self._cancel,
-            "negation": self._negate,
-            "on": self._particle,
-            "off": self._particle,
-            "after": self._after,
-            "before": self._before,
-            "ask": self._ask,
-            "be": self._be,
-            "still": self._still,
-            "and": self._join,
-            ",": self._join,
-            "word": self._word,
-        }
-        for at, token in enumerate(tokens):
-            if (handler := handlers.get(token.kind)) is not None:
-                self._near = handler(at, token)
-            self._last = token.kind
-        self._close()
+    def _counts(self, rule: str, tokens: list[Token], lead: str, following: str) -> bool:
+        """Whether what stands before and behind a construction lets it count."""
+        if not tokens:
+            return False
+        first = tokens[0]
+        if rule in ORDERS:
+            if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
+                return False
+            if first.ing and (lead.endswith(("l", "_", "d", "+")) or following in ("b", "B", "%")):
+                return False
+            if first.letter == "0" and lead.endswith(("b", "B", "H")):  # "there is no suction"
+                return False
+            subject = self._subject(lead)
+            if subject in _THIRD or (rule == "want" and subject == "you"):
+                return False
+            return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
+        if rule in ("fact",):
+            return not lead.endswith(("B", "l", "d"))
+        if rule == "contrast":
+            return self._last_told is not None
+        if rule == "patient":
+            return True
+        if rule in ("phrase", "request", "activity"):
+            return not set(lead) & set("_l+BofzreVXYSWEFMG") or (rule == "activity" and lead.endswith("I"))
+        if rule == "correction":
+            return True
+        return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
 
-    def _next(self, at: int) -> Kind:
-        """The kind of the next token that is not transparent."""
-        return next((t.kind for t in self._tokens[at + 1 :] if t.kind not in _TRANSPARENT), "end")
+    def _subject(self, lead: str) -> str:
+        at = lead.rfind("I")
+        return self._sentence.tokens[self._lead_from + at].text if at >= 0 else ""
 
-    def _close(self) -> None:
-        clause = self._clause
-        if clause.groups and not self._question:
-            clause.deferred = clause.deferred or self._later or self._aside
-            self.clauses.append(clause)
-        self._clause = Clause()
-        self._joint = None
+    def _take(self, told: Told, end: int) -> None:
+        last = self._last_told
+        if told.rule == "correction" and last is not None:
+            self.told.pop()
+            told.rule = f"{last.rule.removesuffix(', corrected')}, corrected"
+        elif self._correcting and last is not None and len(self.told) > self._first and self._corrects(last, told):
+            self.told.pop()
+        self._correcting = ""
+        if self._mood == "later" or self._later:
+            told.deferred, told.waits_for, told.delay_s = True, self._waits_for(), self._delay_s
+        self.told.append(told)
+        self._last, self._last_end = told, end
 
-    def _mention(self, at: int, token: Token) -> Kind:
-        mention = token.mention
-        assert mention is not None
-        following = self._tokens[at + 1].kind if at + 1 < len(self._tokens) else "end"
-        qualified = mention.bare_noun and self._last == "word"
-        if qualified or (following == "be" and mention.trail is None):  # another device; or a statement about it
-            return self._word(at, token)
-        if mention.lead is not None:
-            self._verb(at, Token(mention.lead, token.text))
-        self._add(mention, self._next(at))
-        return self._trail(at, mention.trail) if mention.trail is not None else "mention"
+    def _corrects(self, last: Told, told: Told) -> bool:
+        return self._correcting == "C" or last.action == told.action
 
-    def _add(self, mention: Mention, following: Kind) -> None:
-        clause, joint = self._clause, self._joint
-        if clause.groups:
-            shared = joint is not None and (joint == "and" or following in ("end", "and", ",", "on", "off"))
-            adjacent = joint is None and self._near == "mention" and not mention.only_commands
-            apart = mention.only_commands and mention.lead is None and mention.trail is None
-            if apart or (clause.trailed and joint is None) or not (shared or adjacent):
-                self._close()
-        elif clause.begun and not clause.reached:
-            self._close()
-        clause = self._clause
-        if self._near == "negation" and clause.intent is None and self.clauses and not clause.groups:
-            clause.intent = self.clauses[-1].intent  # "start the suction but not the irrigation"
-        if not clause.groups or self._joint is not None:
-            clause.groups.append([])
-        clause.groups[-1].append(mention)
-        self._joint = None
-
-    def _verb(self, at: int, token: Token) -> Kind:
-        if self._last == "the":  # "the end", "at the start"
-            return self._word(at, token)
-        trailing = self._near == "mention" and token.kind != "open" and self._next(at) in ("end", "and", ",")
-        if trailing:
-            return self._trail(at, token.kind)
-        clause = self._clause
-        if clause.groups or clause.intent is not None or clause.opened or not clause.reached:
-            self._close()
-        clause = self._clause
-        clause.intent = _INTENTS.get(token.kind)
-        clause.opened = token.kind == "open"
-        clause.held = token.kind == "hold"
-        self._joint = None
-        return token.kind
-
-    def _cancel(self, at: int, token: Token) -> Kind:
-        if self._near == "be":  # "there is no suction" tells, and orders nothing
-            return self._word(at, token)
-        if self._clause.groups or self._clause.intent is not None or not self._clause.reached:
-            self._close()
-        self._clause.intent, self._clause.cancelled = "OFF", True
-        self._joint = None
-        return "cancel"
-
-    def _negate(self, at: int, token: Token) -> Kind:
-        if self._clause.groups or self._clause.begun or not self._clause.reached:
-            self._close()
-        self._clause.negation = token.text
-        self._joint = None
-        return "negation"
-
-    def _particle(self, at: int, token: Token) -> Kind:
-        clause = self._clause
-        if self._near == "open" and clause.intent is None:
-            clause.intent = _INTENTS[token.kind]
-            return token.kind
-        last = self._next(at) in ("end", "and", ",")
-        if self._near == "mention" or (clause.opened and clause.intent is None and clause.groups and last):
-            return self._trail(at, token.kind)
-        return self._word(at, token)
-
-    def _trail(self, at: int, kind: Kind) -> Kind:
-        """An intent after its machines: all of an undecided clause, the last group of a decided one."""
-        clause = self._clause
-        if clause.intent is None:
-            clause.intent, clause.held = _INTENTS[kind], kind == "hold"
-        elif len(clause.groups) > 1:
-            group = clause.groups.pop()
-            self._close()
-            self._clause.intent, self._clause.held, self._clause.groups = _INTENTS[kind], kind == "hold", [group]
-        self._clause.trailed = True
-        return kind
-
-    def _after(self, at: int, token: Token) -> Kind:
-        if self._joint != "and":
-            self._clause.deferred = True
-        self._close()
-        self._later = True
-        return "after"
-
-    def _before(self, at: int, token: Token) -> Kind:
-        self._close()
-        self._aside = True
-        return "before"
-
-    def _ask(self, at: int, token: Token) -> Kind:
-        if self._near not in ("end", "and", ","):
-            return self._word(at, token)
-        self._close()
-        self._question = True
-        return "ask"
-
-    def _be(self, at: int, token: Token) -> Kind:
-        if token.text in ("is", "are", "was", "were", "isn't", "aren't") and self._near in ("end", "and", ","):
-            return self._ask(at, token)
-        self._word(at, token)
-        return "be"
-
-    def _still(self, at: int, token: Token) -> Kind:
-        if self._clause.held and self._clause.groups:
-            self._clause = Clause()
-        return self._word(at, token)
-
-    def _join(self, at: int, token: Token) -> Kind:
-        if not self._clause.groups:
-            self._clause = Clause()
-        if token.kind == "," and self._aside:
-            self._close()
-            self._aside = False
-        self._joint = token.kind
-        return token.kind
-
-    def _word(self, at: int, token: Token) -> Kind:
-        """A word that names no machine. A verb reaches over one, after an article."""
-        clause = self._clause
-        if not clause.groups or self._joint is not None:
-            if self._last == "the" and not clause.gap:
-                clause.gap = True
-            elif clause.groups:
-                self._close()
-            else:
-                clause.reached = False
-        return "word"
+    def _question(self) -> None:
+        """The last part of the sentence is a question: what it states does not count, nor what it orders bluntly."""
+        letters = self._sentence.letters
+        part = letters.rstrip(",")
+        cut = part.rfind(",") if part == letters else -1
+        tail = part[cut + 1 :]
+        polite = "p" in tail or "P" in tail
+        bare = part != letters  # a tag such as "okay?" was left out
+        kept = self.told[: self._first]
+        for told in self.told[self._first :]:
+            start = told.things[0].start if told.things else 0
+            asked = cut < 0 or start > self._sentence.tokens[cut].start
+            requested = told.words.startswith(_REQUESTS) or (bare and told.rule not in _STATEMENTS)
+            if not asked or polite or requested:
+                kept.append(told)
+        self.told[:] = kept

@@ -1,127 +1,332 @@
-"""From words to tokens: one compiled alternation for each surgery. Runs in the prompt process.
+"""From an utterance to tokens: the phrases of one surgery and of the language. Runs in the prompt process.
 
-Longer phrases win over shorter ones, whole words only, whatever the case; a hyphen and a space are the same.
+Phrases are looked up by their first word, longer ones first; an article inside a dictionary phrase does not matter
+("isolate the lung"). What is misheard is looked for only where a machine is expected.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
-from stages.prompt.words import ADJUSTMENTS, DEVICE_NOUNS, PHRASES, Kind
-from stages.surgery import Surgery
+from stages.prompt.grammar import GRAMMAR, action_of
+from stages.prompt.hearing import Ear
+from stages.prompt.language import Language, plain
+from stages.surgery import Machine, Surgery
 
 MatchType = Literal["trigger", "alias", "name"]
 
-_KINDS: Final[dict[str, Kind]] = {phrase: kind for kind, phrases in PHRASES.items() for phrase in phrases}
-_MARKS: Final[dict[str, Kind]] = {",": ",", ":": ",", "—": ",", "–": ","}
-_ASIDES = re.compile(r"\([^)]*\)")
-_DELAY = (
-    r"in (?:about |around )?(?:(?:a|an|another|the|next|few|couple|of|\d+|[a-z]+) ){1,3}?"
-    r"(?:seconds?|secs?|minutes?|mins?|moments?|hours?|bit|while)"
+_ASIDES: Final = re.compile(r"\([^)]*\)")
+_WORD: Final = re.compile(
+    r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:'(?!(?:s|re|ll|ve|d)\b)[a-z]+)?|'(?:s|re|ll|ve|d)\b|[,:;—–.!?()]"
 )
-_BEFORE_PAUSE = r"(?! (?:standby|stand[ -]by|hold|pause)\b)"  # "suction on standby" is not "suction on"
+_SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
+_PAUSES: Final = frozenset(",:—–()")
+_ENDS: Final = frozenset(".!?;")
+_ROUGHLY: Final = frozenset(("about", "around", "another", "roughly", "the", "next"))
+_MOST_WORDS: Final = 3  # of a name that was split
+_MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
+# Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
+_SLOT: Final = re.compile(
+    r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
+    r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A dictionary phrase: whose it is, and what it says besides the machine's name."""
+class Mention(NamedTuple):
+    """A phrase for a machine. `machine_id` is "" for one that this surgery does not have."""
 
     machine_id: str
     name: str
     words: str
     match_type: MatchType
-    lead: Kind | None  # its first word is a verb: "start suction"
-    trail: Kind | None  # its last word is a particle or a verb: "suction on"
-    commands: bool  # a trigger phrase, a command by itself
-    only_commands: bool  # and no name of the machine as well
-    adjusts: bool
-    bare_noun: bool  # a device noun alone, whose meaning a word before it changes
 
 
 class Token(NamedTuple):
-    """A piece of an utterance."""
+    """A phrase of an utterance by what it does; see language.KINDS for the letters. `start` and `end` count words."""
 
-    kind: Kind
+    letter: str
     text: str
+    start: int
+    end: int
     mention: Mention | None = None
+    ing: bool = False
+    misheard: bool = False
+    delay_s: float = 0.0
+
+
+class Phrase(NamedTuple):
+    """A phrase behind its first word."""
+
+    rest: list[str]
+    letter: str
+    text: str
+    mention: Mention | None
+    ing: bool
+
+
+class Sentence(NamedTuple):
+    """Tokens up to an end mark, fillers left out; `words` are those of the whole utterance."""
+
+    letters: str
+    tokens: list[Token]
+    words: list[str]
+    asked: bool
 
 
 class Lexicon:
-    """The phrases of one surgery, compiled."""
+    """The phrases of one surgery; `others` are the surgeries whose machines are known by name only."""
 
-    def __init__(self, surgery: Surgery) -> None:
-        self._mentions = _mentions(surgery)
-        mention = _alternation(self._mentions)
-        phrase = _alternation(phrase for phrase in _KINDS if " " in phrase)
-        self._seek = re.compile(mention)
-        self._lex = re.compile(
-            rf"(?P<mention>{mention})|(?P<delay>\b{_DELAY}\b)|(?P<phrase>{phrase})"
-            r"|(?P<word>'?\w+(?:['-]\w+)*)|(?P<mark>[,:—–])|(?P<end>[.;!?]+(?!\d))"
-        )
-
-    def tokens(self, text: str) -> list[Token]:
-        """The tokens of an utterance; none at all if it names no machine."""
-        text = " ".join(text.lower().replace("’", "'").split())
-        if self._seek.search(text) is None:
-            return []
-        return [self._token(found) for found in self._lex.finditer(text)]
-
-    def _token(self, found: re.Match[str]) -> Token:
-        group, text = found.lastgroup, found.group()
-        if group == "mention":
-            return Token("mention", text, self._mentions[_plain(text)])
-        if group == "delay":
-            return Token("after", text)
-        if group == "mark":
-            return Token(_MARKS[text], text)
-        if group == "end":
-            return Token("end", text)
-        return Token(_KINDS.get(_plain(text) if group == "phrase" else text, "word"), text)
-
-
-def _mentions(surgery: Surgery) -> dict[str, Mention]:
-    """Every phrase once: triggers before aliases before names, machines in the order of the file."""
-    names = {
-        machine.id: {_plain(phrase) for phrase in (*machine.aliases, _ASIDES.sub("", machine.name))}
-        for machine in surgery.machines
-    }
-    found: dict[str, Mention] = {}
-    for match_type in ("trigger", "alias", "name"):
+    def __init__(self, surgery: Surgery, others: Iterable[Surgery], language: Language) -> None:
+        self._language = language
+        self._index: dict[str, list[Phrase]] = {}
+        self._names: dict[str, Phrase] = {}  # without spaces
+        self._sounds = frozenset(language.glue.sound)
+        self._kinds = frozenset(language.things.kinds)
+        self._heads = frozenset(language.things.heads)
+        self._articles = frozenset(w for w in language.glue.the if " " not in w)
+        self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
+        self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
+        self._numbers = {tuple(w.split()): n for w, n in language.numbers.items()}
+        self._delay_starts = frozenset(("in", "after", "within", *(first for first, *_ in self._numbers)))
+        taken = set[str]()
         for machine in surgery.machines:
-            phrases = {
-                "trigger": machine.triggers,
-                "alias": machine.aliases,
-                "name": (_ASIDES.sub("", machine.name),),
-            }[match_type]
-            for words in filter(None, map(_plain, phrases)):
-                first, last = _KINDS.get(words.split()[0]), _KINDS.get(words.split()[-1])
-                trigger = match_type == "trigger"
-                mention = Mention(
-                    machine_id=machine.id,
-                    name=machine.name,
-                    words=words,
-                    match_type=match_type,
-                    lead=first if trigger and first in ("start", "stop", "standby") else None,
-                    trail=last if trigger and last in ("on", "off", "start", "stop", "standby") else None,
-                    commands=trigger,
-                    only_commands=trigger and words not in names[machine.id],
-                    adjusts=not ADJUSTMENTS.isdisjoint(words.split()),
-                    bare_noun=not DEVICE_NOUNS.isdisjoint(words.split()[:1]),
-                )
-                found.setdefault(words, mention)
-    return found
+            for words, letter, match_type in _phrases(machine, self._kinds):
+                if words not in taken:
+                    taken.add(words)
+                    self._add(words, letter, Mention(machine.id, machine.name, words, match_type))
+        foreign = {w for other in others for m in other.machines for w in _names(m)} | set(language.things.devices)
+        for words in sorted(map(plain, foreign)):
+            if words not in taken and words not in language.phrases:
+                taken.add(words)
+                self._add(words, "F", Mention("", "", words, "name"))
+        subjects = set(self._index)
+        switching = set[str]()
+        for words, entry in language.phrases.items():
+            if words not in taken:
+                self._add(words, entry.letter, None, entry.ing)
+                if entry.letter and entry.letter in "vxyhskwcofzrNVXYS=CKR0n":
+                    switching.add(words.split()[0])
+        self.switching = frozenset(switching)
+        self._ear = Ear(self._names, (*language.things.ordinary, *language.things.kinds))
+        verbs = language.verbs
+        self._verbs = Ear(
+            (w for words in (verbs.start, verbs.stop, verbs.open, verbs.standby) for w in words if " " not in w),
+            language.things.ordinary,
+        )
+        for machine in surgery.machines:
+            for trigger in map(plain, machine.triggers):
+                if not trigger or self._is_construction(trigger):
+                    continue
+                for words in _alike(trigger, machine):
+                    if words not in taken:
+                        taken.add(words)
+                        subjects.add(words.split()[0])
+                        self._add(words, "T", Mention(machine.id, machine.name, trigger, "trigger"))
+        self.subjects = frozenset(subjects)
+
+    def words(self, text: str) -> list[str]:
+        """The words and marks of an utterance, short forms written out; no "uh", no word said twice."""
+        text = " ".join(text.lower().replace("’", "'").replace("-", " ").split())
+        words: list[str] = []
+        for word in _WORD.findall(self._rewrite.sub(self._long, text)):
+            if word not in self._sounds and (words[-1:] != [word] or word == "no"):  # "the the"
+                words.append(_SHORT.get(word, word))
+        return words
+
+    def sentences(self, words: list[str]) -> Iterator[Sentence]:
+        """The sentences of an utterance."""
+        tokens: list[Token] = []
+        at, most = 0, len(words)
+        while at < most:
+            word = words[at]
+            if word in _ENDS:
+                yield self._sentence(tokens, words, word)
+                tokens = []
+                at += 1
+                continue
+            token = self._token(words, at, tokens)
+            if token.letter:
+                tokens.append(token)
+            at = token.end
+        yield self._sentence(tokens, words, "")
+
+    def _long(self, found: re.Match[str]) -> str:
+        return self._rewrites[found.group()]
+
+    def _add(self, words: str, letter: str, mention: Mention | None, ing: bool = False) -> None:
+        first, *rest = words.split()
+        phrase = Phrase(rest, letter, words, mention, ing)
+        phrases = self._index.setdefault(first, [])
+        phrases.append(phrase)
+        phrases.sort(key=lambda phrase: -len(phrase.rest))
+        if letter in ("M", "F") and mention is not None and (mention.machine_id or len(words) > 5):
+            self._names.setdefault(words.replace(" ", ""), phrase)
+
+    def _is_construction(self, trigger: str) -> bool:
+        """Whether the grammar reads a trigger phrase by itself: "start suction" needs no entry of its own."""
+        (sentence,) = self.sentences(self.words(trigger))
+        found = GRAMMAR.fullmatch(sentence.letters)
+        return found is not None and action_of(sentence.letters) in ("ON", None)
+
+    def _token(self, words: list[str], at: int, before: list[Token]) -> Token:
+        word = words[at]
+        if word in _PAUSES:
+            return Token(",", word, at, at + 1)
+        if (delay := self._delay(words, at)) is not None:
+            return delay
+        following = words[at + 1] if at + 1 < len(words) else ""
+        for rest, letter, text, mention, ing in self._index.get(word, ()):
+            if rest and rest[0] != following and (mention is None or following not in self._articles):
+                continue
+            end = self._match(words, at + 1, rest, mention is not None)
+            if not end:
+                continue
+            if mention is not None:
+                previous = before[-1] if before and before[-1].end == at else None
+                if (
+                    word in self._kinds
+                    and previous is not None
+                    and (previous.letter == "_" or (letter == "T" and previous.letter in "MF"))
+                ):
+                    continue  # another device: "balloon pump"; another tube: "the nephrostomy tube is in"
+                if letter in "MF":
+                    while end < len(words) and words[end] in self._heads:
+                        end += 1
+            return Token(letter, text, at, end, mention, ing)
+        return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _match(self, words: list[str], at: int, rest: list[str], articles: bool) -> int:
+        """Where the phrase ends, or 0 if it does not stand here."""
+        end = at + len(rest)
+        if words[at:end] == rest:
+            return end
+        if not (articles and rest):
+            return 0
+        for wanted in rest:
+            if at < len(words) and words[at] in self._articles and words[at] != wanted:
+                at += 1
+            if at >= len(words) or words[at] != wanted:
+                return 0
+            at += 1
+        return at
+
+    def _delay(self, words: list[str], at: int) -> Token | None:
+        """ "in five minutes", "after a minute", "ten seconds from now"."""
+        if words[at] not in self._delay_starts and not words[at][0].isdigit():
+            return None
+        units = self._language.units
+        start = at
+        if words[at] in ("in", "after", "within"):
+            at += 1
+        while at < len(words) and words[at] in _ROUGHLY and at < start + 3:
+            at += 1
+        number: float | None = None
+        for length in (3, 2, 1):
+            if (number := self._numbers.get(tuple(words[at : at + length]))) is not None:
+                at += length
+                break
+        else:
+            if at < len(words) and words[at].replace(".", "").isdigit():
+                number = float(words[at])
+                at += 1
+        if number is None or at >= len(words):
+            return None
+        if words[at] in self._language.numbers and self._language.numbers[words[at]] < 10:  # "twenty five"
+            number, at = number + self._language.numbers[words[at]], at + 1
+        if at < len(words) and words[at] == "or" and words[at + 1 : at + 2] and words[at + 1] in self._language.numbers:
+            at += 2  # "a minute or two" stays with the first
+        if at >= len(words) or words[at] not in units:
+            return None
+        end, seconds = at + 1, number * units[words[at]]
+        if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
+            end += 2 if words[end] == "from" else 1
+        elif words[start] not in ("in", "after", "within"):
+            return None
+        return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
+
+    def _sentence(self, tokens: list[Token], words: list[str], mark: str) -> Sentence:
+        letters = "".join([token.letter for token in tokens])
+        if "_" in letters:
+            letters, tokens = self._repair(letters, tokens)
+        return Sentence(letters, tokens, words, mark == "?")
+
+    def _repair(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
+        """Names that were split or misspelt, put in where they stand."""
+        for at in range(len(tokens) - 1):
+            for length in range(_MOST_WORDS, 1, -1):
+                if "_" in letters[at : at + length] and self._joins(tokens[at : at + length], length):
+                    name = self._ear.whole("".join(t.text for t in tokens[at : at + length]).replace(" ", ""))
+                    if name:
+                        return self._repair(*_put(letters, tokens, at, at + length, self._names[name], False))
+        while (verb := _MISSPELT_VERB.search(letters)) is not None:
+            at = verb.start(1)
+            name = self._verbs.near(tokens[at].text)
+            if not name:
+                break
+            phrase = next(p for p in self._index[name] if not p.rest)
+            letters, tokens = _put(letters, tokens, at, at + 1, phrase, True)
+        searched = 0
+        while (slot := _SLOT.search(letters, searched)) is not None:
+            group = 1 if slot.group(1) else 2
+            first, last = slot.span(group)
+            spans = (
+                [(first, last - n) for n in range(last - first)]
+                if group == 1
+                else [(first + n, last) for n in range(last - first)]
+            )
+            for start, end in spans:
+                if name := self._ear.near("".join(t.text for t in tokens[start:end])):
+                    letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
+                    break
+            searched = first + 1
+        return letters, tokens
+
+    @staticmethod
+    def _joins(tokens: list[Token], length: int) -> bool:
+        return len(tokens) == length and all(one.end == other.start for one, other in pairwise(tokens))
 
 
-def _plain(phrase: str) -> str:
-    return " ".join(phrase.lower().replace("-", " ").split())
+def _put(
+    letters: str, tokens: list[Token], start: int, end: int, phrase: Phrase, misheard: bool
+) -> tuple[str, list[Token]]:
+    token = Token(
+        phrase.letter, phrase.text, tokens[start].start, tokens[end - 1].end, phrase.mention, misheard=misheard
+    )
+    return letters[:start] + phrase.letter + letters[end:], [*tokens[:start], token, *tokens[end:]]
 
 
-def _alternation(phrases: Iterable[str]) -> str:
-    longest_first = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
-    return r"(?<!\w)(?<!\w-)(?:" + "|".join(map(_pattern, longest_first)) + r")(?!\w|-\w)"
+def _names(machine: Machine) -> list[str]:
+    """A machine's own name without what stands in brackets, and its aliases."""
+    return [words for words in map(plain, (*machine.aliases, _ASIDES.sub("", machine.name))) if words]
 
 
-def _pattern(phrase: str) -> str:
-    words = "[ -]".join(re.escape(word) for word in phrase.split())
-    return words + _BEFORE_PAUSE if phrase.endswith(" on") else words
+def _alike(trigger: str, machine: Machine) -> Iterator[str]:
+    """A trigger phrase, and what it is with other names of its machine at the end: "insert drain", "chest drain"."""
+    yield trigger
+    names = sorted(_names(machine), key=len, reverse=True)
+    for name in names:
+        if trigger.endswith(f" {name}"):
+            verb = trigger.removesuffix(name)
+            yield from (verb + other for other in names if other != name)
+            return
+
+
+def _phrases(machine: Machine, kinds: frozenset[str]) -> Iterator[tuple[str, str, MatchType]]:
+    """The names of a machine with their letters, aliases first, and the forms made of them."""
+    aliases = [plain(alias) for alias in machine.aliases]
+    for alias in aliases:
+        doing = alias.endswith("ing") and alias[:-3] in aliases  # suctioning
+        yield alias, "G" if doing else "M", "alias"
+    for name in _names(machine)[len(aliases) :]:
+        yield name, "M", "name"
+    for alias in aliases:
+        last = alias.split()[-1]
+        if last.endswith("s") and len(last) > 4:
+            yield alias[:-1], "M", "alias"
+        elif last in kinds:
+            yield f"{alias}s", "M", "alias"
+        if last.endswith(("ation", "ator")):  # ventilation, irrigator: ventilating, irrigate
+            stem = alias[: -len("ion" if last.endswith("ation") else "or")]
+            yield f"{stem}ing", "G", "alias"
+            yield f"{stem}e", "i", "alias"

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.messages import Action, LLMRequest, LLMResponse, ModelState, RuleOutcome
+from pipeline.messages import Action, Deferred, LLMRequest, LLMResponse, ModelState, RuleOutcome
+from stages.prompt.rules import Reading
 from stages.prompt.session import Change
 from stages.prompt.silence import Rules
 from stages.prompt.tail import Moment
@@ -124,16 +125,21 @@ def _read(
     machines.update(dict.fromkeys(request.current_machines.get("1", ()), "ON"))
     machines.update(dict.fromkeys(request.current_machines.get("0", ()), "OFF"))
     change = Change()
+    reading: Reading | None = None
+    deferred: list[Deferred] = []
+    unknown = dict[str, None]()
     toggles, negations, keywords = {}, dict[str, None](), dict[str, None]()
     t = request.session_time_s
     window = Window(float("inf"), window_lines)
     for raw in request.transcript_context.splitlines():
         at, speaker, text = _split(raw, t)
         window.append(at, speaker, text)
-        reading = engine.read(text)
+        reading = engine.read(text, speaker, reading)
         for toggle in reading.toggles:
             machines[toggle.machine_id], set_by[toggle.machine_id] = toggle.action, "rule"
             toggles[toggle.machine_id] = toggle
+        deferred += [later.shown(at) for later in reading.deferred]
+        unknown.update(dict.fromkeys(reading.unknown))
         negations.update(dict.fromkeys(reading.negations))
         keywords.update(dict.fromkeys(reading.matched_keywords))
         change.temporal = reading.temporal if reading.temporal != "none" else change.temporal
@@ -155,6 +161,8 @@ def _read(
         model_error=model_error,
         toggles=tuple(change.toggles),
         negations=tuple(negations),
+        deferred=tuple(deferred),
+        unknown=tuple(unknown),
         matched_keywords=tuple(keywords),
         temporal=change.temporal,
         reasoning=change.reasoning(),

@@ -1,23 +1,56 @@
 """The rule engine: what an utterance tells the machines of one surgery to do. Runs in the prompt process.
 
-It answers at once and the same each time. A machine is switched only by a command: a mention, a statement, a
-question or something for later changes nothing. Not to start a machine asserts that it is off, not to stop it
-that it is on. Confidences: trigger phrase .95, alias .85, name .80; .10 less if negated, .05 more if "now".
+It answers at once and the same each time. A machine is switched only by a construction whose object it is: see
+grammar.py; a mention, a question, a story or something for later changes nothing. Not to start a machine asserts
+that it is off, not to stop it that it is on. Confidences: trigger phrase .95, alias .85, name .80; .10 less if
+negated, .15 less if misheard, .05 more if "now".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from pipeline.messages import Action, Toggle
-from stages.prompt.clauses import Clause, Sentence
-from stages.prompt.lexicon import Lexicon, Mention, Token
-from stages.prompt.words import TEMPORAL, TEMPORAL_ORDER
-from stages.surgery import Surgery
+from pipeline.messages import Action, Deferred, Toggle
+from stages.prompt.clauses import Clauses, Told
+from stages.prompt.grammar import OPPOSITE
+from stages.prompt.language import Language, load_language, plain
+from stages.prompt.lexicon import Lexicon, Mention, Sentence, Token
+from stages.surgery import Machine, Surgery
 
 _CONFIDENCE: Final = {"trigger": 0.95, "alias": 0.85, "name": 0.80}
-_OPPOSITE: Final[dict[Action, Action]] = {"ON": "OFF", "OFF": "ON", "STANDBY": "ON"}
+_TEMPORAL_ORDER: Final = ("immediately", "after", "when", "in_time", "before", "during")
+_TEMPORAL: Final = {
+    "after": "after",
+    "following": "after",
+    "before": "before",
+    "until": "before",
+    "till": "before",
+    "prior": "before",
+    "during": "during",
+    "while": "during",
+    "whilst": "during",
+    "throughout": "during",
+}
+
+
+class Later(msgspec.Struct, frozen=True, kw_only=True):
+    """A toggle for later. `waits_for` has the words of its condition; `delay_s` from when it was said."""
+
+    toggle: Toggle
+    waits_for: str = ""
+    delay_s: float | None = None
+
+    def shown(self, t: float) -> Deferred:
+        """As it is published, said at `t`."""
+        return Deferred(
+            machine_id=self.toggle.machine_id,
+            name=self.toggle.name,
+            action=self.toggle.action,
+            trigger=self.toggle.words,
+            waits_for=self.waits_for,
+            due_t=None if self.delay_s is None else t + self.delay_s,
+        )
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +60,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     negations: tuple[str, ...] = ()  # the words that turned a toggle round
     matched_keywords: tuple[str, ...] = ()  # every dictionary phrase in it, commanded or not
     temporal: str = "none"
-    deferred: tuple[str, ...] = ()  # machines that were told something for later
+    deferred: tuple[Later, ...] = ()
+    unknown: tuple[str, ...] = ()  # devices that this surgery does not have
+    named: tuple[str, ...] = ()  # machines, the last one is what "it" means next
+    words: tuple[str, ...] = ()  # all of it, short forms written out
 
     @property
     def confidence(self) -> float:
@@ -35,80 +71,165 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return min((toggle.confidence for toggle in self.toggles), default=0.0)
 
 
-_NOTHING: Final = Reading()
-
-
 class RuleEngine:
     """The rules of one surgery. `read` keeps no state."""
 
-    def __init__(self, surgery: Surgery) -> None:
-        self._lexicon = Lexicon(surgery)
+    def __init__(self, surgery: Surgery, others: Iterable[Surgery] = (), language: Language | None = None) -> None:
+        """`others`: surgeries whose machines are known by name, to tell what this one does not have."""
+        self._language = language or load_language()
+        self._surgery = surgery
+        others = [other for other in others if other.surgery != surgery.surgery]
+        self._lexicon = Lexicon(surgery, others, self._language)
+        self._triggers = {m.id: [(f" {w} ", w) for w in map(plain, m.triggers)] for m in surgery.machines}
+        self._adjusting = frozenset(self._language.things.adjust)
+        self._handheld = frozenset(self._language.things.held)
+        self._hand = frozenset(self._language.things.hand)
+        self._articles = frozenset(self._language.glue.the)
+        self._tokens = {m.id: _name_token(m) for m in surgery.machines}
+        essential = self._language.things.essential
+        self._all = [self._tokens[m.id] for m in surgery.machines if m.category not in essential]
 
-    def read(self, text: str) -> Reading:
-        """What `text` commands."""
-        tokens = self._lexicon.tokens(text)
-        if not tokens:
-            return _NOTHING
+    def read(self, text: str, speaker: str = "", before: Reading | None = None) -> Reading:
+        """What `text` says. `before`: what was said shortly before, for "it" and for corrections."""
+        words = self._lexicon.words(text)
+        if self._lexicon.subjects.isdisjoint(words) and self._lexicon.switching.isdisjoint(words):
+            return Reading(words=tuple(words))
+        told, named = self._earlier(before)
+        earlier, known = list(told), len(named)
+        sentences = list(self._lexicon.sentences(words))
+        for sentence in sentences:
+            Clauses(sentence, self._language, told, named)
+        if told == earlier and (bare := self._bare(sentences, speaker)):
+            told.append(Told(bare, "ON", sentences[0].tokens, text))
+        if _speaks(speaker, self._language.speakers.bystanders):
+            told = earlier
+        return self._reading(words, sentences, told, earlier, named[known:])
+
+    def _earlier(self, before: Reading | None) -> tuple[list[Told], list[Token]]:
+        """What was told before as one construction, and the machines that were named."""
+        if before is None:
+            return [], []
+        things = [self._tokens[t.machine_id] for t in before.toggles]
+        told = [Told(before.toggles[-1].rule, before.toggles[-1].action, things, "", earlier=True)] if things else []
+        return told, [self._tokens[i] for i in before.named]
+
+    def _bare(self, sentences: list[Sentence], speaker: str) -> str:
+        """The rule if a name and nothing else is said: a trigger, or by one who asks for machines so."""
+        first = sentences[0]
+        if first.letters != "M" or first.asked or any(s.tokens for s in sentences[1:]):
+            return ""
+        mention = first.tokens[0].mention
+        if mention is not None and any(mention.words == trigger for _, trigger in self._triggers[mention.machine_id]):
+            return "phrase"
+        return "bare name" if _speaks(speaker, self._language.speakers.askers) else ""
+
+    def _reading(
+        self, words: list[str], sentences: list[Sentence], told: list[Told], earlier: list[Told], named: list[Token]
+    ) -> Reading:
         toggles: dict[str, Toggle] = {}
+        later: list[Later] = []
         negations: dict[str, None] = {}
-        deferred: dict[str, None] = {}
-        temporal = _temporal(tokens)
-        for clause in _clauses(tokens):
-            for mention, action, negated in _commands(clause):
-                if clause.deferred:
-                    deferred[mention.machine_id] = None
+        unknown: dict[str, None] = {}
+        temporal = _temporal(sentences)
+        taken_back = [t for t in earlier if not any(t is kept for kept in told)]
+        for told_before in taken_back:  # "no sorry, the suction", after "turn on the argon"
+            for thing in told_before.things:
+                toggle = self._toggle(thing, told_before, temporal, OPPOSITE[told_before.action], "taken back")
+                toggles[toggle.machine_id] = toggle
+        for one in told:
+            if one.earlier:
+                continue
+            for thing in self._switched(one):
+                if thing.mention is None or not thing.mention.machine_id:
+                    unknown[thing.text] = None
                     continue
-                toggles.pop(mention.machine_id, None)
-                toggles[mention.machine_id] = _toggle(mention, action, bool(negated), temporal)
-                if negated:
-                    negations[negated] = None
-        keywords = dict.fromkeys(t.mention.words for t in tokens if t.mention is not None)
+                toggle = self._toggle(thing, one, temporal, one.action, one.rule)
+                if one.deferred:
+                    later.append(Later(toggle=toggle, waits_for=one.waits_for, delay_s=one.delay_s))
+                    continue
+                toggles.pop(toggle.machine_id, None)
+                toggles[toggle.machine_id] = toggle
+                if one.negation:
+                    negations[one.negation] = None
+        ours = [t.mention for s in sentences for t in s.tokens if t.mention is not None and t.mention.machine_id]
         return Reading(
             toggles=tuple(toggles.values()),
             negations=tuple(negations),
-            matched_keywords=tuple(keywords),
+            matched_keywords=tuple(dict.fromkeys(mention.words for mention in ours)),
             temporal=temporal,
-            deferred=tuple(deferred),
+            deferred=tuple(later),
+            unknown=tuple(unknown),
+            named=tuple(t.mention.machine_id for t in named if t.mention is not None and t.mention.machine_id)[-1:],
+            words=tuple(words),
+        )
+
+    def _switched(self, told: Told) -> list[Token]:
+        """The things that a construction switches."""
+        if told.rule == "hold" and self._is_handled(told):
+            return []
+        things: list[Token] = []
+        for thing in told.things:
+            if thing.letter == "E":
+                things += self._all if told.action != "ON" else []
+            elif thing.letter == "T" and not self._adjusting.isdisjoint(thing.text.split()):
+                continue  # how much, not whether
+            elif thing.letter == "_" and things and things[-1].letter == "_" and things[-1].end == thing.start:
+                text = f"{things[-1].text} {thing.text}"
+                things[-1] = things[-1]._replace(text=text, end=thing.end)
+            else:
+                things.append(thing)
+        spared = {t.mention.machine_id for t in told.excepted if t.mention is not None}
+        return [
+            t for t in things if t.mention is None or not t.mention.machine_id or t.mention.machine_id not in spared
+        ]
+
+    def _is_handled(self, told: Told) -> bool:
+        """Held by a hand: "hold the camera", "hold the irrigation there"."""
+        following = told.following[:2]
+        return not self._hand.isdisjoint(following) or any(t.text in self._handheld for t in told.things)
+
+    def _toggle(self, thing: Token, told: Told, temporal: str, action: Action, rule: str) -> Toggle:
+        mention = thing.mention
+        assert mention is not None
+        words, match_type = mention.words, mention.match_type
+        if action == "ON" and not told.negation and not thing.misheard:
+            said = f" {' '.join(w for w in plain(told.words).split() if w not in self._articles)} "
+            for padded, trigger in self._triggers[mention.machine_id]:
+                if padded in said:
+                    words, match_type = trigger, "trigger"
+        confidence = _CONFIDENCE[match_type] - 0.10 * bool(told.negation) - 0.15 * thing.misheard
+        confidence += 0.05 * (temporal == "immediately")
+        return Toggle(
+            machine_id=mention.machine_id,
+            name=mention.name,
+            action=action,
+            trigger=words,
+            confidence=round(min(1.0, max(0.0, confidence)), 2),
+            match_type=match_type,
+            rule=f"{rule}, misheard" if thing.misheard else rule,
+            words=told.words,
         )
 
 
-def _clauses(tokens: list[Token]) -> Iterator[Clause]:
-    start = 0
-    for at, token in enumerate(tokens):
-        if token.kind == "end":
-            yield from Sentence(tokens[start:at], asked="?" in token.text).clauses
-            start = at + 1
-    yield from Sentence(tokens[start:], asked=False).clauses
+def _name_token(machine: Machine) -> Token:
+    words = plain(machine.aliases[0] if machine.aliases else machine.name)
+    return Token("M", words, 0, 0, Mention(machine.id, machine.name, words, "alias" if machine.aliases else "name"))
 
 
-def _commands(clause: Clause) -> Iterator[tuple[Mention, Action, str]]:
-    """Each machine of a clause with the action it asserts and the word that negated it, or ""."""
-    for group in clause.groups:
-        for mention in group:
-            action, negated = clause.intent, clause.negation
-            if action is None and mention.commands and not clause.opened:
-                action = "ON"
-            if action is None or (mention.adjusts and (negated or clause.cancelled)):
-                continue
-            yield mention, _OPPOSITE[action] if negated else action, negated or clause.cancelled * "cancel"
+def _speaks(speaker: str, roles: tuple[str, ...]) -> bool:
+    folded = speaker.lower()
+    return bool(folded) and any(role in folded for role in roles)
 
 
-def _toggle(mention: Mention, action: Action, negated: bool, temporal: str) -> Toggle:
-    confidence = _CONFIDENCE[mention.match_type] - 0.10 * negated + 0.05 * (temporal == "immediately")
-    return Toggle(
-        machine_id=mention.machine_id,
-        name=mention.name,
-        action=action,
-        trigger=mention.words,
-        confidence=round(min(1.0, max(0.0, confidence)), 2),
-        match_type=mention.match_type,
-    )
-
-
-def _temporal(tokens: list[Token]) -> str:
-    found = {
-        "immediately" if t.kind == "now" else TEMPORAL.get(t.text, "in_time")
-        for t in tokens
-        if t.kind in ("now", "after", "before")
-    }
-    return next((name for name in TEMPORAL_ORDER if name in found), "none")
+def _temporal(sentences: list[Sentence]) -> str:
+    found = set[str]()
+    for sentence in sentences:
+        for token in sentence.tokens:
+            if token.letter == "t":
+                found.add("immediately")
+            elif token.letter == "D":
+                found.add("in_time")
+            elif token.letter in "AU":
+                words = token.text.split()
+                found.add(next((_TEMPORAL[word] for word in words if word in _TEMPORAL), "when"))
+    return next((name for name in _TEMPORAL_ORDER if name in found), "none")

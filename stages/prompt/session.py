@@ -1,11 +1,14 @@
 """The state of one session: what is on, which phase it is, and what is remembered to ask the model. Prompt process.
 
 All times are message times; nothing here looks at a clock. A machine remembers who set it and when: a human's
-override holds until it is released, rules and observations set it otherwise, and the model only what nobody
-set after its question was asked.
+override holds until it is released; rules and observations set it otherwise, unless something newer did; the model
+sets only what nobody set after its question was asked. The phase follows from what is said, switched and seen.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Final
+
+import msgspec
 
 from pipeline.config import PromptSection
 from pipeline.errors import Rejected
@@ -21,13 +24,19 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
+from stages.phases import PhaseBelief, seen, with_vote
+from stages.prompt.cues import PhaseCues, usual
 from stages.prompt.publishers import Publishers
 from stages.prompt.rules import Reading
 from stages.prompt.tail import Moment
+from stages.prompt.waiting import WaitingList
 from stages.prompt.window import Window
 from stages.surgery import Machine, Phase, Surgery
 
 NOTE_AGAIN_S: Final = 30.0  # the same thing seen again sooner is not told to the model again
+RECENT_S: Final = 15.0  # "it" and "no, sorry" speak of what was said within this time
+VOTE_S: Final = 60.0  # the model's opinion on the phase stands so long
+UNUSUAL: Final = 0.10  # less confidence in a machine that its phase does not use
 _VALUES: Final[dict[str, Action]] = {
     "on": "ON",
     "off": "OFF",
@@ -42,12 +51,15 @@ _VALUES: Final[dict[str, Action]] = {
 class Change:
     """What one input did to a session, for the outcome that is published about it."""
 
-    __slots__ = ("debounced", "held", "keywords", "negations", "temporal", "toggles")
+    __slots__ = ("debounced", "held", "keywords", "late", "negations", "suggestions", "temporal", "toggles", "unknown")
 
     def __init__(self, reading: Reading | None = None) -> None:
         self.toggles: list[Toggle] = []
         self.debounced: list[str] = []
         self.held: list[str] = []  # machines that an override kept as they were
+        self.late: list[str] = []  # machines that something newer has set
+        self.suggestions: list[str] = []
+        self.unknown = reading.unknown if reading else ()
         self.negations = reading.negations if reading else ()
         self.keywords = reading.matched_keywords if reading else ()
         self.temporal = reading.temporal if reading else "none"
@@ -57,22 +69,26 @@ class Change:
         parts = [f"{t.name} {t.action} ({t.trigger})" if t.trigger else f"{t.name} {t.action}" for t in self.toggles]
         if self.held:
             parts.append(f"{len(self.held)} toggle(s) not applied, overridden: {', '.join(self.held)}")
+        if self.late:
+            parts.append(f"{len(self.late)} toggle(s) not applied, older than what is known: {', '.join(self.late)}")
         return "; ".join(parts) or "normal"
 
 
 class Session:
     """One session. `begin` makes it clean; the others take one input each and say what it changed."""
 
-    def __init__(self, message: SessionStart, surgery: Surgery, section: PromptSection, now: float) -> None:
+    def __init__(
+        self, message: SessionStart, surgery: Surgery, cues: PhaseCues, section: PromptSection, now: float
+    ) -> None:
         self.name = message.session
         self.epoch = -1
         self.number = 0  # of the newest snapshot that was sent
         self.publishers = Publishers()
         self._section = section
-        self.begin(message, surgery, now)
+        self.begin(message, surgery, cues, now)
 
-    def begin(self, message: SessionStart, surgery: Surgery, now: float) -> None:
-        """A clean start with `surgery`. `now`: Unix time, for a message that does not say when t = 0 was."""
+    def begin(self, message: SessionStart, surgery: Surgery, cues: PhaseCues, now: float) -> None:
+        """A clean start with `surgery` and its cues. `now`: Unix time, if the message does not say when t = 0 was."""
         self.publishers.restart(message)
         self.epoch += 1
         self.surgery = surgery
@@ -81,13 +97,18 @@ class Session:
         self.seq = message.seq
         self.machines: dict[str, Action] = {m.id: m.default_state for m in surgery.machines}
         self.set_by: dict[str, str] = {m.id: "default" for m in surgery.machines}
-        self.phase = surgery.phases[0].id
+        self._cues = cues
+        self._belief = PhaseBelief(surgery.phase_ids)
+        self._vote: tuple[str, float, float] | None = None  # the model's: phase, how sure, and of when
+        self._phase_seen_at: float | None = None
+        self._used = {m.id for m in surgery.machines if m.default_state == "ON"}
+        self._waiting = WaitingList(cues, surgery.phase_ids)
+        self._said: tuple[float, Reading] | None = None  # the newest line
         self.window = Window(self._section.window_s, self._section.window_lines)
         self.ending = False
         self._set_at: dict[str, float] = {}
         self._overridden: set[str] = set()
         self._ruled: dict[str, tuple[Action, float]] = {}  # the newest rule toggle of each machine
-        self._phase_seen_at: float | None = None
         self._noted: dict[tuple[str, str, str], float] = {}
 
     def come_back(self, message: SessionStart) -> None:
@@ -108,53 +129,90 @@ class Session:
         self.t = max(self.t, message.t)
         self.seq = message.seq
 
+    @property
+    def phase(self) -> str:
+        """The phase that is believed, the model's vote counted as long as it stands."""
+        believed = self._belief.phase
+        if self._vote is None or self.t - self._vote[2] > VOTE_S:
+            return believed
+        return with_vote(believed, self._belief.weights(), self._vote[0], self._vote[1])
+
+    def recent(self, t: float) -> Reading | None:
+        """What was said shortly before `t`."""
+        if self._said is None or not 0.0 <= t - self._said[0] <= RECENT_S:
+            return None
+        return self._said[1]
+
     def hear(self, line: Transcript, reading: Reading) -> Change:
         """A final line, and what the rules read in it."""
         change = Change(reading)
+        phase = self.phase
+        evidence = self._cues.read(reading.words)
         for toggle in reading.toggles:
             machine = toggle.machine_id
             if machine in self._overridden:
                 change.held.append(machine)
             elif self._repeats(toggle, line.t):
                 change.debounced.append(machine)
+            elif self._set_at.get(machine, 0.0) > line.t:
+                change.late.append(machine)
             else:
+                _multiply(evidence, self._evidence_of(toggle))
+                toggle = self._as_usual(toggle, phase, change)
                 self._set(toggle, "rule", line.t)
                 self._ruled[machine] = (toggle.action, line.t)
                 change.toggles.append(toggle)
+        self._belief.learn(evidence)
+        self._suggest(change, phase, reading.words)
+        self._waiting.add(reading.deferred, line.t)
+        if reading.toggles or reading.named:
+            self._said = (line.t, reading)
         return change
 
-    def observe(self, seen: Observation) -> Change:
+    def observe(self, sight: Observation) -> Change:
         """What a video process saw. Raises Rejected for a machine, phase or value that does not exist."""
         change = Change()
-        sure = seen.confidence >= self._section.observation_confidence
-        if seen.kind == "machine":
-            machine = self._machine(seen.label)
-            action = _VALUES.get(seen.value.strip().casefold())
+        phase_before = self.phase
+        sure = sight.confidence >= self._section.observation_confidence
+        if sight.kind == "machine":
+            machine = self._machine(sight.label)
+            action = _VALUES.get(sight.value.strip().casefold())
             if action is None:
                 raise Rejected(
                     "bad_observation",
-                    f"session {self.name!r}: machine {machine.id} cannot be {seen.value!r}; "
+                    f"session {self.name!r}: machine {machine.id} cannot be {sight.value!r}; "
                     "value is ON, OFF, STANDBY, true, false, 1 or 0",
                 )
             toggle = Toggle(
-                machine_id=machine.id, name=machine.name, action=action, trigger="seen", confidence=seen.confidence
+                machine_id=machine.id, name=machine.name, action=action, trigger="seen", confidence=sight.confidence
             )
             if not sure:
-                self._note(seen, f"{machine.id} {action}")
+                self._note(sight, f"{machine.id} {action}")
             elif machine.id in self._overridden:
                 change.held.append(machine.id)
+            elif self._set_at.get(machine.id, 0.0) > sight.t:
+                change.late.append(machine.id)
             else:
                 if self.machines[machine.id] != action:
                     change.toggles.append(toggle)
-                self._set(toggle, "observation", seen.t)
-        elif seen.kind == "phase":
-            phase = self._phase(seen.label)
+                    self._belief.learn(self._evidence_of(toggle))
+                self._set(toggle, "observation", sight.t)
+        elif sight.kind == "phase":
+            phase = self._phase(sight.label)
             if not sure:
-                self._note(seen, phase.id)
-            elif self._phase_seen_at is None or seen.t >= self._phase_seen_at:
-                self.phase, self._phase_seen_at = phase.id, seen.t
+                self._note(sight, phase.id)
+            elif self._phase_seen_at is None or sight.t >= self._phase_seen_at:
+                self._belief.learn(seen(phase.id, sight.confidence, len(self.surgery.phases)))
+                self._phase_seen_at = sight.t
+                self._vote = None  # it was about what was known before
         else:
-            self._note(seen, " ".join(f"{seen.label} {seen.value}".split()))
+            self._note(sight, " ".join(f"{sight.label} {sight.value}".split()))
+        words = (
+            (*sight.label.lower().split(), *sight.value.lower().split())
+            if sight.kind in ("event", "instrument")
+            else ()
+        )
+        self._suggest(change, phase_before, words)
         return change
 
     def override(self, order: Override) -> Change:
@@ -169,6 +227,9 @@ class Session:
         toggle = Toggle(
             machine_id=machine.id, name=machine.name, action=order.action, trigger="override", confidence=1.0
         )
+        if machine.id in self._overridden and self._set_at[machine.id] > order.t:
+            change.late.append(machine.id)
+            return change
         self._overridden.add(machine.id)
         self._set(toggle, "override", order.t)
         change.toggles.append(toggle)
@@ -180,7 +241,7 @@ class Session:
             return
         newer_seen = self._phase_seen_at is not None and self._phase_seen_at > verdict.t
         if not newer_seen and self.surgery.phase(verdict.phase) is not None:
-            self.phase = verdict.phase
+            self._vote = (verdict.phase, verdict.confidence, verdict.t)
         for toggle in verdict.toggles:
             machine = toggle.machine_id
             set_later = self._set_at.get(machine, 0.0) > verdict.t
@@ -203,13 +264,18 @@ class Session:
             started_at=self.started_at,
             machines=dict(self.machines),
             set_by=dict(self.set_by),
-            phase=self.phase,
-            next_phase=self.surgery.phase_after(self.phase),
+            set_at=dict(self._set_at),
+            phase=(phase := self.phase),
+            next_phase=self.surgery.phase_after(phase),
+            phase_belief=self._belief.weights(),
             model=model,
             model_error=model_error,
             toggles=tuple(change.toggles),
             negations=change.negations,
             debounced=tuple(change.debounced),
+            deferred=self._waiting.shown(),
+            unknown=change.unknown,
+            suggestions=tuple(change.suggestions),
             matched_keywords=change.keywords,
             temporal=change.temporal,
             reasoning=change.reasoning(),
@@ -224,6 +290,39 @@ class Session:
         self.machines[toggle.machine_id] = toggle.action
         self.set_by[toggle.machine_id] = who
         self._set_at[toggle.machine_id] = t
+        self._waiting.forget(toggle.machine_id, toggle.action)
+
+    def _evidence_of(self, toggle: Toggle) -> dict[str, float]:
+        """What a machine that is switched says about the phase."""
+        first = toggle.action == "ON" and toggle.machine_id not in self._used
+        self._used |= {toggle.machine_id} if first else set()
+        return self._cues.of_machine(toggle.machine_id, toggle.action, first)
+
+    def _as_usual(self, toggle: Toggle, phase: str, change: Change) -> Toggle:
+        """The toggle, with less confidence and a suggestion if its phase does not use the machine."""
+        machine = self.surgery.machine(toggle.machine_id)
+        if machine is None or toggle.action != "ON" or usual(machine, phase) or self.machines[machine.id] == "ON":
+            return toggle
+        change.suggestions.append(f"Check {machine.name}: it is not usual in {self._phase_name(phase)}")
+        return msgspec.structs.replace(toggle, confidence=round(max(0.0, toggle.confidence - UNUSUAL), 2))
+
+    def _suggest(self, change: Change, phase_before: str, words: Iterable[str]) -> None:
+        """What was told for later and is due now, and what a new phase needs."""
+        due = [*self._waiting.at(self.t), *self._waiting.said(words)]
+        phase = self.phase
+        if phase != phase_before:
+            due += self._waiting.entered(phase)
+            for machine in self.surgery.machines:
+                if machine.phase_usage[:1] == (phase,) and self.machines[machine.id] != "ON":
+                    change.suggestions.append(f"Prepare {machine.name} for {self._phase_name(phase)}")
+        for deferred in due:
+            if self.machines[deferred.machine_id] != deferred.action:
+                how = {"ON": "switching on", "OFF": "switching off", "STANDBY": "setting to standby"}[deferred.action]
+                change.suggestions.insert(0, f"Consider {how} {deferred.name}: what it was to wait for has come")
+
+    def _phase_name(self, phase_id: str) -> str:
+        phase = self.surgery.phase(phase_id)
+        return phase_id if phase is None else f"{phase.id} {phase.name}"
 
     def _repeats(self, toggle: Toggle, t: float) -> bool:
         """Whether a rule said the same less than `debounce_s` ago and it still stands."""
@@ -267,3 +366,8 @@ class Session:
             "unknown_machine",
             f"session {self.name!r}: {self.surgery.surgery} has no machine {label!r}; its machines are {known}",
         )
+
+
+def _multiply(evidence: dict[str, float], more: Mapping[str, float]) -> None:
+    for phase, weight in more.items():
+        evidence[phase] = evidence.get(phase, 1.0) * weight

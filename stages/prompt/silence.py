@@ -8,7 +8,7 @@ _NOTHING = Reading()
 class Silence:
     """Stands where a RuleEngine would."""
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str, speaker: str = "", before: Reading | None = None) -> Reading:
         """Nothing, whatever `text` is."""
         return _NOTHING
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pipeline.config import Config, PromptSection, resolve
+from pipeline.config import Config, PromptSection
 from pipeline.errors import Rejected
 from pipeline.messages import (
     Cancel,
@@ -31,14 +31,17 @@ from pipeline.messages import (
     Verdict,
 )
 from stages.answer import AnswerForm
+from stages.prompt.cues import PhaseCues
+from stages.prompt.language import Language, load_language
 from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
 from stages.prompt.silence import Rules, Silence
+from stages.prompt.site_words import load_vocabulary
 from stages.prompt.tail import PromptForm
-from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
+from stages.surgery import Surgery, find_surgery, unknown_surgery
 
 
 class PromptStage:
@@ -51,6 +54,7 @@ class PromptStage:
         form: PromptForm,
         answer: AnswerForm,
         *,
+        language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
         clock: Callable[[], int] = time.monotonic_ns,
@@ -59,9 +63,12 @@ class PromptStage:
         """`incarnation` counts the starts of the process, so that job ids never come twice."""
         self._section = section
         self._surgeries = surgeries
+        language = language or load_language()
         self._engines: dict[str, Rules] = {
-            name: RuleEngine(surgery) if section.rules else Silence() for name, surgery in surgeries.items()
+            name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
+            for name, surgery in surgeries.items()
         }
+        self._cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
         self._prompts = Prompts(form, answer, section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
@@ -158,10 +165,10 @@ class PromptStage:
                     f"session {message.session!r}: {len(self._sessions)} sessions are open, as many as "
                     "prompt.max_sessions allows; end one with SessionEnd or raise it",
                 )
-            session = Session(message, surgery, self._section, self._wall())
+            session = Session(message, surgery, self._cues[surgery.surgery], self._section, self._wall())
             asking = self._sessions[message.session] = Asking(session)
         elif asking.session.surgery is not surgery or asking.session.ending:
-            asking.session.begin(message, surgery, self._wall())
+            asking.session.begin(message, surgery, self._cues[surgery.surgery], self._wall())
             asking.news = False
             if asking.job_id:  # about what is over: its answer could only be refused
                 return [Cancel(job_id=asking.job_id), *self._publish(asking, Change(), now)]
@@ -182,7 +189,8 @@ class PromptStage:
             self._counts["partials"] += 1
             return []
         session = asking.session
-        change = session.hear(message, self._engines[session.surgery.surgery].read(message.text))
+        engine = self._engines[session.surgery.surgery]
+        change = session.hear(message, engine.read(message.text, message.speaker, session.recent(message.t)))
         if session.window.append(message.t, message.speaker, message.text):
             asking.news = True
         return self._publish(asking, change, now)
@@ -318,14 +326,16 @@ class PromptStage:
 
 
 def create(config: Config, incarnation: int = 0) -> PromptStage:
-    """The stage as the configuration says. Raises ConfigError for a bad folder of surgeries or model name."""
+    """The stage as the configuration says. Raises ConfigError for bad surgeries, words or model name."""
     from models.manifest import find_manifest
 
+    words = load_vocabulary(config.prompt)
     return PromptStage(
         config.prompt,
-        load_surgeries(resolve(config.prompt.machines)),
+        words.surgeries,
         find_manifest(config.inference.model).prompt,
         config.inference.answer,
+        language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,
     )

@@ -7,23 +7,28 @@ import pytest
 from pipeline.config import PromptSection, resolve
 from pipeline.errors import Rejected
 from pipeline.messages import Action, Observation, Override, SessionStart, Toggle, Transcript, Verdict
+from stages.prompt.cues import PhaseCues
+from stages.prompt.language import load_language
 from stages.prompt.publishers import MAX_PUBLISHERS
 from stages.prompt.rules import RuleEngine
-from stages.prompt.session import Change, Session
+from stages.prompt.session import VOTE_S, Change, Session
 from stages.surgery import load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))
 PCNL = SURGERIES["PCNL"]
-ENGINE = RuleEngine(PCNL)
+LANGUAGE = load_language()
+ENGINE = RuleEngine(PCNL, SURGERIES.values(), LANGUAGE)
+CUES = PhaseCues(PCNL, LANGUAGE)
 
 
 def session(**section: Any) -> Session:
     start = SessionStart(session="a", seq=0, t=0.0, surgery="PCNL")
-    return Session(start, PCNL, PromptSection(**section), 1000.0)
+    return Session(start, PCNL, CUES, PromptSection(**section), 1000.0)
 
 
 def say(to: Session, t: float, text: str) -> Change:
-    return to.hear(Transcript(session="a", seq=0, t=t, text=text), ENGINE.read(text))
+    to.t = max(to.t, t)
+    return to.hear(Transcript(session="a", seq=0, t=t, text=text), ENGINE.read(text, "", to.recent(t)))
 
 
 def see(to: Session, t: float, kind: Any, label: str, value: str = "", confidence: float = 1.0) -> Change:
@@ -34,10 +39,20 @@ def order(to: Session, t: float, machine: str, action: Any) -> Change:
     return to.override(Override(session="a", seq=0, t=t, machine=machine, action=action))
 
 
-def verdict(t: float, phase: str = "", *, epoch: int = 0, outcome: Any = "ok", **actions: Action) -> Verdict:
+def verdict(
+    t: float, phase: str = "", *, epoch: int = 0, outcome: Any = "ok", confidence: float = 0.0, **actions: Action
+) -> Verdict:
     toggles = tuple(Toggle(machine_id=i, name=i, action=action) for i, action in actions.items())
     return Verdict(
-        job_id="s/a/0/1", kind="session", session="a", epoch=epoch, outcome=outcome, t=t, phase=phase, toggles=toggles
+        job_id="s/a/0/1",
+        kind="session",
+        session="a",
+        epoch=epoch,
+        outcome=outcome,
+        t=t,
+        phase=phase,
+        confidence=confidence,
+        toggles=toggles,
     )
 
 
@@ -185,15 +200,174 @@ def test_a_phase_that_was_seen_is_the_phase() -> None:
     assert running.phase == "Phase3"
 
 
-def test_the_model_sets_the_phase_unless_one_was_seen_after_its_question() -> None:
+def test_a_sure_model_moves_the_phase_on_unless_one_was_seen_after_its_question() -> None:
     running = session()
-    running.learn(verdict(3.0, "Phase2"))
+    running.learn(verdict(3.0, "Phase2", confidence=1.0))
     assert running.phase == "Phase2"
     see(running, 5.0, "phase", "Phase3")
-    running.learn(verdict(4.0, "Phase1"))
+    running.learn(verdict(4.0, "Phase1", confidence=1.0))
     assert running.phase == "Phase3"
-    running.learn(verdict(5.0, "Phase4"))
+    running.learn(verdict(5.0, "Phase4", confidence=0.1))
+    assert running.phase == "Phase3"
+
+
+def test_the_models_vote_does_not_add_up_and_ends_with_its_time() -> None:
+    running = session()
+    for t in range(1, 50):
+        running.learn(verdict(float(t), "Phase3", confidence=1.0))
+    assert running.phase == "Phase1"
+    running.learn(verdict(50.0, "Phase2", confidence=1.0))
+    assert running.phase == "Phase2"
+    running.t = 50.0 + VOTE_S + 1
+    assert running.phase == "Phase1"
+
+
+def test_the_phase_follows_from_what_is_said_and_switched() -> None:
+    running = session()
+    passed = []
+    for t, text in enumerate(
+        (
+            "Time out please, allergies none.",
+            "Propofol is in, she is asleep.",
+            "The tube is in, start the ventilator.",
+            "Needle is in, guide wire please.",
+            "Activate the lithotripter, let's fragment it.",
+            "Nephrostomy tube is in, closing the skin.",
+            "She is extubated, off to recovery.",
+        )
+    ):
+        say(running, 100.0 * t, text)
+        passed.append(running.phase)
+    assert passed == ["Phase1", "Phase2", "Phase2", "Phase3", "Phase4", "Phase5", "Phase6"]
+
+
+def test_one_word_of_an_earlier_phase_does_not_bring_it_back_and_more_do() -> None:
+    running = session()
+    for t, text in ((1.0, "the stone is fragmenting"), (2.0, "basket please"), (3.0, "stone fragments everywhere")):
+        say(running, t, text)
     assert running.phase == "Phase4"
+    say(running, 4.0, "dilating a bit more")
+    assert running.phase == "Phase4"
+    for t, text in ((5.0, "new puncture, needle please"), (6.0, "guide wire is in the calyx"), (7.0, "dilator")):
+        say(running, t, text)
+    assert running.phase == "Phase3"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["are we closing?", "not closing yet", "later we close the skin", "when we are closing", "we are going to close"],
+)
+def test_what_is_asked_denied_or_for_later_is_no_cue(text: str) -> None:
+    running = session()
+    before = running.snapshot(Change(), "ready", "", {}).phase_belief
+    say(running, 1.0, text)
+    assert running.snapshot(Change(), "ready", "", {}).phase_belief == before
+
+
+def test_a_seen_phase_that_is_not_sure_needs_to_be_seen_again() -> None:
+    running = session()
+    see(running, 1.0, "phase", "Phase2", "", 0.51)
+    assert running.phase == "Phase1"
+    see(running, 2.0, "phase", "Phase2", "", 0.51)
+    assert running.phase == "Phase2"
+
+
+def test_the_phase_never_swallows_a_toggle_and_an_unusual_one_is_less_sure() -> None:
+    running = session()
+    change = say(running, 1.0, "start the lithotripter")
+    assert toggled(change) == [("M07", "ON")]
+    assert change.toggles[0].confidence == 0.75
+    assert change.suggestions == ["Check Lithotripter: it is not usual in Phase1 Patient Preparation"]
+
+
+def test_what_is_for_a_time_waits_and_is_suggested_when_it_comes() -> None:
+    running = session()
+    assert toggled(say(running, 10.0, "in five minutes start the irrigation")) == []
+    (waiting,) = running.snapshot(Change(), "ready", "", {}).deferred
+    assert (waiting.machine_id, waiting.action, waiting.waits_for, waiting.due_t) == (
+        "M05",
+        "ON",
+        "in five minutes",
+        310.0,
+    )
+    assert say(running, 309.0, "all good").suggestions == []
+    assert say(running, 310.0, "all good").suggestions == [
+        "Consider switching on Irrigation Pump: what it was to wait for has come"
+    ]
+    assert running.snapshot(Change(), "ready", "", {}).deferred == ()
+    assert running.machines["M05"] == "OFF"
+
+
+@pytest.mark.parametrize(
+    ("order", "meanwhile", "come"),
+    [
+        ("when the sheath is in, start the irrigation", "is the sheath in?", "okay the sheath is in"),
+        ("start the irrigation once the wire is through", "the wire is not through", "wire is through now"),
+        ("after dilation start the irrigation", "dilating now", "dilation is done"),
+    ],
+)
+def test_what_waits_for_an_event_is_suggested_when_it_is_said_to_be_so(order: str, meanwhile: str, come: str) -> None:
+    running = session()
+    assert toggled(say(running, 1.0, order)) == []
+    assert say(running, 2.0, meanwhile).suggestions == []
+    assert "Consider switching on Irrigation Pump" in " ".join(say(running, 3.0, come).suggestions)
+
+
+def test_what_waits_for_the_end_of_a_phase_is_suggested_when_the_next_one_begins() -> None:
+    running = session()
+    see(running, 0.5, "phase", "Phase3")
+    say(running, 1.0, "after dilation we will need the lithotripter")
+    change = see(running, 2.0, "phase", "Phase4")
+    assert change.suggestions[0] == "Consider switching on Lithotripter: what it was to wait for has come"
+
+
+def test_what_waits_is_forgotten_when_the_machine_is_switched_so() -> None:
+    running = session()
+    say(running, 1.0, "in five minutes start the irrigation")
+    say(running, 2.0, "irrigation on")
+    assert running.snapshot(Change(), "ready", "", {}).deferred == ()
+
+
+def test_an_older_line_does_not_undo_what_a_newer_one_said() -> None:
+    running = session()
+    say(running, 5.0, "suction off")
+    change = say(running, 4.0, "suction on")
+    assert (toggled(change), change.late, running.machines["M06"]) == ([], ["M06"], "OFF")
+    assert "older than what is known: M06" in change.reasoning()
+
+
+def test_an_older_observation_or_override_does_not_undo_a_newer_one() -> None:
+    running = session()
+    say(running, 5.0, "suction off")
+    assert see(running, 4.0, "machine", "M06", "ON").late == ["M06"]
+    order(running, 8.0, "M06", "ON")
+    assert order(running, 7.0, "M06", "OFF").late == ["M06"]
+    assert running.machines["M06"] == "ON"
+
+
+def test_who_set_a_machine_is_told_with_the_time() -> None:
+    running = session()
+    say(running, 5.0, "suction on")
+    rules = running.snapshot(Change(), "ready", "", {})
+    assert (rules.set_by["M06"], rules.set_at) == ("rule", {"M06": 5.0})
+
+
+def test_it_means_what_was_named_shortly_before() -> None:
+    running = session()
+    say(running, 1.0, "suction on")
+    assert toggled(say(running, 9.0, "turn it off again")) == [("M06", "OFF")]
+    assert toggled(say(running, 60.0, "turn it on")) == []
+
+
+def test_a_correction_in_the_next_line_takes_the_machine_back() -> None:
+    running = session()
+    say(running, 1.0, "turn on the camera")
+    assert toggled(say(running, 4.0, "no sorry, the suction")) == [("M08", "OFF"), ("M06", "ON")]
+
+
+def test_unknown_devices_are_named_and_switch_nothing() -> None:
+    change = say(session(), 1.0, "turn on the argon")
+    assert (toggled(change), change.unknown) == ([], ("argon",))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +433,10 @@ def test_another_surgery_is_a_clean_start() -> None:
     see(running, 3.0, "phase", "Phase4")
     running.window.append(4.0, "Surgeon", "suction on")
     running.begin(
-        SessionStart(session="a", seq=9, t=2.0, surgery="Lobectomy", started_at=7.0), SURGERIES["Lobectomy"], 0.0
+        SessionStart(session="a", seq=9, t=2.0, surgery="Lobectomy", started_at=7.0),
+        SURGERIES["Lobectomy"],
+        PhaseCues(SURGERIES["Lobectomy"], LANGUAGE),
+        0.0,
     )
     rules = running.snapshot(Change(), "ready", "", {})
     assert [i for i, action in rules.machines.items() if action == "ON"] == ["M01", "M09"]

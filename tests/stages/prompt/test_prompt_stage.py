@@ -392,11 +392,12 @@ def test_the_session_learns_phase_and_toggles_from_the_verdict() -> None:
     room = Room()
     room.start()
     asked = job(room.say(1.0, "hello"))
-    room.answer(asked, phase="Phase3", toggles=(Toggle(machine_id="M08", name="Camera", action="ON"),))
+    more = {"confidence": 1.0, "toggles": (Toggle(machine_id="M08", name="Camera", action="ON"),)}
+    room.answer(asked, phase="Phase2", **more)
     rules = outcome(room.see(2.0, "event", "cut"))
     assert (rules.phase, rules.next_phase, rules.machines["M08"], rules.set_by["M08"]) == (
+        "Phase2",
         "Phase3",
-        "Phase4",
         "ON",
         "model",
     )

@@ -1,0 +1,81 @@
+"""Which phase it is: a hidden Markov filter over the phases of a surgery, mostly forward. Used by prompt and parse.
+
+Each piece of evidence is one step: the belief moves on a little (TO_NEXT and so on), then is multiplied by how much
+likelier each phase makes what was said or seen. Without evidence nothing moves. The opinion of a model is no
+evidence that adds up, because it was told the phase before it answered: it is one vote on top of the belief.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+TO_NEXT: Final = 0.08
+TO_SECOND: Final = 0.015
+TO_LATER: Final = 0.004
+BACK: Final = 0.008
+FURTHER_BACK: Final = 0.002
+SURE_TO_GO_BACK: Final = 0.7  # belief that an earlier phase needs to be taken again
+MOST_EVIDENCE: Final = 10_000.0
+VOTE: Final = 15.0  # a model's, when it is entirely sure
+
+
+class PhaseBelief:
+    """The belief about the phase of one session. It starts in the first one."""
+
+    def __init__(self, phases: tuple[str, ...]) -> None:
+        self._phases = phases
+        self._moves = [[_move(i, j) for j in range(len(phases))] for i in range(len(phases))]
+        total = sum(self._moves[0])
+        self._belief = [p / total for p in self._moves[0]]
+        self._now = 0
+
+    @property
+    def phase(self) -> str:
+        """The phase that is believed: the likeliest, an earlier one only if it is clear."""
+        return self._phases[self._now]
+
+    def weights(self) -> dict[str, float]:
+        """How likely each phase is; they add up to 1."""
+        return {phase: round(p, 4) for phase, p in zip(self._phases, self._belief, strict=True)}
+
+    def learn(self, evidence: Mapping[str, float]) -> bool:
+        """Take evidence: how many times likelier it is in a phase than in one that is not named. True if it moved."""
+        if not evidence:
+            return False
+        count = range(len(self._phases))
+        moved = [
+            sum(self._belief[i] * self._moves[i][j] for i in count)
+            * min(MOST_EVIDENCE, evidence.get(self._phases[j], 1.0))
+            for j in count
+        ]
+        total = sum(moved)
+        self._belief = [p / total for p in moved]
+        likeliest = max(count, key=lambda j: (self._belief[j], j == self._now))
+        before = self._now
+        if likeliest > self._now or self._belief[likeliest] >= SURE_TO_GO_BACK:
+            self._now = likeliest
+        return self._now != before
+
+
+def seen(phase: str, confidence: float, phases: int) -> dict[str, float]:
+    """Evidence from a video process that is so sure to see `phase`, one of so many."""
+    sure = min(0.99, max(0.01, confidence))
+    return {phase: max(1.0, (phases - 1) * (sure / (1 - sure)) ** 2)}
+
+
+def with_vote(phase: str, belief: Mapping[str, float], voted: str, confidence: float) -> str:
+    """The phase if a model that is so sure votes too. Where nothing is believed, the vote decides."""
+    if not belief:
+        return voted
+    if voted not in belief:
+        return phase
+    vote = 1.0 + (VOTE - 1.0) * confidence
+    return voted if belief[voted] * vote > belief.get(phase, 0.0) else phase
+
+
+def _move(i: int, j: int) -> float:
+    ahead = j - i
+    if ahead == 0:
+        return 0.9
+    if ahead > 0:
+        return (TO_NEXT, TO_SECOND, TO_LATER)[min(ahead, 3) - 1]
+    return BACK if ahead == -1 else FURTHER_BACK

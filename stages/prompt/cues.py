@@ -1,0 +1,186 @@
+"""What a line says about the phase: cue words of each phase, and the machines that it switches. Prompt process.
+
+Cues are a phase's own `cues` in the dictionary, and the words of its name and description. Words are compared by
+their stems, so that "closing" is "closure". What is asked, denied or for later is no cue.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Final
+
+from pipeline.messages import Action
+from stages.prompt.language import Language, plain
+from stages.surgery import Machine, Surgery
+
+# How many times likelier a cue is in its phase than in another.
+CUE: Final = 15.0
+PHRASE: Final = 8.0  # two words and more of the name or description
+WORD: Final = 4.0
+SPOKEN: Final = 400.0  # "phase four"
+FIRST_USE: Final = 6.0  # a machine goes on for the first time: the first phase that uses it
+IN_USE: Final = 2.0
+AFTER_USE: Final = 2.0  # it goes off: the first phase that does not use it any more
+MOST: Final = 60.0  # of all cues of one line together
+WIDE: Final = 4  # a machine that is used in more phases tells nothing
+
+_ENDS: Final = frozenset(".!?;")
+_BE: Final = frozenset(
+    (
+        "is",
+        "are",
+        "was",
+        "has",
+        "have",
+        "been",
+        "it",
+        "we",
+        "i",
+        "you",
+        "he",
+        "she",
+        "they",
+        "to",
+        "so",
+        "that",
+        "there",
+    )
+)
+
+
+class PhaseCues:
+    """The cues of one surgery."""
+
+    def __init__(self, surgery: Surgery, language: Language) -> None:
+        self._language = language
+        self._phases = surgery.phase_ids
+        self._machines = {machine.id: machine for machine in surgery.machines}
+        self._stems: dict[str, str] = {}
+        self._endings = sorted(language.cues.endings, key=len, reverse=True)
+        self._small = frozenset((*language.glue.the, *language.glue.preposition, *language.glue.and_, *_BE))
+        self._silent = frozenset(map(self.stem, language.cues.silent))
+        moods = language.moods
+        unreal = {
+            *moods.later,
+            *moods.occasion,
+            *moods.future,
+            *moods.question,
+            *moods.negation,
+            *moods.unreal,
+            *moods.meanwhile,
+            *moods.story,
+            *("no", "is not", "are not", "should"),
+        }
+        self._unreal = re.compile(rf"(?<![\w'])(?:{'|'.join(sorted(map(re.escape, unreal)))})(?![\w'])")
+        self._done = frozenset(language.states.ended)
+        self._cues: dict[str, list[tuple[tuple[str, ...], str, float]]] = {}
+        for phase in surgery.phases:
+            known = set[tuple[str, ...]]()
+            for cue in phase.cues:
+                self._add(known, self.content(plain(cue).split(), keep=True), phase.id, CUE)
+            for part in plain(f"{phase.name}, {phase.description}").replace("&", ",").replace("/", ",").split(","):
+                stems = tuple(stem for stem in self.content(part.split()) if stem not in self._silent)
+                if len(stems) > 1:
+                    self._add(known, stems, phase.id, PHRASE)
+                for stem in stems:
+                    self._add(known, (stem,), phase.id, WORD)
+
+    def read(self, words: Iterable[str]) -> dict[str, float]:
+        """Evidence from the words of a line."""
+        evidence: dict[str, float] = {}
+        for sentence in _sentences(words):
+            found = self._sentence(sentence)
+            if found and self._is_so(sentence):
+                for phase, weight in found.items():
+                    evidence[phase] = evidence.get(phase, 1.0) * weight
+        return {phase: min(MOST, weight) if weight < SPOKEN else weight for phase, weight in evidence.items()}
+
+    def of_machine(self, machine_id: str, action: Action, first: bool) -> dict[str, float]:
+        """Evidence from a machine that is switched; `first`: it goes on for the first time."""
+        usage = self._machines[machine_id].phase_usage
+        if not usage or len(usage) > WIDE:
+            return {}
+        if action == "ON":
+            evidence = dict.fromkeys(usage, IN_USE)
+            if first:
+                evidence[usage[0]] = FIRST_USE
+            return evidence
+        after = self._phases.index(usage[-1]) + 1
+        return {self._phases[after]: AFTER_USE} if after < len(self._phases) and action == "OFF" else {}
+
+    def stem(self, word: str) -> str:
+        """A word without its ending."""
+        known = self._stems.get(word)
+        if known is None:
+            if len(self._stems) > 8192:
+                self._stems.clear()
+            ending = next((e for e in self._endings if word.endswith(e) and len(word) - len(e) >= 3), "")
+            known = word[: len(word) - len(ending)]
+            if len(known) > 3 and known[-1] == known[-2]:
+                known = known[:-1]
+            self._stems[word] = known
+        return known
+
+    def content(self, words: Iterable[str], *, keep: bool = False) -> tuple[str, ...]:
+        """The stems of the words that say something; with `keep` also "in", "on", "off", "out"."""
+        kept = ("in", "out", "on", "off", "up", "down") if keep else ()
+        return tuple(self.stem(w) for w in words if w.isalnum() and (w in kept or w not in self._small))
+
+    def asserts(self, words: Iterable[str], stems: Iterable[str], *, done: bool) -> bool:
+        """Whether a sentence of the line says all of `stems` to be so; with `done`: that it is over."""
+        wanted = set(stems)
+        for sentence in _sentences(words):
+            said = wanted <= set(map(self.stem, sentence)) and not (done and self._done.isdisjoint(sentence))
+            if said and self._is_so(sentence):
+                return True
+        return False
+
+    def phase_of(self, stems: tuple[str, ...]) -> str:
+        """The only phase that these words are a cue of, or ""."""
+        found = {phase for stem in stems for cue, phase, _ in self._cues.get(stem, ()) if set(cue) <= set(stems)}
+        return found.pop() if len(found) == 1 else ""
+
+    def _add(self, known: set[tuple[str, ...]], stems: tuple[str, ...], phase: str, weight: float) -> None:
+        if stems and stems not in known:
+            known.add(stems)
+            self._cues.setdefault(stems[0], []).append((stems, phase, weight))
+
+    def _is_so(self, sentence: list[str]) -> bool:
+        """Whether a sentence states something: no question, no denial, nothing for later, no story."""
+        return sentence[-1] != "?" and self._unreal.search(" ".join(sentence)) is None
+
+    def _sentence(self, words: list[str]) -> dict[str, float]:
+        evidence: dict[str, float] = {}
+        for one, other in pairwise(words):
+            if one == "phase" and (number := self._number(other)) is not None and 0 < number <= len(self._phases):
+                evidence[self._phases[number - 1]] = SPOKEN
+        stems = self.content(words, keep=True)
+        heard = set[tuple[str, str]]()
+        for at, stem in enumerate(stems):
+            for cue, phase, weight in self._cues.get(stem, ()):
+                if stems[at : at + len(cue)] == cue and (phase, cue[0]) not in heard:
+                    heard.add((phase, cue[0]))
+                    evidence[phase] = evidence.get(phase, 1.0) * weight
+        return evidence
+
+    def _number(self, word: str) -> int | None:
+        if word.isdigit():
+            return int(word)
+        number = self._language.numbers.get(word)
+        return None if number is None else int(number)
+
+
+def usual(machine: Machine, phase: str) -> bool:
+    """Whether a machine is used in a phase, as far as the dictionary says."""
+    return not machine.phase_usage or phase in machine.phase_usage
+
+
+def _sentences(words: Iterable[str]) -> list[list[str]]:
+    found: list[list[str]] = [[]]
+    for word in words:
+        if word in _ENDS:
+            found[-1].append(word)
+            found.append([])
+        else:
+            found[-1].append(word)
+    return [sentence for sentence in found if sentence]

@@ -1,0 +1,287 @@
+"""The words that the rules know, read from a data file: configs/language/english.toml. Runs in the prompt process.
+
+A word's kind says what it does in a sentence; grammar.py builds constructions out of kinds. Each kind is one
+letter, so that a sentence is a short string and a construction a pattern over it.
+"""
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.config import ROOT
+from pipeline.errors import ConfigError
+
+LANGUAGE_FILE: Final = ROOT / "configs" / "language" / "english.toml"
+
+Words = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=2000)]
+Rewrites = dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(min_length=1, max_length=100)]]
+
+# Letters for what is not in the file: M machine, F machine of another surgery or none, T trigger phrase,
+# G what a machine does ("ventilating"), i the same as an order ("ventilate"), D a delay, _ any other word.
+KINDS: Final[dict[str, str]] = {
+    "verbs.start": "v",
+    "verbs.stop": "x",
+    "verbs.standby": "y",
+    "verbs.hold": "h",
+    "verbs.open": "s",
+    "verbs.place": "=",
+    "verbs.keep": "k",
+    "verbs.want": "w",
+    "verbs.cancel": "c",
+    "states.on": "o",
+    "states.off": "f",
+    "states.standby": "z",
+    "states.running": "r",
+    "states.ended": "e",
+    "moods.closing": "N",
+    "moods.negation": "n",
+    "moods.polite": "p",
+    "moods.question": "q",
+    "moods.tag": "g",
+    "moods.future": "L",
+    "moods.unreal": "j",
+    "moods.obligation": "m",
+    "moods.modal": "%",
+    "moods.indirect": "Q",
+    "moods.story": "Z",
+    "moods.later": "A",
+    "moods.occasion": "D",
+    "moods.meanwhile": "U",
+    "moods.now": "t",
+    "moods.correction": "C",
+    "moods.hesitation": "K",
+    "moods.retraction": "R",
+    "moods.no": "0",
+    "moods.yet": "1",
+    "glue.please": "P",
+    "glue.and": "&",
+    "glue.the": "d",
+    "glue.adjective": "a",
+    "glue.filler": "",
+    "glue.be": "b",
+    "glue.past": "B",
+    "glue.have": "H",
+    "glue.to": "u",
+    "glue.subject": "I",
+    "glue.it": "W",
+    "glue.everything": "E",
+    "glue.except": "!",
+    "glue.patient": "O",
+    "glue.preposition": "l",
+    "things.parts": "+",
+}
+_PAST: Final = {"v": "V", "x": "X", "y": "Y", "s": "S", "=": "S"}
+_VOWELS: Final = "aeiou"
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file."""
+
+
+class Verbs(Table, frozen=True, kw_only=True):
+    """In their base form. `open` and `place` ones wait for "on" or "off"."""
+
+    start: Words
+    stop: Words
+    standby: Words
+    hold: Words
+    open: Words
+    place: Words
+    keep: Words
+    want: Words
+    cancel: Words
+
+
+class States(Table, frozen=True, kw_only=True):
+    """What a machine can be said to be."""
+
+    on: Words
+    off: Words
+    standby: Words
+    running: Words
+    ended: Words
+
+
+class Moods(Table, frozen=True, kw_only=True):
+    """What turns a construction round, makes it a question or a story, or puts it off."""
+
+    closing: Words
+    negation: Words
+    polite: Words
+    question: Words
+    tag: Words
+    future: Words
+    unreal: Words
+    obligation: Words
+    modal: Words
+    indirect: Words
+    story: Words
+    later: Words
+    occasion: Words
+    meanwhile: Words
+    now: Words
+    correction: Words
+    hesitation: Words
+    retraction: Words
+    no: Words
+    yet: Words
+
+
+class Glue(Table, frozen=True, kw_only=True):
+    """The small words."""
+
+    please: Words
+    and_: Words = msgspec.field(name="and")
+    the: Words
+    adjective: Words
+    sound: Words
+    filler: Words
+    be: Words
+    past: Words
+    have: Words
+    to: Words
+    subject: Words
+    it: Words
+    everything: Words
+    except_: Words = msgspec.field(name="except")
+    patient: Words
+    preposition: Words
+
+
+class Things(Table, frozen=True, kw_only=True):
+    """Nouns: see the comments in the file."""
+
+    held: Words
+    hand: Words
+    parts: Words
+    kinds: Words
+    heads: Words
+    habits: Words
+    devices: Words
+    ordinary: Words
+    adjust: Words
+    essential: Words
+
+
+class Speakers(Table, frozen=True, kw_only=True):
+    """Who speaks, where that counts."""
+
+    bystanders: Words
+    askers: Words
+
+
+class Cues(Table, frozen=True, kw_only=True):
+    """For the phase model: words of names and descriptions that say nothing, and endings that do not count."""
+
+    silent: Words
+    endings: Words
+
+
+class Entry(NamedTuple):
+    """What a phrase is: the letter of its kind, and whether it is a form in -ing."""
+
+    letter: str
+    ing: bool = False
+
+
+class Language(Table, frozen=True, kw_only=True, dict=True):
+    """The whole file."""
+
+    verbs: Verbs
+    irregular: dict[str, Words]
+    states: States
+    moods: Moods
+    glue: Glue
+    things: Things
+    speakers: Speakers
+    cues: Cues
+    numbers: dict[str, float]
+    units: dict[str, Annotated[float, Meta(gt=0)]]
+    rewrites: Rewrites
+
+    @cached_property
+    def phrases(self) -> dict[str, Entry]:
+        """Every phrase with its kind, verbs in all their forms.
+
+        Raises ConfigError for a phrase that stands under two kinds.
+        """
+        found: dict[str, Entry] = {}
+        origin: dict[str, str] = {}
+        for kind, letter in KINDS.items():
+            table, key = kind.split(".")
+            for phrase in getattr(getattr(self, table), key + "_" * (key in ("and", "except"))):
+                words = plain(phrase)
+                if words in origin:
+                    raise ConfigError(f"{kind}: {phrase!r} stands under {origin[words]} already; keep one of the two")
+                origin[words], found[words] = kind, Entry(letter)
+        for phrase, entry in list(found.items()):
+            if origin[phrase].startswith("verbs."):
+                for form, made in self._forms(phrase, entry.letter):
+                    found.setdefault(form, made)
+        return found
+
+    @cached_property
+    def habits(self) -> frozenset[str]:
+        """Verbs that tell a habit, in both forms."""
+        return frozenset(form for verb in self.things.habits for form in (verb, ing(verb)))
+
+    def _forms(self, phrase: str, letter: str) -> list[tuple[str, Entry]]:
+        verb, _, rest = phrase.partition(" ")
+        rest = " " * bool(rest) + rest
+        forms = [(ing(verb) + rest, Entry(letter, ing=True))]
+        if letter in _PAST:
+            past = (*self.irregular.get(verb, (past_of(verb),)),)
+            forms += [(form + rest, Entry(_PAST[letter])) for form in past if form != verb]
+        return forms
+
+
+def load_language(file: Path = LANGUAGE_FILE) -> Language:
+    """The language in `file`. Raises ConfigError, which names file and key."""
+    try:
+        language = msgspec.convert(read_toml(file), Language)
+        language.phrases  # noqa: B018  a clash is found here and not at the first word
+    except (msgspec.ValidationError, ConfigError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    return language
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises ConfigError."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: no TOML: {error}") from error
+
+
+def plain(phrase: str) -> str:
+    """A phrase as it is compared: lower case, single spaces, a hyphen as a space."""
+    return " ".join(phrase.lower().replace("’", "'").replace("-", " ").split())
+
+
+def ing(verb: str) -> str:
+    """The form in -ing of an English verb."""
+    if verb.endswith("e") and not verb.endswith("ee"):
+        return f"{verb[:-1]}ing"
+    return f"{verb}{verb[-1] * _doubles(verb)}ing"
+
+
+def past_of(verb: str) -> str:
+    """The regular form in -ed of an English verb."""
+    if verb.endswith("e"):
+        return f"{verb}d"
+    if verb.endswith("y") and verb[-2:-1] not in _VOWELS:
+        return f"{verb[:-1]}ied"
+    return f"{verb}{verb[-1] * _doubles(verb)}ed"
+
+
+def _doubles(verb: str) -> bool:
+    """stop, cut, begin: one vowel, one consonant at the end, and the stress on it (two of more syllables do)."""
+    if len(verb) < 3 or verb[-1] in "aeiouwxy" or verb[-2] not in _VOWELS or verb[-3] in _VOWELS:
+        return False
+    return sum(c in _VOWELS for c in verb) == 1 or verb in ("begin", "forget", "omit", "abort")

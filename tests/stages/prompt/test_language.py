@@ -1,0 +1,132 @@
+"""The words of the rules: what is shipped, and the errors of files that are wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import PromptSection
+from pipeline.errors import ConfigError
+from stages.prompt.hearing import Ear, sound_of
+from stages.prompt.language import LANGUAGE_FILE, ing, load_language, past_of
+from stages.prompt.rules import RuleEngine
+from stages.prompt.site_words import load_vocabulary
+
+SITE = """
+[machines.PCNL.M04]
+aliases = ["big eye"]
+triggers = ["shoot now"]
+
+[words.verbs]
+stop = ["knock off"]
+"""
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    text = LANGUAGE_FILE.read_text(encoding="utf-8")
+    assert old in text
+    path = folder / "words.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def site(folder: Path, text: str) -> PromptSection:
+    path = folder / "site.toml"
+    path.write_text(text, encoding="utf-8")
+    return PromptSection(site_words=str(path))
+
+
+def test_verbs_are_known_in_all_their_forms() -> None:
+    phrases = load_language().phrases
+    for form in ("stop", "stopping", "stopped", "turn", "turning", "turned", "begun", "shutting down", "switching to"):
+        assert form in phrases
+    assert [ing(verb) for verb in ("cut", "activate", "begin", "enable", "turn")] == [
+        "cutting",
+        "activating",
+        "beginning",
+        "enabling",
+        "turning",
+    ]
+    assert [past_of(verb) for verb in ("stop", "pause", "carry", "halt")] == ["stopped", "paused", "carried", "halted"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[verbs]", "[verbs", "no TOML"),
+        ('hold = ["hold"]', "", r"missing required field `hold` - at `\$.verbs`"),
+        ('hold = ["hold"]', 'hold = ["hold", 3]', r"Expected `str`, got `int` - at `\$.verbs.hold\[1\]`"),
+        ('hold = ["hold"]', 'hold = ["hold"]\nhodl = []', "contains unknown field `hodl`"),
+        ('hold = ["hold"]', 'hold = ["stop"]', "verbs.hold: 'stop' stands under verbs.stop already"),
+        ("minute = 60", "minute = -60", r"Expected `float` > 0.0 - at `\$.units"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named_with_its_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = changed(tmp_path, old, new)
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_language(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
+        load_language(tmp_path / "none.toml")
+
+
+def test_a_hospital_adds_aliases_triggers_and_phrases_in_its_own_file(tmp_path: Path) -> None:
+    words = load_vocabulary(site(tmp_path, SITE))
+    engine = RuleEngine(words.surgeries["PCNL"], words.surgeries.values(), words.language)
+
+    def said(text: str) -> list[tuple[str, str]]:
+        return [(toggle.machine_id, toggle.action) for toggle in engine.read(text).toggles]
+
+    assert said("turn on the big eye") == [("M04", "ON")]
+    assert said("shoot now") == [("M04", "ON")]
+    assert said("knock off the suction") == [("M06", "OFF")]
+    assert RuleEngine(load_vocabulary(PromptSection()).surgeries["PCNL"]).read("knock off the suction").toggles == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[machines.PCNL.M04]\naliases = ["vacuum"]', "PCNL: 'vacuum' is M04 and M06"),
+        ('[machines.PCNL.M04]\naliases = ["stop"]', "PCNL: 'stop' of M04 is a word of the grammar too"),
+        ('[machines.PCNL.M44]\naliases = ["eye"]', "machines.PCNL.M44: PCNL has no such machine; it has M01, M02"),
+        ('[machines.Cataract.M04]\naliases = ["eye"]', "machines.Cataract: surgery 'Cataract' is not known"),
+        ('[machines.PCNL.M04]\nalias = ["eye"]', "contains unknown field `alias`"),
+        ('[words.verbs]\nstop = ["start"]', "verbs.stop: 'start' stands under verbs.start already"),
+        ('[words.verbs]\nhalt = ["freeze"]', "words.verbs.halt: there is no such list; there are start, stop"),
+        ('[words.nouns]\nhalt = ["freeze"]', "words.nouns: there is no such table; there are verbs, states"),
+    ],
+)
+def test_clashes_and_mistakes_of_site_words_are_found(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_vocabulary(site(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'site.toml'}: ")
+
+
+NAMES = ("fluoro", "suction", "carm", "bovie", "lithotripter", "irrigation", "vent", "lights")
+
+
+@pytest.mark.parametrize(
+    ("heard", "name"),
+    [
+        ("floro", "fluoro"),
+        ("succion", "suction"),
+        ("bovey", "bovie"),
+        ("lithotriptor", "lithotripter"),
+        ("irrigashun", "irrigation"),
+        ("lites", "lights"),
+    ],
+)
+def test_a_misspelt_name_is_known_by_its_letters_or_its_sound(heard: str, name: str) -> None:
+    assert Ear(NAMES, ()).near(heard) == name
+
+
+@pytest.mark.parametrize("heard", ["section", "went", "bow", "sanction", "flow", "station", "curtain", "12345"])
+def test_other_words_are_not_taken_for_a_name(heard: str) -> None:
+    assert Ear(NAMES, ("section", "sanction")).near(heard) == ""
+
+
+def test_words_that_sound_alike_have_one_sound() -> None:
+    assert sound_of("phloro") == sound_of("floro")
+    assert sound_of("kautery") == sound_of("cautery")
