@@ -1,8 +1,9 @@
 """`bench layouts`: what a step costs by how the cache is laid out: shared or split, with flash attention or without,
-sliding-window layers with all cells or with those of the window only.
+sliding-window layers with all cells or with those of the window only, numbers of a cell as f16 or bf16.
 
 Four sequences with a long common beginning, as four sessions of one surgery have; random tokens, raw steps, no
 grammar. `mixed` is the step of an engine that appends forced tokens: sequences bring 1, 3, 5 and 1 rows.
+`row_cost`: of one more row in a step of few, as a share of a step of one row (`row_cost` of a manifest).
 """
 
 import time
@@ -10,12 +11,12 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from benchmarks.report import report, write
-from stages.inference.native import Context, Layout, Model, Row
+from stages.inference.native import Cells, Context, Layout, Model, Row, fastest_cells
 
 PREFIX, OWN = 640, 100  # tokens: of all sequences together, of each
 SEQUENCES = 4
@@ -24,7 +25,8 @@ STEPS = 6
 CELLS = 8192
 SPLIT_CELLS = 2048  # of each sequence
 STEPS_TOLD = ("one_ms", "four_ms", "mixed_ms")
-SHAPES = {"one": (1,), "two": (1, 1), "four": (1, 1, 1, 1), "mixed": (1, 3, 5, 1)}
+KINDS: tuple[Cells, ...] = get_args(Cells)
+SHAPES = {"one": (1,), "two": (1, 1), "four": (1, 1, 1, 1), "mixed": (1, 3, 5, 1), "four_one_sequence": (4,)}
 
 
 def main(model: Path, threads: int, rounds: int, path: Path | None) -> None:
@@ -39,7 +41,9 @@ def main(model: Path, threads: int, rounds: int, path: Path | None) -> None:
             unified=unified,
             flash_attention=flash,
             full_window=full,
+            kind=kind,
         )
+        for kind in KINDS
         for unified, flash, full in product((True, False), repeat=3)
     ]
     measured: dict[str, list[dict[str, float]]] = {_name(layout): [] for layout in layouts}
@@ -48,9 +52,11 @@ def main(model: Path, threads: int, rounds: int, path: Path | None) -> None:
             measured[_name(layout)].append(_measure(loaded, layout))
     loaded.close()
     runs: dict[str, Any] = {name: _medians(rounds) for name, rounds in measured.items()}
+    for figures in runs.values():
+        figures["row_cost"] = (figures["four_one_sequence_ms"] - figures["one_ms"]) / 3 / figures["one_ms"]
     for name, figures in runs.items():
-        print(f"{name:36}", "  ".join(f"{key} {value:8.1f}" for key, value in figures.items()))
-    ours = runs[_name(replace(layouts[0], unified=False, flash_attention=False))]
+        print(f"{name:42}", "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+    ours = runs[_name(replace(layouts[0], unified=False, flash_attention=False, kind=fastest_cells()))]
     ratios = {f"fastest_vs_ours_{key}": min(each[key] for each in runs.values()) / ours[key] for key in STEPS_TOLD}
     write(report("layouts", {"model": model.name, "threads": threads, "layouts": runs}, ratios), path)
 
@@ -100,6 +106,7 @@ def _name(layout: Layout) -> str:
             "unified" if layout.unified else "split",
             "flash" if layout.flash_attention else "plain",
             "all cells" if layout.full_window else "window cells",
+            layout.kind,
         )
     )
 

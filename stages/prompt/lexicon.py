@@ -81,7 +81,7 @@ class Lexicon:
         self._language = language
         self._index: dict[str, list[Phrase]] = {}
         self._names: dict[str, Phrase] = {}  # without spaces
-        self._sounds = frozenset(language.glue.sound)
+        self._sound = re.compile(r"\b(?:" + "|".join(map(re.escape, language.glue.sound)) + r")\b")
         self._kinds = frozenset(language.things.kinds)
         self._heads = frozenset(language.things.heads)
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
@@ -128,9 +128,11 @@ class Lexicon:
     def words(self, text: str) -> list[str]:
         """The words and marks of an utterance, short forms written out; no "uh", no word said twice."""
         text = " ".join(text.lower().replace("’", "'").replace("-", " ").split())
+        if self._sound.search(text):
+            text = " ".join(self._sound.sub(" ", text).split())
         words: list[str] = []
         for word in _WORD.findall(self._rewrite.sub(self._long, text)):
-            if word not in self._sounds and (words[-1:] != [word] or word == "no"):  # "the the"
+            if words[-1:] != [word] or word == "no":  # "the the"
                 words.append(_SHORT.get(word, word))
         return words
 

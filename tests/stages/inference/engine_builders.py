@@ -96,7 +96,9 @@ class World:
         self.decoder = FakeDecoder(cells=self.cells, sequences=self.count, rows=self.rows, recurrent=self.recurrent)
         self.shelf = Shelf(self.shelf_bytes)
         self.sequences = Sequences(self.decoder, self.count, self.shelf)
-        self.engine = Engine(self.decoder, self.sequences, self.shelf, self.rows, self.files, self.guess, clock=self.clock)
+        self.engine = Engine(
+            self.decoder, self.sequences, self.shelf, self.rows, self.files, self.guess, clock=self.clock
+        )
 
     def admit(self, *tasks: Task) -> None:
         for task in tasks:
