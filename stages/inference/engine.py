@@ -12,20 +12,17 @@ rows. So those that write are given guesses until they bring as many as the othe
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from stages.inference.drafts import Drafts
-from stages.inference.grammar import Guide
 from stages.inference.native import Logits, Row
-from stages.inference.sampling import Choice, Sampler
 from stages.inference.sequences import Cache, Sequence, Sequences, common
 from stages.inference.shelf import Saved, Shelf
+from stages.inference.tasks import Task, Turn
 
 REMEMBERED: Final = 256  # sessions whose last answer is kept
 ROW_COST: Final = 0.25
-
-Ending = Literal["", "whole", "truncated", "late", "cancelled"]
 
 
 class Decoder(Cache, Protocol):
@@ -46,64 +43,6 @@ class Prefixes(Protocol):
 
     def save(self, saved: Saved) -> None:
         """Keep what was computed of a prefix."""
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Task:
-    """One answer to be written. The engine fills the fields from `answer` on."""
-
-    name: str
-    owner: str  # the session; "" if nobody will go on from there
-    prompt: list[int]
-    shared: int  # tokens of the prompt that all prompts of its kind begin with
-    guide: Guide
-    sampler: Sampler
-    limit: int  # most tokens of the answer
-    deadline_ns: int
-    answer: list[int] = field(default_factory=list)
-    choices: list[tuple[int, Choice]] = field(default_factory=list)  # with their places in the answer
-    reused: int = 0
-    started_ns: int = 0
-    ending: Ending = ""
-    cancelled: bool = False
-    sequence: Sequence | None = None
-    drafts: Drafts | None = None
-
-    @property
-    def reads(self) -> bool:
-        """Whether some of the prompt is still to be computed."""
-        return self.sequence is not None and len(self.sequence.tokens) < len(self.prompt)
-
-    @property
-    def reads_prefix(self) -> bool:
-        """Whether some of the prefix is still to be computed: a step ends with it, so that it can be kept."""
-        return self.sequence is not None and len(self.sequence.tokens) < self.shared < len(self.prompt)
-
-    def pending(self) -> list[int]:
-        """The tokens that are not computed yet; those of the prefix alone, if there are any."""
-        assert self.sequence is not None
-        done = len(self.sequence.tokens)
-        if self.reads_prefix:
-            return self.prompt[done : self.shared]
-        return self.prompt[done:] + self.answer if done < len(self.prompt) else self.answer[done - len(self.prompt) :]
-
-
-@dataclass(slots=True, eq=False)
-class Turn:
-    """What a task does in one step: compute `tokens`, and behind them a guess; choose from `row` on, if it may."""
-
-    task: Task
-    tokens: list[int]
-    chooses: bool  # these are all that is pending
-    guess: list[int] = field(default_factory=list)
-    wanted: list[bool] = field(default_factory=list)  # of each token of the guess: whether a choice follows it
-    row: int = 0  # of the last of `tokens`
-
-    @property
-    def number(self) -> int:
-        """Of the sequence."""
-        assert self.task.sequence is not None
-        return self.task.sequence.number
 
 
 @dataclass(slots=True)

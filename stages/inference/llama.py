@@ -13,13 +13,14 @@ from pipeline.errors import OrstateError
 from pipeline.messages import Certainty, Prompt, PromptJob
 from stages.inference.backend import Answer
 from stages.inference.certainty import Scored, certainty
-from stages.inference.engine import Engine, Task
+from stages.inference.engine import Engine
 from stages.inference.grammar import Grammars
 from stages.inference.native import Context, Layout, Model, engine_version, fastest_cells
 from stages.inference.prefixes import PrefixFiles
 from stages.inference.sampling import Sampler, Sampling
 from stages.inference.sequences import Sequences
 from stages.inference.shelf import Shelf
+from stages.inference.tasks import Task
 from stages.inference.tokens import PromptTokens
 from stages.surgery import Surgery
 

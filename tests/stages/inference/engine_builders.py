@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from fake_decoder import FakeDecoder, logits_after
 from fake_guide import FakeGuide
 
-from stages.inference.engine import Ending, Engine, Prefixes, Task
+from stages.inference.engine import Engine, Prefixes
 from stages.inference.sampling import Sampler, Sampling
 from stages.inference.sequences import Sequences
 from stages.inference.shelf import Shelf
+from stages.inference.tasks import Ending, Task
 
 NEVER = 2**62
 HEADS = [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 9, 8], [20, 21, 22, 23, 24, 25, 26, 27, 28], [1, 2]]  # of four surgeries

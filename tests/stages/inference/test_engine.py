@@ -5,9 +5,9 @@ from engine_builders import HEADS, TAIL, World, alone, line, make_task, prompt
 from fake_decoder import state_of
 
 from pipeline.errors import OrstateError
-from stages.inference.engine import Task
 from stages.inference.native import NativeError
 from stages.inference.shelf import Saved
+from stages.inference.tasks import Task
 
 
 def computed_tokens(task: Task) -> int:

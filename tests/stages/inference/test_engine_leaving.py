@@ -6,9 +6,10 @@ import random
 import pytest
 from engine_builders import HEADS, World, alone, make_task
 
-from stages.inference.engine import REMEMBERED, Task
+from stages.inference.engine import REMEMBERED
 from stages.inference.native import NativeError
 from stages.inference.sequences import Sequence
+from stages.inference.tasks import Task
 
 
 def test_a_cancelled_task_leaves_at_the_next_step_and_the_others_do_not_notice() -> None:

@@ -11,9 +11,9 @@ from fake_decoder import state_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.inference.engine import Task
 from stages.inference.native import Row
 from stages.inference.shelf import Saved
+from stages.inference.tasks import Task
 
 
 @dataclass(frozen=True)
