@@ -98,7 +98,7 @@ def test_what_the_earlier_lines_switched_does_not_count(tmp_path: Path) -> None:
 
 def test_as_published_counts_what_the_rules_say_and_what_of_the_model_is_applied(tmp_path: Path) -> None:
     row = utterance(tmp_path / "r.jsonl", text="suction on")
-    published = came(row, "fused", lambda _: says(on="M05", off="M06", phase="Phase3"))
+    published = came(row, "fused", lambda _: says(on="M05", off="M06", phase="Phase3") | {"confidence": 0.9})
     assert switched(published) == [("M06", "ON")]  # by default a machine that only the model would switch is shown
     assert published.phase == "Phase3"
 
