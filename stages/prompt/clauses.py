@@ -296,8 +296,8 @@ class Clauses:
             if subject in _THIRD or (rule == "want" and subject == "you"):
                 return False
             return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
-        if rule in ("fact",):
-            return not lead.endswith(("B", "l", "d"))
+        if rule == "fact":  # what others did is a story
+            return self._subject(lead) not in _THIRD and not lead.endswith(("B", "l", "d"))
         if rule == "contrast":
             return self._last_told is not None
         if rule == "patient":

@@ -463,10 +463,10 @@ def test_phases_that_every_operation_has_are_known_without_cues_of_their_own(cue
 
 
 def test_of_cues_that_overlap_the_longer_one_is_heard() -> None:
-    evidence = CUES.read("the nephrostomy tube is in".split())
+    evidence = CUES.read(["the", "nephrostomy", "tube", "is", "in"])
     assert "Phase2" not in evidence
     assert evidence["Phase5"] > 1.0
 
 
 def test_eyes_that_are_closed_close_no_wound() -> None:
-    assert max(CUES.read("face is free , eyes are closed".split()).values(), default=1.0) < 15.0
+    assert max(CUES.read(["face", "is", "free", ",", "eyes", "are", "closed"]).values(), default=1.0) < 15.0
