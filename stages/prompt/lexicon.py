@@ -127,7 +127,7 @@ class Lexicon:
 
     def words(self, text: str) -> list[str]:
         """The words and marks of an utterance, short forms written out; no "uh", no word said twice."""
-        text = " ".join(text.lower().replace("’", "'").replace("-", " ").split())
+        text = " ".join(w for w in text.lower().replace("’", "'").replace("-", " ").split() if w not in self._sounds)
         words: list[str] = []
         for word in _WORD.findall(self._rewrite.sub(self._long, text)):
             if word not in self._sounds and (words[-1:] != [word] or word == "no"):  # "the the"
