@@ -52,6 +52,7 @@ class Clauses:
         self._named = named
         self._lead_from = 0
         self._mood = ""  # "void": what follows does not count; "later": it is for later
+        self._after_story = False
         self._asked = False
         self._polite = False
         self._zone = ""  # in a side clause: "when" or "while"
@@ -66,11 +67,10 @@ class Clauses:
 
     def _read(self) -> None:
         letters = self._sentence.letters
-        if "Z" in letters:
-            self._named += [t for t in self._sentence.tokens if t.letter in MACHINES and t.mention]
-            return
-        at = 0
-        for found in GRAMMAR.finditer(letters):
+        at = self._story_end(letters)
+        self._named += [t for t in self._sentence.tokens[:at] if t.letter in MACHINES and t.mention]
+        self._after_story, self._lead_from = at > 0, at
+        for found in GRAMMAR.finditer(letters, at):
             for i in range(at, found.start()):
                 self._between(i)
             self._construction(str(found.lastgroup).replace("_", " "), found.start(), found.end())
@@ -80,6 +80,13 @@ class Clauses:
         self._end_condition(len(letters))
         if self._sentence.asked:
             self._question()
+
+    @staticmethod
+    def _story_end(letters: str) -> int:
+        """Where a story is over: behind it, after a comma, only an order counts."""
+        told = letters.rfind("Z")
+        end = letters.find(",", told)
+        return 0 if told < 0 else len(letters) if end < 0 else end
 
     # --- what stands between constructions ----------------------------------------------------------------
 
@@ -285,6 +292,8 @@ class Clauses:
         if not tokens:
             return False
         first = tokens[0]
+        if self._after_story and (rule not in ORDERS or "I" in lead or first.ing):
+            return False
         if rule in ORDERS:
             if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
                 return False
@@ -296,8 +305,8 @@ class Clauses:
             if subject in _THIRD or (rule == "want" and subject == "you"):
                 return False
             return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
-        if rule in ("fact",):
-            return not lead.endswith(("B", "l", "d"))
+        if rule == "fact":  # what others did is a story
+            return self._subject(lead) not in _THIRD and not lead.endswith(("B", "l", "d"))
         if rule == "contrast":
             return self._last_told is not None
         if rule == "patient":

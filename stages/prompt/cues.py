@@ -1,7 +1,8 @@
 """What a line says about the phase: cue words of each phase, and the machines that it switches. Prompt process.
 
-Cues are a phase's own `cues` in the dictionary, and the words of its name and description. Words are compared by
-their stems, so that "closing" is "closure". What is asked, denied or for later is no cue.
+Cues are a phase's own `cues` in the dictionary, those of its like in every operation, and the words of its name and
+description. Words are compared by their stems, so that "closing" is "closure". What is asked, denied or for later is
+no cue.
 """
 
 import re
@@ -16,7 +17,7 @@ from stages.surgery import Machine, Surgery
 # How many times likelier a cue is in its phase than in another.
 CUE: Final = 15.0
 PHRASE: Final = 8.0  # two words and more of the name or description
-WORD: Final = 4.0
+WORD: Final = 2.0
 SPOKEN: Final = 400.0  # "phase four"
 FIRST_USE: Final = 6.0  # a machine goes on for the first time: the first phase that uses it
 IN_USE: Final = 2.0
@@ -76,7 +77,7 @@ class PhaseCues:
         self._cues: dict[str, list[tuple[tuple[str, ...], str, float]]] = {}
         for phase in surgery.phases:
             known = set[tuple[str, ...]]()
-            for cue in phase.cues:
+            for cue in (*phase.cues, *self._usual(surgery, phase.id)):
                 self._add(known, self.content(plain(cue).split(), keep=True), phase.id, CUE)
             for part in plain(f"{phase.name}, {phase.description}").replace("&", ",").replace("/", ",").split(","):
                 stems = tuple(stem for stem in self.content(part.split()) if stem not in self._silent)
@@ -135,6 +136,19 @@ class PhaseCues:
                 return True
         return False
 
+    def _usual(self, surgery: Surgery, phase_id: str) -> list[str]:
+        """What is said in a phase like this in every operation."""
+        at = self._phases.index(phase_id)
+        found: list[str] = []
+        for usual_phase in self._language.cues.usual.values():
+            names = set(map(self.stem, usual_phase.names))
+            here, before = (not names.isdisjoint(self._name(surgery, i)) for i in (at, at - 1))
+            found += usual_phase.cues if here else usual_phase.then if before else ()
+        return found
+
+    def _name(self, surgery: Surgery, at: int) -> list[str]:
+        return [self.stem(word) for word in plain(surgery.phases[at].name).split()] if at >= 0 else []
+
     def phase_of(self, stems: tuple[str, ...]) -> str:
         """The only phase that these words are a cue of, or ""."""
         found = {phase for stem in stems for cue, phase, _ in self._cues.get(stem, ()) if set(cue) <= set(stems)}
@@ -156,11 +170,15 @@ class PhaseCues:
                 evidence[self._phases[number - 1]] = SPOKEN
         stems = self.content(words, keep=True)
         heard = set[tuple[str, str]]()
-        for at, stem in enumerate(stems):
-            for cue, phase, weight in self._cues.get(stem, ()):
-                if stems[at : at + len(cue)] == cue and (phase, cue[0]) not in heard:
+        at = 0
+        while at < len(stems):  # of cues that begin together the longest: "nephrostomy tube is in" is no "tube is in"
+            here = [found for found in self._cues.get(stems[at], ()) if stems[at : at + len(found[0])] == found[0]]
+            longest = max((len(cue) for cue, _, _ in here), default=1)
+            for cue, phase, weight in here:
+                if len(cue) == longest and (phase, cue[0]) not in heard:
                     heard.add((phase, cue[0]))
                     evidence[phase] = evidence.get(phase, 1.0) * weight
+            at += longest
         return evidence
 
     def _number(self, word: str) -> int | None:

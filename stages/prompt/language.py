@@ -174,11 +174,20 @@ class Speakers(Table, frozen=True, kw_only=True):
     askers: Words
 
 
+class UsualPhase(Table, frozen=True, kw_only=True):
+    """A phase that every operation has: words of its name, what is said in it, and in the phase behind it."""
+
+    names: Words
+    cues: Words
+    then: Words = ()
+
+
 class Cues(Table, frozen=True, kw_only=True):
     """For the phase model: words of names and descriptions that say nothing, and endings that do not count."""
 
     silent: Words
     endings: Words
+    usual: dict[str, UsualPhase]
 
 
 class Entry(NamedTuple):

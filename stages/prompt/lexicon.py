@@ -224,7 +224,7 @@ class Lexicon:
         while at < len(words) and words[at] in _ROUGHLY and at < start + 3:
             at += 1
         number: float | None = None
-        for length in (3, 2, 1):
+        for length in (4, 3, 2, 1):
             if (number := self._numbers.get(tuple(words[at : at + length]))) is not None:
                 at += length
                 break

@@ -100,7 +100,7 @@ class RuleEngine:
         for sentence in sentences:
             Clauses(sentence, self._language, told, named)
         if told == earlier and (bare := self._bare(sentences, speaker)):
-            told.append(Told(bare, "ON", sentences[0].tokens, text))
+            told.append(Told(bare, "ON", sentences[0].tokens[:1], text))
         if _speaks(speaker, self._language.speakers.bystanders):
             told = earlier
         return self._reading(words, sentences, told, earlier, named[known:])
@@ -116,7 +116,7 @@ class RuleEngine:
     def _bare(self, sentences: list[Sentence], speaker: str) -> str:
         """The rule if a name and nothing else is said: a trigger, or by one who asks for machines so."""
         first = sentences[0]
-        if first.letters != "M" or first.asked or any(s.tokens for s in sentences[1:]):
+        if first.letters.rstrip(",") != "M" or first.asked or any(s.tokens for s in sentences[1:]):
             return ""
         mention = first.tokens[0].mention
         if mention is not None and any(mention.words == trigger for _, trigger in self._triggers[mention.machine_id]):

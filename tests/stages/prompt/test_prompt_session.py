@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.config import PromptSection, resolve
@@ -12,7 +13,7 @@ from stages.prompt.language import load_language
 from stages.prompt.publishers import MAX_PUBLISHERS
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import VOTE_S, Change, Session
-from stages.surgery import load_surgeries
+from stages.surgery import Phase, load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))
 PCNL = SURGERIES["PCNL"]
@@ -442,3 +443,30 @@ def test_another_surgery_is_a_clean_start() -> None:
     assert [i for i, action in rules.machines.items() if action == "ON"] == ["M01", "M09"]
     assert (rules.epoch, rules.phase, rules.overrides_applied, rules.buffer_entries) == (1, "Phase1", 0, 0)
     assert (rules.t, rules.started_at, running.window.transcript) == (2.0, 7.0, "")
+
+
+@pytest.mark.parametrize(
+    ("cue", "phase"),
+    [
+        ("the propofol is going in", "Phase1"),
+        ("knife to skin", "Phase2"),
+        ("skin staples please", "Phase3"),
+        ("extubating now", "Phase4"),
+    ],
+)
+def test_phases_that_every_operation_has_are_known_without_cues_of_their_own(cue: str, phase: str) -> None:
+    names = ("Anesthesia Induction", "Resection", "Wound Closure", "Emergence")
+    phases = tuple(Phase(f"Phase{at}", name) for at, name in enumerate(names, 1))
+    surgery = msgspec.structs.replace(PCNL, phases=phases, machines=())
+    evidence = PhaseCues(surgery, LANGUAGE).read(cue.split())
+    assert evidence[phase] == max(evidence.values()) >= 15.0
+
+
+def test_of_cues_that_overlap_the_longer_one_is_heard() -> None:
+    evidence = CUES.read(["the", "nephrostomy", "tube", "is", "in"])
+    assert "Phase2" not in evidence
+    assert evidence["Phase5"] > 1.0
+
+
+def test_eyes_that_are_closed_close_no_wound() -> None:
+    assert max(CUES.read(["face", "is", "free", ",", "eyes", "are", "closed"]).values(), default=1.0) < 15.0

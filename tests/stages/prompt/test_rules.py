@@ -17,6 +17,14 @@ P, H, L = "PCNL", "Partial Hepatectomy", "Lobectomy"
 SURGERIES = load_surgeries(resolve("configs/machines"))
 
 COMMANDS = [
+    (P, "it rained all weekend, honestly, what a shame, start the irrigation please", "M05 ON"),
+    (L, "my kids are at home this week, you know how it is, turn the camera off", "M04 OFF"),
+    (H, "the conference was far too long, kill the argon", "M05 OFF"),
+    (P, "if it's not too much trouble, start the irrigation", "M05 ON"),
+    (L, "be a love and turn the lights off", "M09 OFF"),
+    (H, "switch the argon off once and for all", "M05 OFF"),
+    (H, "stop the argon, excuse me, the suction", "M06 OFF"),
+    (L, "do not start the ventilator quite yet", "M03 OFF"),
     (P, "turn on the fluoro no wait turn on the camera", "M08 ON"),
     (P, "suction off sorry irrigation off", "M05 OFF"),
     (P, "start the lithotripter, sorry, I meant the irrigation", "M05 ON"),
