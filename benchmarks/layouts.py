@@ -4,6 +4,9 @@ sliding-window layers with all cells or with those of the window only, numbers o
 Four sequences with a long common beginning, as four sessions of one surgery have; random tokens, raw steps, no
 grammar. `mixed` is the step of an engine that appends forced tokens: sequences bring 1, 3, 5 and 1 rows.
 `row_cost`: of one more row in a step of few, as a share of a step of one row (`row_cost` of a manifest).
+
+`rows`: milliseconds of a step by how many rows of one sequence it has, in our layout and with both kinds of cells: on
+an empty sequence and on a long one, without logits; and what logits of all rows add.
 """
 
 import time
@@ -24,6 +27,8 @@ ROWS = 128
 STEPS = 6
 CELLS = 8192
 SPLIT_CELLS = 2048  # of each sequence
+ROW_COUNTS = (1, 4, 12, 42, 64, 128)
+LONG = 900  # tokens
 STEPS_TOLD = ("one_ms", "four_ms", "mixed_ms")
 KINDS: tuple[Cells, ...] = get_args(Cells)
 SHAPES = {"one": (1,), "two": (1, 1), "four": (1, 1, 1, 1), "mixed": (1, 3, 5, 1), "four_one_sequence": (4,)}
@@ -50,15 +55,17 @@ def main(model: Path, threads: int, rounds: int, path: Path | None) -> None:
     for _ in range(rounds):
         for layout in layouts:
             measured[_name(layout)].append(_measure(loaded, layout))
+    best = replace(layouts[0], unified=False, flash_attention=False)
+    rows = {kind: _rows(loaded, replace(best, kind=kind)) for kind in KINDS}
     loaded.close()
     runs: dict[str, Any] = {name: _medians(rounds) for name, rounds in measured.items()}
     for figures in runs.values():
         figures["row_cost"] = (figures["four_one_sequence_ms"] - figures["one_ms"]) / 3 / figures["one_ms"]
     for name, figures in runs.items():
         print(f"{name:42}", "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
-    ours = runs[_name(replace(layouts[0], unified=False, flash_attention=False, kind=fastest_cells()))]
+    ours = runs[_name(replace(best, kind=fastest_cells()))]
     ratios = {f"fastest_vs_ours_{key}": min(each[key] for each in runs.values()) / ours[key] for key in STEPS_TOLD}
-    write(report("layouts", {"model": model.name, "threads": threads, "layouts": runs}, ratios), path)
+    write(report("layouts", {"model": model.name, "threads": threads, "layouts": runs, "rows": rows}, ratios), path)
 
 
 def _measure(model: Model, layout: Layout) -> dict[str, float]:
@@ -98,6 +105,34 @@ def _measure(model: Model, layout: Layout) -> dict[str, float]:
         figures[f"{name}_ms"] = 1e3 * median(times)
     context.close()
     return figures
+
+
+def _rows(model: Model, layout: Layout) -> dict[str, dict[str, float]]:
+    context = Context(model, layout)
+    chance = np.random.default_rng(7)
+
+    def step_ms(at: int, count: int, wanted: bool) -> float:
+        rows = [Row(int(t), at + n, 0, wanted) for n, t in enumerate(chance.integers(300, model.tokens, count))]
+        began = time.perf_counter()
+        context.decode(rows)
+        return 1e3 * (time.perf_counter() - began)
+
+    def cut_step_ms(at: int, count: int, wanted: bool) -> float:
+        taken = step_ms(at, count, wanted)
+        context.cut_back(0, at)
+        return taken
+
+    told: dict[str, dict[str, float]] = {"empty_ms": {}, "long_ms": {}, "logits_ms": {}}
+    for at, name in ((0, "empty_ms"), (LONG, "long_ms")):
+        for start in range(0, at, ROWS):
+            step_ms(start, min(ROWS, at - start), False)
+        for count in ROW_COUNTS:
+            told[name][str(count)] = median(cut_step_ms(at, count, False) for _ in range(STEPS))
+    for count in ROW_COUNTS:
+        wanted = median(cut_step_ms(LONG, count, True) for _ in range(STEPS))
+        told["logits_ms"][str(count)] = wanted - told["long_ms"][str(count)]
+    context.close()
+    return told
 
 
 def _name(layout: Layout) -> str:

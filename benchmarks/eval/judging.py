@@ -92,8 +92,12 @@ def _compared(what: str, wanted: Iterable[str], came: frozenset[str], exact: boo
 
 
 def _named(device: str, came: Came) -> bool:
-    wanted = device.casefold()
-    return any(wanted in words or words in wanted for words in map(str.casefold, came.unknown) if words)
+    wanted = _plain(device)
+    return any(wanted in words or words in wanted for words in map(_plain, came.unknown) if words)
+
+
+def _plain(words: str) -> str:
+    return words.casefold().replace("-", " ")
 
 
 def _ids(ids: Iterable[str]) -> str:

@@ -53,6 +53,7 @@ def test_deferred_machines_are_compared_as_a_set(tmp_path: Path) -> None:
 def test_an_unknown_device_is_found_in_other_words_for_it(tmp_path: Path) -> None:
     row = utterance(tmp_path / "r.jsonl", expect_unknown=["Argon beam", "laser"])
     assert faults(row, came("", unknown=("the argon beam coagulator", "Laser"))) == []
+    assert faults(row, came("", unknown=("argon-beam", "laser"))) == []
     assert faults(row, came("", unknown=("argon", "x-ray"))) == ["missing 'laser' as unknown"]
     assert faults(row, came("", unknown=("",))) == ["missing 'Argon beam' as unknown", "missing 'laser' as unknown"]
 

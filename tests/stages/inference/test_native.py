@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.inference.native import Context, Layout, Logits, Model, NativeError, NoRoom, Row
+from stages.inference.native import Context, Layout, Logits, Model, NativeError, NoRoom, Row, fastest_cells
 
 ARCHITECTURES = ["tiny_gemma", "tiny_llama", "tiny_qwen"]
 LENGTH = 150  # more than twice the sliding window of Gemma's kind
@@ -115,6 +115,19 @@ def test_flash_attention_says_about_the_same(model: Model) -> None:
     said = tokens(model)
     with closing(opened(model, flash_attention=True)) as context:
         assert np.corrcoef(after(context, said), new(model, said))[0, 1] > 0.95
+
+
+def test_cells_of_another_kind_say_about_the_same_and_are_not_the_same(model: Model) -> None:
+    said = tokens(model)
+    with closing(opened(model, kind="bf16")) as context:
+        told = after(context, said)
+    assert np.corrcoef(told, new(model, said))[0, 1] > 0.95
+    assert not np.array_equal(told, new(model, said))
+
+
+def test_the_fastest_kind_of_cells_is_one_that_a_context_takes(model: Model) -> None:
+    with closing(opened(model, kind=fastest_cells())) as context:
+        assert np.isfinite(after(context, tokens(model))).all()
 
 
 def test_an_empty_place_has_nothing_to_forget(context: Context) -> None:
