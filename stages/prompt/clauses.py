@@ -50,6 +50,7 @@ class Clauses:
         self._sentence = sentence
         self._language = language
         self._named = named
+        self._named_before = len(named)
         self._lead_from = 0
         self._mood = ""  # "void": what follows does not count; "later": it is for later
         self._after_story = False
@@ -230,6 +231,8 @@ class Clauses:
 
     def _told(self, rule: str, letters: str, tokens: list[Token], lead: str) -> Told | None:
         things, excepted = self._things(letters, tokens)
+        if rule == "again" and self._last_told is not None:
+            things = self._last_told.things
         action = action_of(letters)
         negated = [t.text for t in tokens if t.letter == "n"]
         if rule in ("correction", "contrast"):
@@ -267,10 +270,7 @@ class Clauses:
         found: list[Token] = []
         for token in tokens[: until if until >= 0 else None]:
             if token.letter == "W":
-                if token.text == "them" and self._last_told is not None:
-                    found += self._last_told.things
-                else:
-                    found += self._named[-1:]
+                found += () if found else self._meant_by(token)  # "camera, suction, all of them off"
             elif token.letter in MACHINES or token.letter == "_":
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
@@ -279,6 +279,16 @@ class Clauses:
         if "b" in letters:  # a statement about what is not ours
             found = [t for t in found if t.letter != "F"]
         return found, excepted
+
+    def _meant_by(self, pronoun: Token) -> list[Token]:
+        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
+        things = self._language.things
+        here = self._named[self._named_before :]
+        if pronoun.text in things.plural and len(here) > 1 and len(self.told) == self._first:
+            return here
+        if self._last_told is not None and pronoun.text in (*things.pointing, *things.plural):
+            return self._last_told.things
+        return self._named[-1:]
 
     def _negation(self, lead: str) -> str:
         """The word that negates what follows: "do not", or a stop ("stop turning on the lights")."""
@@ -307,7 +317,7 @@ class Clauses:
             return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
         if rule == "fact":  # what others did is a story
             return self._subject(lead) not in _THIRD and not lead.endswith(("B", "l", "d"))
-        if rule == "contrast":
+        if rule in ("contrast", "again"):
             return self._last_told is not None
         if rule == "patient":
             return True

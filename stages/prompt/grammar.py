@@ -27,7 +27,7 @@ _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
 RULES: Final[dict[str, str]] = {
     "correction": rf"(?:[CK]|0(?=[,d]))[,n0&]*{_LIST}(?!b?n?{_STATE}|P)|[CK0],*{_STATE}",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
-    "split verb": rf"{_VERB}[sS=]{_ALL}(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
+    "split verb": rf"{_VERB}[sS=]{_ALL}(?:[,&]*W)?(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|v(?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on", "keep ventilating"
     "want": rf"(?:w|(?<=[pm])H)(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|(?:w|(?<=[pm])H)(?![daO]*[WE]){_LIST}",
     "start": rf"{_VERB}v{_LIST}",
@@ -36,7 +36,8 @@ RULES: Final[dict[str, str]] = {
     "hold": rf"{_VERB}h{_LIST}",
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b|H|%b|mb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
-    "state": rf"{_ALL}(?:b|H|%b|n?mb|n?m)?[nta]*{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on", "suction stop"
+    "again": r"^[,&Pt]*[ofz](?=[,Pt]*$)",  # "and off again", of what was switched before
+    "state": rf"{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m)?[nta]*{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"

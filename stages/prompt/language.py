@@ -164,6 +164,10 @@ class Things(Table, frozen=True, kw_only=True):
     devices: Words
     ordinary: Words
     adjust: Words
+    pointing: Words
+    plural: Words
+    halted: Words
+    measures: Words
     essential: Words
 
 

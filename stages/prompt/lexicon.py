@@ -31,6 +31,11 @@ _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
     r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
 )
+# Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
+_POINTING: Final = re.compile(
+    r"(?<=[s=k])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=[s=][ofz])d(?=[,&PtDA]|$)|(?<=[xvy])d(?=[,Pt]*$)"
+    r"|(?<![^,&Pt])[da](?=[ofz][,Pt]*$)"
+)
 
 
 class Mention(NamedTuple):
@@ -84,6 +89,9 @@ class Lexicon:
         self._sound = re.compile(r"\b(?:" + "|".join(map(re.escape, language.glue.sound)) + r")\b")
         self._kinds = frozenset(language.things.kinds)
         self._heads = frozenset(language.things.heads)
+        self._pronouns = frozenset((*language.things.pointing, *language.things.plural))
+        self._halted = frozenset(language.things.halted)
+        self._measures = frozenset(language.things.measures)
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
@@ -177,6 +185,8 @@ class Lexicon:
             return Token(",", word, at, at + 1)
         if (delay := self._delay(words, at)) is not None:
             return delay
+        if word == "at" and (end := self._setting(words, at + 1)):
+            return Token("", "", at, end)
         following = words[at + 1] if at + 1 < len(words) else ""
         for rest, letter, text, mention, ing in self._index.get(word, ()):
             if rest and rest[0] != following and (mention is None or following not in self._articles):
@@ -212,6 +222,20 @@ class Lexicon:
                 return 0
             at += 1
         return at
+
+    def _setting(self, words: list[str], at: int) -> int:
+        """Where "six bar" or "minus twenty" ends, or 0: how much, which changes nothing else."""
+        end = at + (words[at : at + 1] == ["minus"])
+        first = end
+        while end < len(words) and (words[end][0].isdigit() or (words[end],) in self._numbers):
+            end += 1
+        measured = end < len(words) and words[end] in self._measures
+        if end == first or words[first] in self._articles or not (measured or first > at):
+            return 0
+        end += measured
+        if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
+            end += 2
+        return end
 
     def _delay(self, words: list[str], at: int) -> Token | None:
         """ "in five minutes", "after a minute", "ten seconds from now"."""
@@ -251,7 +275,17 @@ class Lexicon:
         letters = "".join([token.letter for token in tokens])
         if "_" in letters:
             letters, tokens = self._repair(letters, tokens)
+        for found in _POINTING.finditer(letters):
+            letters, tokens = self._pointing(letters, tokens, found.start())
         return Sentence(letters, tokens, words, mark == "?")
+
+    def _pointing(self, letters: str, tokens: list[Token], at: int) -> tuple[str, list[Token]]:
+        """ "That", if it stands for a machine, as a pronoun."""
+        verb = tokens[at - 1] if at else None
+        if tokens[at].text not in self._pronouns or (verb and verb.letter in "xvy" and verb.text not in self._halted):
+            return letters, tokens
+        pronoun = tokens[at]._replace(letter="W")
+        return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
 
     def _repair(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
         """Names that were split or misspelt, put in where they stand."""

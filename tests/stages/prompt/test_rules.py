@@ -17,6 +17,13 @@ P, H, L = "PCNL", "Partial Hepatectomy", "Lobectomy"
 SURGERIES = load_surgeries(resolve("configs/machines"))
 
 COMMANDS = [
+    (P, "suction on at minus thirty, please", "M06 ON"),
+    (H, "argon off, cautery on at seventy watts", "M05 OFF M04 ON"),
+    (L, "turn the insufflation on at eleven millimetres of mercury", "M05 ON"),
+    (P, "fluoro, suction, lithotripter: both of them off", "M04 OFF M06 OFF M07 OFF"),
+    (L, "camera and lights, all on please", "M04 ON M09 ON"),
+    (H, "drip, argon, ultrasound, turn them all off", "M07 OFF M05 OFF M08 OFF"),
+    (P, "irrigation on. Now stop that.", "M05 OFF"),
     (P, "it rained all weekend, honestly, what a shame, start the irrigation please", "M05 ON"),
     (L, "my kids are at home this week, you know how it is, turn the camera off", "M04 OFF"),
     (H, "the conference was far too long, kill the argon", "M05 OFF"),
@@ -569,6 +576,20 @@ COMMANDS = [
     (P, "keep the lights on but turn off the camera", "M09 ON M08 OFF"),
     (P, "don't start the lithotripter until I tell you", "M07 OFF"),
     (P, "give me two minutes and then turn on the suction", "M06 ON"),
+]
+
+# What was said shortly before, and what is said of it.
+REFERENCES = [
+    (P, "Fluoro on.", "And off again, thank you.", "M04 OFF"),
+    (H, "Stop the argon.", "Back on please.", "M05 ON"),
+    (L, "Lights and camera off.", "On again now.", "M09 ON M04 ON"),
+    (P, "Suction and irrigation on.", "Switch both off.", "M06 OFF M05 OFF"),
+    (H, "Cautery off.", "Could you switch that on again?", "M04 ON"),
+    (L, "Start the insufflation.", "Pause that please.", "M05 STANDBY"),
+    (P, "Camera and lights on.", "All of them off, we are leaving.", "M08 OFF M09 OFF"),
+    (L, "Cautery on.", "Cut that.", ""),
+    (P, "Suction on.", "Stop that bleeding.", ""),
+    (P, "The camera is fogging.", "Off we go.", ""),
 ]
 
 LATER = [
@@ -1405,6 +1426,19 @@ def test_it_and_a_correction_may_speak_of_the_utterance_before() -> None:
     assert said(engine(P).read("turn it off", "", before)) == "M08 OFF"
     assert said(engine(P).read("no sorry, the suction", "", before)) == "M08 OFF M06 ON"
     assert said(engine(P).read("no sorry, the suction")) == ""
+
+
+@pytest.mark.parametrize(("surgery", "before", "text", "expected"), REFERENCES)
+def test_what_points_back_is_of_the_machines_that_were_switched_last(
+    surgery: str, before: str, text: str, expected: str
+) -> None:
+    rules = engine(surgery)
+    assert said(rules.read(text, "", rules.read(before))) == expected
+
+
+@pytest.mark.parametrize("text", ["Off again.", "Turn that off.", "Stop that now.", "Both on please."])
+def test_what_points_back_at_nothing_switches_nothing(text: str) -> None:
+    assert said(engine(P).read(text)) == ""
 
 
 @pytest.mark.parametrize(
