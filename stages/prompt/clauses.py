@@ -215,7 +215,7 @@ class Clauses:
 
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""
-        subject = lead.find("I")
+        subject = lead.rfind("I")
         ordered = rule in ORDERS and not any(token.ing for token in tokens)
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
@@ -271,7 +271,7 @@ class Clauses:
         for token in tokens[: until if until >= 0 else None]:
             if token.letter == "W":
                 found += () if found else self._meant_by(token)  # "camera, suction, all of them off"
-            elif token.letter in MACHINES or token.letter == "_":
+            elif token.letter in MACHINES or token.letter == "_" or (token.letter == "+" and found):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
@@ -302,7 +302,9 @@ class Clauses:
         if not tokens:
             return False
         first = tokens[0]
-        if self._after_story and (rule not in ORDERS or "I" in lead or first.ing):
+        if self._after_story and ("I" in lead or first.ing or not (rule in ORDERS or self._is_call(rule, following))):
+            return False
+        if rule == "unknown" and first.letter in "vx" and not self._is_device(tokens[-1].text):
             return False
         if rule in ORDERS:
             if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
@@ -320,12 +322,21 @@ class Clauses:
         if rule in ("contrast", "again"):
             return self._last_told is not None
         if rule == "patient":
-            return True
+            return first.letter == "O" or self._subject(lead) == "we"
         if rule in ("phrase", "request", "activity"):
             return not set(lead) & set("_l+BofzreVXYSWEFMG") or (rule == "activity" and lead.endswith("I"))
         if rule == "correction":
             return True
         return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
+
+    @staticmethod
+    def _is_call(rule: str, following: str) -> bool:
+        """Whether what is short is an order: "argon off please"."""
+        return rule == "state" and following == "P"
+
+    def _is_device(self, noun: str) -> bool:
+        things = self._language.things
+        return noun in things.kinds or (noun.endswith(things.device_endings) and noun not in things.ordinary)
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")

@@ -39,12 +39,13 @@ RULES: Final[dict[str, str]] = {
     "again": r"^[,&Pt]*[ofz](?=[,Pt]*$)",  # "and off again", of what was switched before
     "state": rf"{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m)?[nta]*{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
-    "patient": rf"O(?:b|H)?[of]{_LIST}",  # "put him on the ventilator"
+    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}(?=t)",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
-    "unknown": r"(?<!d)s[of][daO]*_{1,3}|s[daO]*_{1,3}[of](?![dl_+OW])",  # "turn on the music"
+    "unknown": r"(?<!d)s[of][daO]*_{1,3}\+?|s[daO]*_{1,3}\+?[of](?![dl_+OW])"  # "turn on the music"
+    r"|(?<!d)[vx]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
     ("particle verb", "split verb", "keep", "want", "start", "stop", "pause", "hold", "cancel", "unknown")

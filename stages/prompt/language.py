@@ -167,6 +167,8 @@ class Things(Table, frozen=True, kw_only=True):
     pointing: Words
     plural: Words
     halted: Words
+    particles: Words
+    device_endings: Words
     measures: Words
     essential: Words
 

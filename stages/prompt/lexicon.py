@@ -31,6 +31,7 @@ _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
     r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
 )
+_OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
     r"(?<=[s=k])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=[s=][ofz])d(?=[,&PtDA]|$)|(?<=[xvy])d(?=[,Pt]*$)"
@@ -90,13 +91,14 @@ class Lexicon:
         self._kinds = frozenset(language.things.kinds)
         self._heads = frozenset(language.things.heads)
         self._pronouns = frozenset((*language.things.pointing, *language.things.plural))
+        self._particles = frozenset(language.things.particles)
         self._halted = frozenset(language.things.halted)
         self._measures = frozenset(language.things.measures)
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
         self._numbers = {tuple(w.split()): n for w, n in language.numbers.items()}
-        self._delay_starts = frozenset(("in", "after", "within", *(first for first, *_ in self._numbers)))
+        self._delay_starts = frozenset(("in", "after", "within", "give", *(first for first, *_ in self._numbers)))
         taken = set[str]()
         for machine in surgery.machines:
             for words, letter, match_type in _phrases(machine, self._kinds):
@@ -155,11 +157,27 @@ class Lexicon:
                 tokens = []
                 at += 1
                 continue
+            if word in self._particles and self._separated(tokens, word, at):
+                at += 1
+                continue
             token = self._token(words, at, tokens)
             if token.letter:
                 tokens.append(token)
             at = token.end
         yield self._sentence(tokens, words, "")
+
+    def _separated(self, tokens: list[Token], particle: str, at: int) -> bool:
+        """Whether a particle belongs to a verb before a machine: "power the camera up" is "power up the camera"."""
+        found = _OBJECT.search("".join([token.letter for token in tokens]))
+        if found is None or tokens[-1].end != at or not found.start():
+            return False
+        verb = tokens[found.start() - 1]
+        wanted = f"{verb.text} {particle}"
+        for phrase in self._index.get(verb.text, ()):
+            if phrase.text == wanted and phrase.mention is None:
+                tokens[found.start() - 1] = verb._replace(letter=phrase.letter, text=wanted, ing=phrase.ing)
+                return True
+        return False
 
     def _long(self, found: re.Match[str]) -> str:
         return self._rewrites[found.group()]
@@ -194,6 +212,8 @@ class Lexicon:
             end = self._match(words, at + 1, rest, mention is not None)
             if not end:
                 continue
+            if not letter and word == "for" and self._is_noun(words[end : end + 1]):
+                return Token("l", word, at, at + 1)  # "for a second look"
             if mention is not None:
                 previous = before[-1] if before and before[-1].end == at else None
                 if (
@@ -203,10 +223,16 @@ class Lexicon:
                 ):
                     continue  # another device: "balloon pump"; another tube: "the nephrostomy tube is in"
                 if letter in "MF":
-                    while end < len(words) and words[end] in self._heads:
+                    while end < len(words) and (
+                        words[end] in self._heads or (letter == "F" and words[end] in self._kinds)
+                    ):
                         end += 1
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _is_noun(self, word: list[str]) -> bool:
+        """Whether a word is none that is known."""
+        return bool(word) and word[0].isalpha() and all(phrase.rest for phrase in self._index.get(word[0], ()))
 
     def _match(self, words: list[str], at: int, rest: list[str], articles: bool) -> int:
         """Where the phrase ends, or 0 if it does not stand here."""
@@ -243,8 +269,9 @@ class Lexicon:
             return None
         units = self._language.units
         start = at
-        if words[at] in ("in", "after", "within"):
-            at += 1
+        given = words[at : at + 2] == ["give", "it"]  # "give it five minutes"
+        if given or words[at] in ("in", "after", "within"):
+            at += 1 + given
         while at < len(words) and words[at] in _ROUGHLY and at < start + 3:
             at += 1
         number: float | None = None
@@ -267,7 +294,7 @@ class Lexicon:
         end, seconds = at + 1, number * units[words[at]]
         if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
             end += 2 if words[end] == "from" else 1
-        elif words[start] not in ("in", "after", "within"):
+        elif not given and words[start] not in ("in", "after", "within"):
             return None
         return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
 

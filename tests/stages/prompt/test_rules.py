@@ -17,6 +17,16 @@ P, H, L = "PCNL", "Partial Hepatectomy", "Lobectomy"
 SURGERIES = load_surgeries(resolve("configs/machines"))
 
 COMMANDS = [
+    (P, "fire the fluoro up for me", "M04 ON"),
+    (L, "please power the lights and the camera down", "M09 OFF M04 OFF"),
+    (H, "hook the drip up, then plug the argon in", "M07 ON M05 ON"),
+    (P, "don't power the suction down", "M06 ON"),
+    (P, "turn the lights off for a second try", "M09 OFF"),
+    (L, "the insufflation's been turned off", "M05 OFF"),
+    (H, "cautery's been switched on", "M04 ON"),
+    (P, "the camera's been started", "M08 ON"),
+    (P, "we are off the ventilator now", "M03 OFF"),
+    (L, "my wife sent a picture of the dog, a real rascal, hey, cautery off please", "M06 OFF"),
     (P, "suction on at minus thirty, please", "M06 ON"),
     (H, "argon off, cautery on at seventy watts", "M05 OFF M04 ON"),
     (L, "turn the insufflation on at eleven millimetres of mercury", "M05 ON"),
@@ -412,7 +422,6 @@ COMMANDS = [
     (P, "let the irrigation run", "M05 ON"),
     (P, "we won't need the c-arm", "M04 OFF"),
     (P, "irrigate please", "M05 ON"),
-    (P, "give it two minutes then turn off the suction", "M06 OFF"),
     (P, "okay let's go fluoro on", "M04 ON"),
     (P, "can we have the room lights off please", "M09 OFF"),
     (P, "lights please", "M09 ON"),
@@ -593,6 +602,10 @@ REFERENCES = [
 ]
 
 LATER = [
+    (P, "give it two minutes, then stop the irrigation", "", "M05 OFF"),
+    (P, "give it two minutes then turn off the suction", "", "M06 OFF"),
+    (H, "once she is stable again you can turn the argon off", "", "M05 OFF"),
+    (P, "as soon as the stone is out we can switch the lithotripter off", "", "M07 OFF"),
     (P, "once the guidewire is in, fluoro off", "", "M04 OFF"),
     (P, "as soon as the scope is in turn on the irrigation", "", "M05 ON"),
     (P, "when I tell you, start the lithotripter", "", "M07 ON"),
@@ -659,6 +672,9 @@ LATER = [
 ]
 
 UNKNOWN = [
+    (P, "start the plasma generator", "plasma generator"),
+    (H, "stop the leg compressor please", "leg compressor"),
+    (L, "turn on the cryo probe", "cryo"),
     (H, "turn off the lithotripter", "lithotripter"),
     (H, "insufflator on", "insufflator"),
     (L, "argon on please", "argon"),
@@ -692,6 +708,9 @@ UNKNOWN = [
 ]
 
 NO_COMMANDS = [
+    (P, "turn the lights down"),
+    (P, "you are on suction today"),
+    (L, "my wife sent a picture of the dog, the cautery is off"),
     (P, "make that the irrigation"),
     (H, "next up is the argon"),
     (L, "later on we'll put in the chest drain"),
@@ -1426,6 +1445,10 @@ def test_it_and_a_correction_may_speak_of_the_utterance_before() -> None:
     assert said(engine(P).read("turn it off", "", before)) == "M08 OFF"
     assert said(engine(P).read("no sorry, the suction", "", before)) == "M08 OFF M06 ON"
     assert said(engine(P).read("no sorry, the suction")) == ""
+
+
+def test_what_is_no_device_is_not_named_as_one() -> None:
+    assert engine(P).read("start the operation, stop the bleeding, start the doctor").unknown == ()
 
 
 @pytest.mark.parametrize(("surgery", "before", "text", "expected"), REFERENCES)
