@@ -233,7 +233,7 @@ class Clauses:
         things, excepted = self._things(letters, tokens)
         if rule == "again" and self._last_told is not None:
             things = self._last_told.things
-        action = action_of(letters)
+        action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
         negated = [t.text for t in tokens if t.letter == "n"]
         if rule in ("correction", "contrast"):
             if self._last_told is None:
@@ -270,7 +270,8 @@ class Clauses:
         found: list[Token] = []
         for token in tokens[: until if until >= 0 else None]:
             if token.letter == "W":
-                found += () if found else self._meant_by(token)  # "camera, suction, all of them off"
+                listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
+                found += () if listed else self._meant_by(token)
             elif token.letter in MACHINES or token.letter == "_" or (token.letter == "+" and found):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
@@ -319,10 +320,13 @@ class Clauses:
             return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
         if rule == "fact":  # what others did is a story
             return self._subject(lead) not in _THIRD and not lead.endswith(("B", "l", "d"))
+        if rule == "also":
+            return self._last_told is not None and first.text in self._language.things.also
         if rule in ("contrast", "again"):
             return self._last_told is not None
         if rule == "patient":
-            return first.letter == "O" or self._subject(lead) == "we"
+            handled = tokens[-1].text in self._language.things.held  # "we are on camera"
+            return first.letter == "O" or (self._subject(lead) == "we" and not handled)
         if rule in ("phrase", "request", "activity"):
             return not set(lead) & set("_l+BofzreVXYSWEFMG") or (rule == "activity" and lead.endswith("I"))
         if rule == "correction":

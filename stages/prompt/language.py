@@ -166,6 +166,7 @@ class Things(Table, frozen=True, kw_only=True):
     adjust: Words
     pointing: Words
     plural: Words
+    also: Words
     halted: Words
     particles: Words
     device_endings: Words

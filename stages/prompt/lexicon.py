@@ -23,6 +23,7 @@ _WORD: Final = re.compile(
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
+_SETTINGS: Final = frozenset(("at", "for"))  # "at six bar", "for five seconds"
 _ROUGHLY: Final = frozenset(("about", "around", "another", "roughly", "the", "next"))
 _MOST_WORDS: Final = 3  # of a name that was split
 _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
@@ -34,8 +35,8 @@ _SLOT: Final = re.compile(
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
-    r"(?<=[s=k])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=[s=][ofz])d(?=[,&PtDA]|$)|(?<=[xvy])d(?=[,Pt]*$)"
-    r"|(?<![^,&Pt])[da](?=[ofz][,Pt]*$)"
+    r"(?<=[sk])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])d(?=[,Pt]*$)"
+    r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][,Pt]*$)"
 )
 
 
@@ -92,8 +93,9 @@ class Lexicon:
         self._heads = frozenset(language.things.heads)
         self._pronouns = frozenset((*language.things.pointing, *language.things.plural))
         self._particles = frozenset(language.things.particles)
+        self._held = frozenset(language.things.held)
         self._halted = frozenset(language.things.halted)
-        self._measures = frozenset(language.things.measures)
+        self._measures = frozenset((*language.things.measures, *language.units))
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
@@ -172,6 +174,8 @@ class Lexicon:
         if found is None or tokens[-1].end != at or not found.start():
             return False
         verb = tokens[found.start() - 1]
+        if verb.letter == "=" and not self._held.isdisjoint(token.text for token in tokens[found.start() :]):
+            return False  # "bring the scope up a bit"
         wanted = f"{verb.text} {particle}"
         for phrase in self._index.get(verb.text, ()):
             if phrase.text == wanted and phrase.mention is None:
@@ -203,7 +207,9 @@ class Lexicon:
             return Token(",", word, at, at + 1)
         if (delay := self._delay(words, at)) is not None:
             return delay
-        if word == "at" and (end := self._setting(words, at + 1)):
+        if word in _SETTINGS and (end := self._setting(words, at + 1)):
+            return Token("", "", at, end)
+        if word[0].isdigit() and before and before[-1].letter == "o" and (end := self._setting(words, at)):
             return Token("", "", at, end)
         following = words[at + 1] if at + 1 < len(words) else ""
         for rest, letter, text, mention, ing in self._index.get(word, ()):

@@ -17,6 +17,16 @@ P, H, L = "PCNL", "Partial Hepatectomy", "Lobectomy"
 SURGERIES = load_surgeries(resolve("configs/machines"))
 
 COMMANDS = [
+    (P, "camera: on", "M08 ON"),
+    (H, "drip: off, please", "M07 OFF"),
+    (L, "suction, off", "M07 OFF"),
+    (P, "switch these off: fluoro, camera and lights", "M04 OFF M08 OFF M09 OFF"),
+    (L, "turn those on, please: lights, camera", "M09 ON M04 ON"),
+    (H, "power both off: argon, cautery", "M05 OFF M04 OFF"),
+    (P, "fluoro on for ten seconds", "M04 ON"),
+    (P, "suction on 40 percent", "M06 ON"),
+    (L, "suction on low, please", "M07 ON"),
+    (P, "turn the lights over the table off", "M09 OFF"),
     (P, "fire the fluoro up for me", "M04 ON"),
     (L, "please power the lights and the camera down", "M09 OFF M04 OFF"),
     (H, "hook the drip up, then plug the argon in", "M07 ON M05 ON"),
@@ -596,6 +606,15 @@ REFERENCES = [
     (H, "Cautery off.", "Could you switch that on again?", "M04 ON"),
     (L, "Start the insufflation.", "Pause that please.", "M05 STANDBY"),
     (P, "Camera and lights on.", "All of them off, we are leaving.", "M08 OFF M09 OFF"),
+    (P, "Irrigation off.", "And the suction too.", "M06 OFF"),
+    (H, "Argon on.", "And also the cautery, please.", "M04 ON"),
+    (L, "Camera off.", "Plus the lights.", "M09 OFF"),
+    (P, "Fluoro on.", "Done with that, thanks.", "M04 OFF"),
+    (P, "Fluoro on.", "I don't need it any more.", "M04 OFF"),
+    (L, "Suction on.", "That can go off again.", "M07 OFF"),
+    (P, "Irrigation off.", "But the suction.", ""),
+    (L, "Camera on.", "Put this off to the side.", ""),
+    (P, "Irrigation off.", "And the suction tip.", ""),
     (L, "Cautery on.", "Cut that.", ""),
     (P, "Suction on.", "Stop that bleeding.", ""),
     (P, "The camera is fogging.", "Off we go.", ""),
@@ -672,6 +691,9 @@ LATER = [
 ]
 
 UNKNOWN = [
+    (P, "start the warming cabinet", "warming cabinet"),
+    (L, "start the smoke extractor please", "smoke extractor"),
+    (H, "stop the brain monitor", "brain monitor"),
     (P, "start the plasma generator", "plasma generator"),
     (H, "stop the leg compressor please", "leg compressor"),
     (L, "turn on the cryo probe", "cryo"),
@@ -709,6 +731,8 @@ UNKNOWN = [
 
 NO_COMMANDS = [
     (P, "turn the lights down"),
+    (P, "bring the scope up a bit"),
+    (P, "we love the camera, off the record"),
     (P, "you are on suction today"),
     (L, "my wife sent a picture of the dog, the cautery is off"),
     (P, "make that the irrigation"),
@@ -801,6 +825,8 @@ NO_COMMANDS = [
     (P, "can you see the camera?"),
     (P, "at the end of irrigation"),
     (P, "turn the lights down"),
+    (P, "bring the scope up a bit"),
+    (P, "we love the camera, off the record"),
     (P, "camera port placement"),
     (P, "the suction tip is clogged"),
     (P, "hold the ultrasound probe right there"),
