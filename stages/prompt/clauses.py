@@ -305,7 +305,7 @@ class Clauses:
         first = tokens[0]
         if self._after_story and ("I" in lead or first.ing or not (rule in ORDERS or self._is_call(rule, following))):
             return False
-        if rule == "unknown" and first.letter in "vx" and not self._is_device(tokens[-1].text):
+        if rule == "unknown" and first.letter in "vxw" and not self._is_device(tokens[-1].text):
             return False
         if rule in ORDERS:
             if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):

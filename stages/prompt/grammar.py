@@ -41,8 +41,8 @@ RULES: Final[dict[str, str]] = {
     "passive": rf"{_ALL}(?:b|H|%b|mb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
     "again": r"^[,&Pt]*[ofz](?=[,Pt]*$)",  # "and off again", of what was switched before
     "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)",  # "and the irrigation too", as what was switched before
-    "state": rf"{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m)?[nta]*{_STATE}"  # "suction on"
-    rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[vxy](?=$|[,.&P])",  # "suction: off", "suction stop"
+    "state": rf"{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|u)?[nta]*{_STATE}"  # "suction on"
+    rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}%?[vxy](?=$|[,.&Pt])",  # "suction: off", "suction stop"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}(?=t)",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
@@ -50,7 +50,7 @@ RULES: Final[dict[str, str]] = {
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": r"(?<!d)s[of][daO]*_{1,3}\+?|s[daO]*_{1,3}\+?[of](?![dl_+OW])"  # "turn on the music"
-    r"|(?<!d)[vx]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
+    r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
     ("particle verb", "split verb", "keep", "want", "start", "stop", "pause", "hold", "cancel", "unknown")

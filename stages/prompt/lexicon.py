@@ -35,7 +35,7 @@ _SLOT: Final = re.compile(
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
-    r"(?<=[sk])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])d(?=[,Pt]*$)"
+    r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
     r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][,Pt]*$)"
 )
 
@@ -93,6 +93,7 @@ class Lexicon:
         self._heads = frozenset(language.things.heads)
         self._pronouns = frozenset((*language.things.pointing, *language.things.plural))
         self._particles = frozenset(language.things.particles)
+        self._adjectives = frozenset(language.glue.adjective)
         self._held = frozenset(language.things.held)
         self._halted = frozenset(language.things.halted)
         self._measures = frozenset((*language.things.measures, *language.units))
@@ -139,7 +140,9 @@ class Lexicon:
 
     def words(self, text: str) -> list[str]:
         """The words and marks of an utterance, short forms written out; no "uh", no word said twice."""
-        text = " ".join(text.lower().replace("’", "'").replace("-", " ").split())
+        text = " ".join(
+            text.lower().replace("’", "'").replace("-", " ").replace("...", " — ").replace("…", " — ").split()
+        )
         if self._sound.search(text):
             text = " ".join(self._sound.sub(" ", text).split())
         words: list[str] = []
@@ -163,6 +166,8 @@ class Lexicon:
                 at += 1
                 continue
             token = self._token(words, at, tokens)
+            if token.letter == "," and tokens and tokens[-1].letter == "d" and tokens[-1].text not in self._pronouns:
+                token = token._replace(letter="")  # "turn on the ... suction"
             if token.letter:
                 tokens.append(token)
             at = token.end
@@ -257,6 +262,8 @@ class Lexicon:
 
     def _setting(self, words: list[str], at: int) -> int:
         """Where "six bar" or "minus twenty" ends, or 0: how much, which changes nothing else."""
+        if words[at : at + 1] and words[at] in self._adjectives and at + 1 < len(words):  # "low flow"
+            return at + 2
         end = at + (words[at : at + 1] == ["minus"])
         first = end
         while end < len(words) and (words[end][0].isdigit() or (words[end],) in self._numbers):

@@ -17,6 +17,17 @@ P, H, L = "PCNL", "Partial Hepatectomy", "Lobectomy"
 SURGERIES = load_surgeries(resolve("configs/machines"))
 
 COMMANDS = [
+    (P, "turn on the ... suction", "M06 ON"),
+    (L, "stop the, uh, insufflation", "M05 OFF"),
+    (H, "start the... argon please", "M05 ON"),
+    (P, "irrigation on at low flow", "M05 ON"),
+    (L, "suction on at full power", "M07 ON"),
+    (H, "cautery to off, please", "M04 OFF"),
+    (P, "irrigation can stop now", "M05 OFF"),
+    (H, "the argon can stop, please", "M05 OFF"),
+    (L, "suction and camera on. Stop both.", "M07 OFF M04 OFF"),
+    (P, "we could do with some suction", "M06 ON"),
+    (P, "shut of the camera", "M08 OFF"),
     (P, "camera: on", "M08 ON"),
     (H, "drip: off, please", "M07 OFF"),
     (L, "suction, off", "M07 OFF"),
@@ -691,6 +702,7 @@ LATER = [
 ]
 
 UNKNOWN = [
+    (P, "I need the nerve monitor", "nerve monitor"),
     (P, "start the warming cabinet", "warming cabinet"),
     (L, "start the smoke extractor please", "smoke extractor"),
     (H, "stop the brain monitor", "brain monitor"),
