@@ -272,7 +272,7 @@ class Clauses:
             if token.letter == "W":
                 listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
                 found += () if listed else self._meant_by(token)
-            elif token.letter in MACHINES or token.letter == "_" or (token.letter == "+" and found):
+            elif token.letter in MACHINES or (token.letter in "_+" and "l" not in letters):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):

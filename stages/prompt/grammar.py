@@ -39,9 +39,10 @@ RULES: Final[dict[str, str]] = {
     "hold": rf"{_VERB}h{_LIST}",
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b|H|%b|mb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
-    "again": r"^[,&Pt]*[ofz](?=[,Pt]*$)",  # "and off again", of what was switched before
+    "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)",  # "and the irrigation too", as what was switched before
-    "state": rf"{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|u)?[nta]*{_STATE}"  # "suction on"
+    "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
+    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|u)?[nta]*{_STATE}"  # "suction on"
     rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}%?[vxy](?=$|[,.&Pt])",  # "suction: off", "suction stop"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}(?=t)",  # "put him on the ventilator"

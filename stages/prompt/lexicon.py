@@ -32,11 +32,11 @@ _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
     r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
 )
-_OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$")
+_OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
     r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
-    r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][,Pt]*$)"
+    r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))"
 )
 
 
@@ -177,6 +177,8 @@ class Lexicon:
         """Whether a particle belongs to a verb before a machine: "power the camera up" is "power up the camera"."""
         found = _OBJECT.search("".join([token.letter for token in tokens]))
         if found is None or tokens[-1].end != at or not found.start():
+            return False
+        if tokens[-1].letter == "d" and tokens[-1].text not in self._pronouns:
             return False
         verb = tokens[found.start() - 1]
         if verb.letter == "=" and not self._held.isdisjoint(token.text for token in tokens[found.start() :]):

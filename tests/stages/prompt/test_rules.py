@@ -17,6 +17,9 @@ P, H, L = "PCNL", "Partial Hepatectomy", "Lobectomy"
 SURGERIES = load_surgeries(resolve("configs/machines"))
 
 COMMANDS = [
+    (P, "all on: lights, camera, fluoro", "M09 ON M08 ON M04 ON"),
+    (H, "all of these off please: argon, drip", "M05 OFF M07 OFF"),
+    (P, "the lights have gone off", "M09 OFF"),
     (P, "turn on the ... suction", "M06 ON"),
     (L, "stop the, uh, insufflation", "M05 OFF"),
     (H, "start the... argon please", "M05 ON"),
@@ -623,6 +626,11 @@ REFERENCES = [
     (P, "Fluoro on.", "Done with that, thanks.", "M04 OFF"),
     (P, "Fluoro on.", "I don't need it any more.", "M04 OFF"),
     (L, "Suction on.", "That can go off again.", "M07 OFF"),
+    (P, "Irrigation on.", "Off again, it is too wet here.", "M05 OFF"),
+    (H, "Argon off.", "On again please, it still oozes.", "M05 ON"),
+    (L, "Suction on.", "That's enough, off.", "M07 OFF"),
+    (P, "Suction on.", "You can shut that down.", "M06 OFF"),
+    (P, "Suction on.", "Off, the lights.", ""),
     (P, "Irrigation off.", "But the suction.", ""),
     (L, "Camera on.", "Put this off to the side.", ""),
     (P, "Irrigation off.", "And the suction tip.", ""),
