@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.eval.utterances import Utterance
+from stages.prompt.language import plain
 
 Entry = Mapping[str, Any]  # of details.toggles in the state contract
 
@@ -92,12 +93,8 @@ def _compared(what: str, wanted: Iterable[str], came: frozenset[str], exact: boo
 
 
 def _named(device: str, came: Came) -> bool:
-    wanted = _plain(device)
-    return any(wanted in words or words in wanted for words in map(_plain, came.unknown) if words)
-
-
-def _plain(words: str) -> str:
-    return words.casefold().replace("-", " ")
+    wanted = plain(device)
+    return any(wanted in words or words in wanted for words in map(plain, came.unknown) if words)
 
 
 def _ids(ids: Iterable[str]) -> str:

@@ -50,6 +50,7 @@ class Clauses:
         self._sentence = sentence
         self._language = language
         self._named = named
+        self._named_before = len(named)
         self._lead_from = 0
         self._mood = ""  # "void": what follows does not count; "later": it is for later
         self._after_story = False
@@ -214,7 +215,7 @@ class Clauses:
 
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""
-        subject = lead.find("I")
+        subject = lead.rfind("I")
         ordered = rule in ORDERS and not any(token.ing for token in tokens)
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
@@ -230,7 +231,9 @@ class Clauses:
 
     def _told(self, rule: str, letters: str, tokens: list[Token], lead: str) -> Told | None:
         things, excepted = self._things(letters, tokens)
-        action = action_of(letters)
+        if rule == "again" and self._last_told is not None:
+            things = self._last_told.things
+        action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
         negated = [t.text for t in tokens if t.letter == "n"]
         if rule in ("correction", "contrast"):
             if self._last_told is None:
@@ -267,11 +270,9 @@ class Clauses:
         found: list[Token] = []
         for token in tokens[: until if until >= 0 else None]:
             if token.letter == "W":
-                if token.text == "them" and self._last_told is not None:
-                    found += self._last_told.things
-                else:
-                    found += self._named[-1:]
-            elif token.letter in MACHINES or token.letter == "_":
+                listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
+                found += () if listed else self._meant_by(token)
+            elif token.letter in MACHINES or (token.letter in "_+" and "l" not in letters):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
@@ -279,6 +280,16 @@ class Clauses:
         if "b" in letters:  # a statement about what is not ours
             found = [t for t in found if t.letter != "F"]
         return found, excepted
+
+    def _meant_by(self, pronoun: Token) -> list[Token]:
+        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
+        things = self._language.things
+        here = self._named[self._named_before :]
+        if pronoun.text in things.plural and len(here) > 1 and len(self.told) == self._first:
+            return here
+        if self._last_told is not None and pronoun.text in (*things.pointing, *things.plural):
+            return self._last_told.things
+        return self._named[-1:]
 
     def _negation(self, lead: str) -> str:
         """The word that negates what follows: "do not", or a stop ("stop turning on the lights")."""
@@ -292,7 +303,9 @@ class Clauses:
         if not tokens:
             return False
         first = tokens[0]
-        if self._after_story and (rule not in ORDERS or "I" in lead or first.ing):
+        if self._after_story and ("I" in lead or first.ing or not (rule in ORDERS or self._is_call(rule, following))):
+            return False
+        if rule == "unknown" and first.letter in "vxw" and not self._is_device(tokens[-1].text):
             return False
         if rule in ORDERS:
             if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
@@ -307,15 +320,27 @@ class Clauses:
             return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
         if rule == "fact":  # what others did is a story
             return self._subject(lead) not in _THIRD and not lead.endswith(("B", "l", "d"))
-        if rule == "contrast":
+        if rule == "also":
+            return self._last_told is not None and first.text in self._language.things.also
+        if rule in ("contrast", "again"):
             return self._last_told is not None
         if rule == "patient":
-            return True
+            handled = tokens[-1].text in self._language.things.held  # "we are on camera"
+            return first.letter == "O" or (self._subject(lead) == "we" and not handled)
         if rule in ("phrase", "request", "activity"):
             return not set(lead) & set("_l+BofzreVXYSWEFMG") or (rule == "activity" and lead.endswith("I"))
         if rule == "correction":
             return True
         return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
+
+    @staticmethod
+    def _is_call(rule: str, following: str) -> bool:
+        """Whether what is short is an order: "argon off please"."""
+        return rule == "state" and following == "P"
+
+    def _is_device(self, noun: str) -> bool:
+        things = self._language.things
+        return noun in things.kinds or (noun.endswith(things.device_endings) and noun not in things.ordinary)
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")

@@ -13,7 +13,7 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_STATE = r"[ofzre](?![dal_+OW=])"
+_STATE = r"[ofzre](?![dl_+OW=]|a(?![,.&Pt]|$))"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"
@@ -22,28 +22,36 @@ _MORE = rf"(?:[,&]*(?!{_NEXT}b?n?{_STATE}){_NEXT})*"
 _LIST = rf"{_ONE}{_MORE}(?:!,*{_ONE}{_MORE})?"
 _LOOSE_LIST = rf"{_LOOSE}(?:[,&]*(?!{_NEXT}b?n?{_STATE}){_LOOSE_NEXT})*(?:!,*{_ONE}{_MORE})?"
 _ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
+_PLACE = r"(?:l[da]*[_+a])?"  # "the lights over the table"
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
 
 RULES: Final[dict[str, str]] = {
     "correction": rf"(?:[CK]|0(?=[,d]))[,n0&]*{_LIST}(?!b?n?{_STATE}|P)|[CK0],*{_STATE}",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
-    "split verb": rf"{_VERB}[sS=]{_ALL}(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
+    "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
+    rf"|{_VERB}[sS=]{_ALL}{_PLACE}(?:[,&]*W)?(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|v(?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on", "keep ventilating"
-    "want": rf"(?:w|(?<=[pm])H)(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|(?:w|(?<=[pm])H)(?![daO]*[WE]){_LIST}",
+    "want": rf"(?:w|(?<=[pm])H)(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|(?:w|(?<=[pm])H)(?![daO]*[WE]){_LIST}"
+    r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
     "stop": rf"{_VERB}x{_LIST}",
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b|H|%b|mb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
-    "state": rf"{_ALL}(?:b|H|%b|n?mb|n?m)?[nta]*{_STATE}|{_ALL}[vxy](?=$|[,.&P])",  # "suction on", "suction stop"
+    "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)",  # "and the irrigation too", as what was switched before
+    "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
+    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|u)?[nta]*{_STATE}"  # "suction on"
+    rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}%?[vxy](?=$|[,.&Pt])",  # "suction: off", "suction stop"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
-    "patient": rf"O(?:b|H)?[of]{_LIST}",  # "put him on the ventilator"
+    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}(?=t)",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
-    "unknown": r"(?<!d)s[of][daO]*_{1,3}|s[daO]*_{1,3}[of](?![dl_+OW])",  # "turn on the music"
+    "unknown": r"(?<!d)s[of][daO]*_{1,3}\+?|s[daO]*_{1,3}\+?[of](?![dl_+OW])"  # "turn on the music"
+    r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
     ("particle verb", "split verb", "keep", "want", "start", "stop", "pause", "hold", "cancel", "unknown")

@@ -164,6 +164,13 @@ class Things(Table, frozen=True, kw_only=True):
     devices: Words
     ordinary: Words
     adjust: Words
+    pointing: Words
+    plural: Words
+    also: Words
+    halted: Words
+    particles: Words
+    device_endings: Words
+    measures: Words
     essential: Words
 
 

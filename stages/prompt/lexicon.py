@@ -23,6 +23,7 @@ _WORD: Final = re.compile(
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
+_SETTINGS: Final = frozenset(("at", "for"))  # "at six bar", "for five seconds"
 _ROUGHLY: Final = frozenset(("about", "around", "another", "roughly", "the", "next"))
 _MOST_WORDS: Final = 3  # of a name that was split
 _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
@@ -30,6 +31,12 @@ _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*
 _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
     r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
+)
+_OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
+# Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
+_POINTING: Final = re.compile(
+    r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
+    r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))"
 )
 
 
@@ -84,11 +91,17 @@ class Lexicon:
         self._sound = re.compile(r"\b(?:" + "|".join(map(re.escape, language.glue.sound)) + r")\b")
         self._kinds = frozenset(language.things.kinds)
         self._heads = frozenset(language.things.heads)
+        self._pronouns = frozenset((*language.things.pointing, *language.things.plural))
+        self._particles = frozenset(language.things.particles)
+        self._adjectives = frozenset(language.glue.adjective)
+        self._held = frozenset(language.things.held)
+        self._halted = frozenset(language.things.halted)
+        self._measures = frozenset((*language.things.measures, *language.units))
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
         self._numbers = {tuple(w.split()): n for w, n in language.numbers.items()}
-        self._delay_starts = frozenset(("in", "after", "within", *(first for first, *_ in self._numbers)))
+        self._delay_starts = frozenset(("in", "after", "within", "give", *(first for first, *_ in self._numbers)))
         taken = set[str]()
         for machine in surgery.machines:
             for words, letter, match_type in _phrases(machine, self._kinds):
@@ -127,7 +140,9 @@ class Lexicon:
 
     def words(self, text: str) -> list[str]:
         """The words and marks of an utterance, short forms written out; no "uh", no word said twice."""
-        text = " ".join(text.lower().replace("’", "'").replace("-", " ").split())
+        text = " ".join(
+            text.lower().replace("’", "'").replace("-", " ").replace("...", " — ").replace("…", " — ").split()
+        )
         if self._sound.search(text):
             text = " ".join(self._sound.sub(" ", text).split())
         words: list[str] = []
@@ -147,11 +162,33 @@ class Lexicon:
                 tokens = []
                 at += 1
                 continue
+            if word in self._particles and self._separated(tokens, word, at):
+                at += 1
+                continue
             token = self._token(words, at, tokens)
+            if token.letter == "," and tokens and tokens[-1].letter == "d" and tokens[-1].text not in self._pronouns:
+                token = token._replace(letter="")  # "turn on the ... suction"
             if token.letter:
                 tokens.append(token)
             at = token.end
         yield self._sentence(tokens, words, "")
+
+    def _separated(self, tokens: list[Token], particle: str, at: int) -> bool:
+        """Whether a particle belongs to a verb before a machine: "power the camera up" is "power up the camera"."""
+        found = _OBJECT.search("".join([token.letter for token in tokens]))
+        if found is None or tokens[-1].end != at or not found.start():
+            return False
+        if tokens[-1].letter == "d" and tokens[-1].text not in self._pronouns:
+            return False
+        verb = tokens[found.start() - 1]
+        if verb.letter == "=" and not self._held.isdisjoint(token.text for token in tokens[found.start() :]):
+            return False  # "bring the scope up a bit"
+        wanted = f"{verb.text} {particle}"
+        for phrase in self._index.get(verb.text, ()):
+            if phrase.text == wanted and phrase.mention is None:
+                tokens[found.start() - 1] = verb._replace(letter=phrase.letter, text=wanted, ing=phrase.ing)
+                return True
+        return False
 
     def _long(self, found: re.Match[str]) -> str:
         return self._rewrites[found.group()]
@@ -177,6 +214,10 @@ class Lexicon:
             return Token(",", word, at, at + 1)
         if (delay := self._delay(words, at)) is not None:
             return delay
+        if word in _SETTINGS and (end := self._setting(words, at + 1)):
+            return Token("", "", at, end)
+        if word[0].isdigit() and before and before[-1].letter == "o" and (end := self._setting(words, at)):
+            return Token("", "", at, end)
         following = words[at + 1] if at + 1 < len(words) else ""
         for rest, letter, text, mention, ing in self._index.get(word, ()):
             if rest and rest[0] != following and (mention is None or following not in self._articles):
@@ -184,6 +225,8 @@ class Lexicon:
             end = self._match(words, at + 1, rest, mention is not None)
             if not end:
                 continue
+            if not letter and word == "for" and self._is_noun(words[end : end + 1]):
+                return Token("l", word, at, at + 1)  # "for a second look"
             if mention is not None:
                 previous = before[-1] if before and before[-1].end == at else None
                 if (
@@ -193,10 +236,16 @@ class Lexicon:
                 ):
                     continue  # another device: "balloon pump"; another tube: "the nephrostomy tube is in"
                 if letter in "MF":
-                    while end < len(words) and words[end] in self._heads:
+                    while end < len(words) and (
+                        words[end] in self._heads or (letter == "F" and words[end] in self._kinds)
+                    ):
                         end += 1
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _is_noun(self, word: list[str]) -> bool:
+        """Whether a word is none that is known."""
+        return bool(word) and word[0].isalpha() and all(phrase.rest for phrase in self._index.get(word[0], ()))
 
     def _match(self, words: list[str], at: int, rest: list[str], articles: bool) -> int:
         """Where the phrase ends, or 0 if it does not stand here."""
@@ -213,14 +262,31 @@ class Lexicon:
             at += 1
         return at
 
+    def _setting(self, words: list[str], at: int) -> int:
+        """Where "six bar" or "minus twenty" ends, or 0: how much, which changes nothing else."""
+        if words[at : at + 1] and words[at] in self._adjectives and at + 1 < len(words):  # "low flow"
+            return at + 2
+        end = at + (words[at : at + 1] == ["minus"])
+        first = end
+        while end < len(words) and (words[end][0].isdigit() or (words[end],) in self._numbers):
+            end += 1
+        measured = end < len(words) and words[end] in self._measures
+        if end == first or words[first] in self._articles or not (measured or first > at):
+            return 0
+        end += measured
+        if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
+            end += 2
+        return end
+
     def _delay(self, words: list[str], at: int) -> Token | None:
         """ "in five minutes", "after a minute", "ten seconds from now"."""
         if words[at] not in self._delay_starts and not words[at][0].isdigit():
             return None
         units = self._language.units
         start = at
-        if words[at] in ("in", "after", "within"):
-            at += 1
+        given = words[at : at + 2] == ["give", "it"]  # "give it five minutes"
+        if given or words[at] in ("in", "after", "within"):
+            at += 1 + given
         while at < len(words) and words[at] in _ROUGHLY and at < start + 3:
             at += 1
         number: float | None = None
@@ -243,7 +309,7 @@ class Lexicon:
         end, seconds = at + 1, number * units[words[at]]
         if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
             end += 2 if words[end] == "from" else 1
-        elif words[start] not in ("in", "after", "within"):
+        elif not given and words[start] not in ("in", "after", "within"):
             return None
         return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
 
@@ -251,7 +317,17 @@ class Lexicon:
         letters = "".join([token.letter for token in tokens])
         if "_" in letters:
             letters, tokens = self._repair(letters, tokens)
+        for found in _POINTING.finditer(letters):
+            letters, tokens = self._pointing(letters, tokens, found.start())
         return Sentence(letters, tokens, words, mark == "?")
+
+    def _pointing(self, letters: str, tokens: list[Token], at: int) -> tuple[str, list[Token]]:
+        """ "That", if it stands for a machine, as a pronoun."""
+        verb = tokens[at - 1] if at else None
+        if tokens[at].text not in self._pronouns or (verb and verb.letter in "xvy" and verb.text not in self._halted):
+            return letters, tokens
+        pronoun = tokens[at]._replace(letter="W")
+        return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
 
     def _repair(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
         """Names that were split or misspelt, put in where they stand."""

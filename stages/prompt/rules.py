@@ -173,7 +173,7 @@ class RuleEngine:
                 things += self._all if told.action != "ON" else []
             elif thing.letter == "T" and not self._adjusting.isdisjoint(thing.text.split()):
                 continue  # how much, not whether
-            elif thing.letter == "_" and things and things[-1].letter == "_" and things[-1].end == thing.start:
+            elif thing.letter in "_+" and things and things[-1].letter == "_" and things[-1].end == thing.start:
                 text = f"{things[-1].text} {thing.text}"
                 things[-1] = things[-1]._replace(text=text, end=thing.end)
             else:

@@ -55,6 +55,8 @@ def test_an_unknown_device_is_found_in_other_words_for_it(tmp_path: Path) -> Non
     assert faults(row, came("", unknown=("the argon beam coagulator", "Laser"))) == []
     assert faults(row, came("", unknown=("argon-beam", "laser"))) == []
     assert faults(row, came("", unknown=("argon", "x-ray"))) == ["missing 'laser' as unknown"]
+    hyphen = utterance(tmp_path / "h.jsonl", expect_unknown=["X-ray"])
+    assert faults(hyphen, came("", unknown=("x ray",))) == []
     assert faults(row, came("", unknown=("",))) == ["missing 'Argon beam' as unknown", "missing 'laser' as unknown"]
 
 

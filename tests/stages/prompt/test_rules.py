@@ -17,6 +17,47 @@ P, H, L = "PCNL", "Partial Hepatectomy", "Lobectomy"
 SURGERIES = load_surgeries(resolve("configs/machines"))
 
 COMMANDS = [
+    (P, "all on: lights, camera, fluoro", "M09 ON M08 ON M04 ON"),
+    (H, "all of these off please: argon, drip", "M05 OFF M07 OFF"),
+    (P, "the lights have gone off", "M09 OFF"),
+    (P, "turn on the ... suction", "M06 ON"),
+    (L, "stop the, uh, insufflation", "M05 OFF"),
+    (H, "start the... argon please", "M05 ON"),
+    (P, "irrigation on at low flow", "M05 ON"),
+    (L, "suction on at full power", "M07 ON"),
+    (H, "cautery to off, please", "M04 OFF"),
+    (P, "irrigation can stop now", "M05 OFF"),
+    (H, "the argon can stop, please", "M05 OFF"),
+    (L, "suction and camera on. Stop both.", "M07 OFF M04 OFF"),
+    (P, "we could do with some suction", "M06 ON"),
+    (P, "shut of the camera", "M08 OFF"),
+    (P, "camera: on", "M08 ON"),
+    (H, "drip: off, please", "M07 OFF"),
+    (L, "suction, off", "M07 OFF"),
+    (P, "switch these off: fluoro, camera and lights", "M04 OFF M08 OFF M09 OFF"),
+    (L, "turn those on, please: lights, camera", "M09 ON M04 ON"),
+    (H, "power both off: argon, cautery", "M05 OFF M04 OFF"),
+    (P, "fluoro on for ten seconds", "M04 ON"),
+    (P, "suction on 40 percent", "M06 ON"),
+    (L, "suction on low, please", "M07 ON"),
+    (P, "turn the lights over the table off", "M09 OFF"),
+    (P, "fire the fluoro up for me", "M04 ON"),
+    (L, "please power the lights and the camera down", "M09 OFF M04 OFF"),
+    (H, "hook the drip up, then plug the argon in", "M07 ON M05 ON"),
+    (P, "don't power the suction down", "M06 ON"),
+    (P, "turn the lights off for a second try", "M09 OFF"),
+    (L, "the insufflation's been turned off", "M05 OFF"),
+    (H, "cautery's been switched on", "M04 ON"),
+    (P, "the camera's been started", "M08 ON"),
+    (P, "we are off the ventilator now", "M03 OFF"),
+    (L, "my wife sent a picture of the dog, a real rascal, hey, cautery off please", "M06 OFF"),
+    (P, "suction on at minus thirty, please", "M06 ON"),
+    (H, "argon off, cautery on at seventy watts", "M05 OFF M04 ON"),
+    (L, "turn the insufflation on at eleven millimetres of mercury", "M05 ON"),
+    (P, "fluoro, suction, lithotripter: both of them off", "M04 OFF M06 OFF M07 OFF"),
+    (L, "camera and lights, all on please", "M04 ON M09 ON"),
+    (H, "drip, argon, ultrasound, turn them all off", "M07 OFF M05 OFF M08 OFF"),
+    (P, "irrigation on. Now stop that.", "M05 OFF"),
     (P, "it rained all weekend, honestly, what a shame, start the irrigation please", "M05 ON"),
     (L, "my kids are at home this week, you know how it is, turn the camera off", "M04 OFF"),
     (H, "the conference was far too long, kill the argon", "M05 OFF"),
@@ -405,7 +446,6 @@ COMMANDS = [
     (P, "let the irrigation run", "M05 ON"),
     (P, "we won't need the c-arm", "M04 OFF"),
     (P, "irrigate please", "M05 ON"),
-    (P, "give it two minutes then turn off the suction", "M06 OFF"),
     (P, "okay let's go fluoro on", "M04 ON"),
     (P, "can we have the room lights off please", "M09 OFF"),
     (P, "lights please", "M09 ON"),
@@ -571,7 +611,39 @@ COMMANDS = [
     (P, "give me two minutes and then turn on the suction", "M06 ON"),
 ]
 
+# What was said shortly before, and what is said of it.
+REFERENCES = [
+    (P, "Fluoro on.", "And off again, thank you.", "M04 OFF"),
+    (H, "Stop the argon.", "Back on please.", "M05 ON"),
+    (L, "Lights and camera off.", "On again now.", "M09 ON M04 ON"),
+    (P, "Suction and irrigation on.", "Switch both off.", "M06 OFF M05 OFF"),
+    (H, "Cautery off.", "Could you switch that on again?", "M04 ON"),
+    (L, "Start the insufflation.", "Pause that please.", "M05 STANDBY"),
+    (P, "Camera and lights on.", "All of them off, we are leaving.", "M08 OFF M09 OFF"),
+    (P, "Irrigation off.", "And the suction too.", "M06 OFF"),
+    (H, "Argon on.", "And also the cautery, please.", "M04 ON"),
+    (L, "Camera off.", "Plus the lights.", "M09 OFF"),
+    (P, "Fluoro on.", "Done with that, thanks.", "M04 OFF"),
+    (P, "Fluoro on.", "I don't need it any more.", "M04 OFF"),
+    (L, "Suction on.", "That can go off again.", "M07 OFF"),
+    (P, "Irrigation on.", "Off again, it is too wet here.", "M05 OFF"),
+    (H, "Argon off.", "On again please, it still oozes.", "M05 ON"),
+    (L, "Suction on.", "That's enough, off.", "M07 OFF"),
+    (P, "Suction on.", "You can shut that down.", "M06 OFF"),
+    (P, "Suction on.", "Off, the lights.", ""),
+    (P, "Irrigation off.", "But the suction.", ""),
+    (L, "Camera on.", "Put this off to the side.", ""),
+    (P, "Irrigation off.", "And the suction tip.", ""),
+    (L, "Cautery on.", "Cut that.", ""),
+    (P, "Suction on.", "Stop that bleeding.", ""),
+    (P, "The camera is fogging.", "Off we go.", ""),
+]
+
 LATER = [
+    (P, "give it two minutes, then stop the irrigation", "", "M05 OFF"),
+    (P, "give it two minutes then turn off the suction", "", "M06 OFF"),
+    (H, "once she is stable again you can turn the argon off", "", "M05 OFF"),
+    (P, "as soon as the stone is out we can switch the lithotripter off", "", "M07 OFF"),
     (P, "once the guidewire is in, fluoro off", "", "M04 OFF"),
     (P, "as soon as the scope is in turn on the irrigation", "", "M05 ON"),
     (P, "when I tell you, start the lithotripter", "", "M07 ON"),
@@ -638,6 +710,13 @@ LATER = [
 ]
 
 UNKNOWN = [
+    (P, "I need the nerve monitor", "nerve monitor"),
+    (P, "start the warming cabinet", "warming cabinet"),
+    (L, "start the smoke extractor please", "smoke extractor"),
+    (H, "stop the brain monitor", "brain monitor"),
+    (P, "start the plasma generator", "plasma generator"),
+    (H, "stop the leg compressor please", "leg compressor"),
+    (L, "turn on the cryo probe", "cryo"),
     (H, "turn off the lithotripter", "lithotripter"),
     (H, "insufflator on", "insufflator"),
     (L, "argon on please", "argon"),
@@ -671,6 +750,11 @@ UNKNOWN = [
 ]
 
 NO_COMMANDS = [
+    (P, "turn the lights down"),
+    (P, "bring the scope up a bit"),
+    (P, "we love the camera, off the record"),
+    (P, "you are on suction today"),
+    (L, "my wife sent a picture of the dog, the cautery is off"),
     (P, "make that the irrigation"),
     (H, "next up is the argon"),
     (L, "later on we'll put in the chest drain"),
@@ -761,6 +845,8 @@ NO_COMMANDS = [
     (P, "can you see the camera?"),
     (P, "at the end of irrigation"),
     (P, "turn the lights down"),
+    (P, "bring the scope up a bit"),
+    (P, "we love the camera, off the record"),
     (P, "camera port placement"),
     (P, "the suction tip is clogged"),
     (P, "hold the ultrasound probe right there"),
@@ -1405,6 +1491,23 @@ def test_it_and_a_correction_may_speak_of_the_utterance_before() -> None:
     assert said(engine(P).read("turn it off", "", before)) == "M08 OFF"
     assert said(engine(P).read("no sorry, the suction", "", before)) == "M08 OFF M06 ON"
     assert said(engine(P).read("no sorry, the suction")) == ""
+
+
+def test_what_is_no_device_is_not_named_as_one() -> None:
+    assert engine(P).read("start the operation, stop the bleeding, start the doctor").unknown == ()
+
+
+@pytest.mark.parametrize(("surgery", "before", "text", "expected"), REFERENCES)
+def test_what_points_back_is_of_the_machines_that_were_switched_last(
+    surgery: str, before: str, text: str, expected: str
+) -> None:
+    rules = engine(surgery)
+    assert said(rules.read(text, "", rules.read(before))) == expected
+
+
+@pytest.mark.parametrize("text", ["Off again.", "Turn that off.", "Stop that now.", "Both on please."])
+def test_what_points_back_at_nothing_switches_nothing(text: str) -> None:
+    assert said(engine(P).read(text)) == ""
 
 
 @pytest.mark.parametrize(
