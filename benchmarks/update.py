@@ -10,8 +10,8 @@ computed prompt beginnings on disk, by what it takes without. `..._process` coun
 loading of the model too, which take the same time either way.
 
 With `--shape medgemma-4b` the model has MedGemma-4B's shape and random weights. How long its answers get would be
-chance: `BOUNDS` fix the lengths of texts and lists in the schemas of both sides, so that ours has about as many tokens
-as a real small answer (50 to 60), and the earlier design's about as many as it wrote (200). The counts stand in `runs`.
+chance: `BOUNDS` fix the lengths of texts and lists in the schemas of both sides, so that both answers are somewhat
+shorter than real ones (50 to 60 tokens in the small form, 200 in the earlier design's). The counts stand in `runs`.
 """
 
 import tempfile
