@@ -3,14 +3,13 @@ processes.
 """
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from pipeline.config import resolve
+from pipeline.config import read_toml, resolve
 from pipeline.errors import ConfigError
 
 FOLDER = Path(__file__).resolve().parent
@@ -116,9 +115,8 @@ def _of_path(name: str) -> Manifest:
 
 def _load(path: Path) -> Manifest:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        manifest = msgspec.convert(tables, Manifest)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        manifest = msgspec.convert(read_toml(path), Manifest)
+    except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
     if manifest.name != path.stem:
         raise ConfigError(f"{path}: name is {manifest.name!r}; it must be the file's own, {path.stem!r}")

@@ -160,7 +160,7 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
     Raises ConfigError, which names the file or setting and the key.
     """
     path = file or DEFAULT_FILE
-    tables = _read(path)
+    tables = read_toml(path, "; give another with --config")
     config = _convert(tables, str(path))
     for setting in settings:
         section, key, value = _split(setting)
@@ -174,11 +174,12 @@ def resolve(path: str) -> Path:
     return ROOT / Path(path).expanduser()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, advice: str = "") -> dict[str, Any]:
+    """The tables of a TOML file. Raises ConfigError, with `advice` behind it if the file cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}; give another with --config") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}{advice}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: no TOML: {error}") from error
 

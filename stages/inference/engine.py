@@ -22,7 +22,6 @@ from stages.inference.shelf import Saved, Shelf
 from stages.inference.tasks import Task, Turn
 
 REMEMBERED: Final = 256  # sessions whose last answer is kept
-ROW_COST: Final = 0.25
 
 
 class Decoder(Cache, Protocol):
@@ -68,12 +67,13 @@ class Engine:
         rows: int,
         prefixes: Prefixes | None = None,
         longest_guess: int = 0,
-        row_cost: float = ROW_COST,
+        row_cost: float = 1.0,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """`rows`: most rows of a step. `longest_guess`: of a task, in tokens; needs a cache that can be cut back.
 
-        `row_cost`: what one more row of a step costs, as a share of a step of one row.
+        `row_cost`: what one more row of a step costs, as a share of a step of one row; at 1
+        nothing is worth guessing.
         """
         self.timing = Timing()
         self._decoder = decoder

@@ -9,8 +9,8 @@ speed; a build without AMX is left as it is.
 import os
 
 # Threads that wait at a barrier of llama.cpp spin for a moment and then sleep. Those that only spin made an answer
-# many times as slow once another process wanted a core; those that sleep at once were 1.3 times as slow on an idle
-# machine. The OpenMP library reads this at its loading.
+# many times as slow once another process wanted a core; those that sleep at once were slower on an idle machine. So
+# many turns outlast the waits within a step, and end soon when a core is gone. OpenMP reads this at its loading.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from llama_cpp import llama_cpp as low_level

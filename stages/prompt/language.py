@@ -4,15 +4,14 @@ A word's kind says what it does in a sentence; grammar.py builds constructions o
 letter, so that a sentence is a short string and a construction a pattern over it.
 """
 
-import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from pipeline.config import ROOT
+from pipeline.config import ROOT, read_toml
 from pipeline.errors import ConfigError
 
 LANGUAGE_FILE: Final = ROOT / "configs" / "language" / "english.toml"
@@ -263,16 +262,6 @@ def load_language(file: Path = LANGUAGE_FILE) -> Language:
     except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"{file}: {error}") from error
     return language
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises ConfigError."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: no TOML: {error}") from error
 
 
 def plain(phrase: str) -> str:

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.config import PromptSection, resolve
+from pipeline.config import PromptSection, read_toml, resolve
 from pipeline.errors import ConfigError
-from stages.prompt.language import Language, Table, Words, load_language, plain, read_toml
+from stages.prompt.language import Language, Table, Words, load_language, plain
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
 _LISTS: Final = ("verbs", "states", "moods", "glue", "things", "speakers")

@@ -98,7 +98,7 @@ class World:
         self.shelf = Shelf(self.shelf_bytes)
         self.sequences = Sequences(self.decoder, self.count, self.shelf)
         self.engine = Engine(
-            self.decoder, self.sequences, self.shelf, self.rows, self.files, self.guess, clock=self.clock
+            self.decoder, self.sequences, self.shelf, self.rows, self.files, self.guess, 0.25, self.clock
         )
 
     def admit(self, *tasks: Task) -> None:

@@ -636,3 +636,12 @@ def test_without_rules_nothing_is_switched_by_words_and_the_model_is_asked_all_t
     assert (rules.toggles, rules.machines["M06"]) == ((), "OFF")
     assert isinstance(job, PromptJob)
     assert "Turn on the suction." in job.prompt.transcript
+
+
+def test_the_prompt_shows_as_many_examples_as_the_configuration_says() -> None:
+    def shown(**section: Any) -> int:
+        room = Room(**section)
+        room.start()
+        return job(room.say(1.0, "suction on")).prompt.shared.count("Transcript:\n")
+
+    assert shown(examples="few") < shown(examples="many") == shown()
