@@ -112,7 +112,8 @@ def test_a_flood_of_one_publisher_loses_nothing_of_another(
             quiet.send(line(number + 2, 0.01 * number, "camera on", "quiet"))
     heard = []
     for state in states:
-        if state.state["source"] == "rule":
+        # A degraded state repeats the newest input's: a question that grew too old in the flood says so.
+        if state.state["source"] == "rule" and not state.degraded:
             heard.append(state.based_on)
         if state.based_on == 4902:
             break
