@@ -23,7 +23,7 @@ from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Observation, Status, SurgeryState
-from pipeline.sockets import Context, has_message, make_socket
+from pipeline.sockets import Context, has_message, make_socket, receive_now
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
 
 PUBLISH_HIGH_WATER = 10_000
@@ -82,10 +82,12 @@ class States:
     def __next__(self) -> SurgeryState:
         deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         while not self._reader.finished:
-            if self._socket.poll(STOP_CHECK_MS):
-                if state := self._reader.take(self._socket.recv_multipart()):
+            if frames := receive_now(self._socket):
+                if state := self._reader.take(frames):
                     return state
-            elif self._stopped or (deadline is not None and time.monotonic() > deadline):
+            elif not self._socket.poll(STOP_CHECK_MS) and (
+                self._stopped or (deadline is not None and time.monotonic() > deadline)
+            ):
                 break
         raise StopIteration
 

@@ -83,10 +83,10 @@ class Loop:
             if sender.socket in ready:
                 sender.on_readable()
         for receiver in wiring.feedback:
-            if receiver.socket in ready:
+            if receiver.waiting or receiver.socket in ready:
                 self._take_all(receiver, always=True)
         for receiver in wiring.inputs:
-            if receiver.socket in ready:
+            if receiver.waiting or receiver.socket in ready:
                 self._take_all(receiver)
         self._work_off()
         for source in wiring.sources:
@@ -97,6 +97,7 @@ class Loop:
                 break
             self._wiring.board.mark(self._name, time.monotonic_ns(), self._stage.at_work)
             self._send_on(self._stage.step())
+            self._flush()
         self._settle()
         if self._drain_asked or any(receiver.ended for receiver in wiring.inputs):
             self._drain()
@@ -205,8 +206,13 @@ class Loop:
         if type(message) in self._wiring.journalled:
             self._records.append((type_name(message), payload, getattr(message, "t", 0.0)))
 
+    def _flush(self) -> None:
+        for sender in self._senders:
+            sender.flush()
+
     def _settle(self) -> None:
         """Records reach the system before slots go back, and slots only when the results are sent."""
+        self._flush()
         if self._wiring.journal is not None and self._records:
             for topic, payload, t in self._records:
                 self._wiring.journal.write(topic, payload, t)
@@ -296,6 +302,8 @@ class Loop:
         self._reporter.report(counters, self._senders, self._receivers)
 
     def _timeout_ms(self) -> int:
+        if any(receiver.waiting for receiver in (self._receivers if self._reading else self._wiring.feedback)):
+            return 0
         due = min(self._reporter.due, self._give_back_at, self._quiet_at) - time.monotonic()
         wait = self._stage.wait_s()
         return math.ceil(1000 * max(0.0, min(WAKE_S, due, math.inf if wait is None else wait)))

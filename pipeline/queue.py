@@ -1,7 +1,7 @@
 """A hop between two processes: shared memory carries bytes, ZeroMQ carries ownership. Used by stage processes.
 
     sender                                                     receiver
-      take a free slot, write the payload, send  -- D -->        copy, check, hand to the stage
+      take free slots, write payloads, send      -- D -->        copy, check, hand to the stage
       slot is free again                         <-- R --        work is handed on: release
       (re)started, or the receiver was           -- A -->        take all that has arrived, then say what is held
       send again what is not held                <-- H --
@@ -15,6 +15,8 @@ A slot is a credit: a sender without a free one keeps messages in its backlog an
 not released stays in the sender, so a hop is at-least-once; a slot's generation only grows, so the receiver
 knows a repetition. Each queue has one sender and one receiver. Both sockets are DEALERs: the receiver binds, and
 releases come back on the connection that the payloads went out on.
+
+What is sent, and what is released, goes out in bundles: each message of ZeroMQ wakes two threads.
 """
 
 from collections import deque
@@ -32,7 +34,7 @@ class _Said(msgspec.Struct, frozen=True, array_like=True):
     """One frame between the two ends: an array whose first element says what it is."""
 
 
-class Data(_Said, frozen=True, array_like=True, tag="D"):
+class Filled(msgspec.Struct, frozen=True, array_like=True):
     """A payload in its slot, or inline; then it takes the slot all the same."""
 
     slot: int
@@ -41,6 +43,12 @@ class Data(_Said, frozen=True, array_like=True, tag="D"):
     crc: int
     attempt: int  # 1 for the first time; grows when a job is sent again after it was in a process that died
     inline: bytes | None = None
+
+
+class Data(_Said, frozen=True, array_like=True, tag="D"):
+    """Payloads, in the order they were sent."""
+
+    filled: list[Filled]
 
 
 class Released(_Said, frozen=True, array_like=True, tag="R"):
@@ -78,8 +86,10 @@ class Delivery(NamedTuple):
 class _Sent(NamedTuple):
     payload: bytes
     key: str
-    data: Data
+    filled: Filled
 
+
+BUNDLE = 16  # payloads in one message at most: the receiver is to begin while the sender goes on
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Data | Released | Attach | Held | End).decode
@@ -97,6 +107,7 @@ class Sender:
         self._sent: dict[int, _Sent] = {}
         self._foreign: dict[int, int] = {}  # slots that the receiver holds of a sender before this one
         self._waiting: deque[tuple[bytes, str, int]] = deque()
+        self._bundle: list[Filled] = []
         self._attached = False
         self._asked = 0
         self._ended = False
@@ -114,25 +125,32 @@ class Sender:
 
     def attach(self) -> None:
         """Ask the receiver what it holds; called at the start, and again when the receiver was restarted."""
-        self._attached = False
-        self._asked += 1
+        self.detach()
         self.socket.send(_encode(Attach(self._asked)))
 
     def detach(self) -> None:
         """The receiver died: keep everything until `attach`."""
         self._attached = False
+        self._bundle = []
         self._asked += 1  # an answer that is still on its way was the dead one's
 
     def send(self, payload: bytes, key: str = "", attempt: int = 1) -> None:
-        """Send, or keep until a slot is free. A payload larger than a slot goes inline."""
+        """Send with the next `flush`, or keep until a slot is free. A payload larger than a slot goes inline."""
         if self._waiting or not self._free or not self._attached:
             self._waiting.append((payload, key, attempt))
         else:
-            self._transmit(payload, key, attempt)
+            self._fill(payload, key, attempt)
+
+    def flush(self) -> None:
+        """Let go what was given to `send`."""
+        if self._bundle:
+            self.socket.send(_encode(Data(self._bundle)))
+            self._bundle = []
 
     def end(self) -> None:
         """Say that nothing more will come. Call it with an empty backlog."""
         self._ended = True
+        self.flush()
         if self._attached:  # else it follows what is sent again
             self.socket.send(_encode(End()))
 
@@ -146,7 +164,8 @@ class Sender:
             elif isinstance(said, Held) and said.number == self._asked:
                 self._resume(dict(said.slots))
         while self._waiting and self._free and self._attached:
-            self._transmit(*self._waiting.popleft())
+            self._fill(*self._waiting.popleft())
+        self.flush()
 
     def unreleased(self) -> dict[str, bytes]:
         """What was sent and not released, by key."""
@@ -161,26 +180,28 @@ class Sender:
         for slot, sent in list(self._sent.items()):
             if sent.key not in keys:
                 continue
-            if sent.data.attempt >= 2:
+            if sent.filled.attempt >= 2:
                 lost.append(sent.payload)
                 del self._sent[slot]
                 self._free.append(slot)
             else:
-                again = msgspec.structs.replace(sent.data, attempt=sent.data.attempt + 1)
-                self._sent[slot] = sent._replace(data=again)
+                again = msgspec.structs.replace(sent.filled, attempt=sent.filled.attempt + 1)
+                self._sent[slot] = sent._replace(filled=again)
         return lost
 
-    def _transmit(self, payload: bytes, key: str, attempt: int) -> None:
+    def _fill(self, payload: bytes, key: str, attempt: int) -> None:
         slot = self._free.popleft()
         inline = len(payload) <= self._inline_bytes or len(payload) > self._ring.slot_bytes
         generation = self._ring.write(slot, b"" if inline else payload)
-        data = Data(slot, generation, len(payload), crc32(payload), attempt, payload if inline else None)
-        self._sent[slot] = _Sent(payload, key, data)
+        filled = Filled(slot, generation, len(payload), crc32(payload), attempt, payload if inline else None)
+        self._sent[slot] = _Sent(payload, key, filled)
         self.messages += 1
-        self.socket.send(_encode(data))
+        self._bundle.append(filled)
+        if len(self._bundle) >= BUNDLE:
+            self.flush()
 
     def _released(self, slot: int, generation: int) -> None:
-        if slot in self._sent and self._sent[slot].data.generation == generation:
+        if slot in self._sent and self._sent[slot].filled.generation == generation:
             del self._sent[slot]
             self._free.append(slot)
         elif self._foreign.get(slot) == generation:
@@ -190,12 +211,12 @@ class Sender:
     def _resume(self, held: dict[int, int]) -> None:
         """The receiver answered: it holds `held`; the rest of what is unreleased never reached it."""
         self._attached = True
-        ours = {slot: sent.data.generation for slot, sent in self._sent.items()}
+        ours = {slot: sent.filled.generation for slot, sent in self._sent.items()}
         self._foreign = {slot: gen for slot, gen in held.items() if slot not in ours}
         self._free = deque(s for s in range(self._ring.slots) if s not in ours and s not in self._foreign)
-        for slot, sent in self._sent.items():  # in the order they were sent
-            if held.get(slot) != sent.data.generation:
-                self.socket.send(_encode(sent.data))
+        lacking = [sent.filled for slot, sent in self._sent.items() if held.get(slot) != sent.filled.generation]
+        for begin in range(0, len(lacking), BUNDLE):  # in the order they were sent
+            self.socket.send(_encode(Data(lacking[begin : begin + BUNDLE])))
         if self._ended:
             self.socket.send(_encode(End()))
 
@@ -210,9 +231,10 @@ class Receiver:
         self._held: dict[int, int] = {}
         self._newest: dict[int, int] = {}
         self._freed: list[tuple[int, int]] = []
+        self._taken: deque[Delivery] = deque()  # held, and not yet handed to the stage
         self._attached = False
         self._asked: int | None = None  # the number of a question that is not answered yet
-        self.ended = False
+        self._end_came = False
         self.repeated = 0
         self.damaged = 0
 
@@ -231,24 +253,33 @@ class Receiver:
         """Messages that are taken and not yet released."""
         return len(self._held)
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._end_came and not self._taken
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `receive` has a payload without a look at the socket."""
+        return bool(self._taken)
+
     def receive(self) -> Delivery | None:
         """The next payload, or None if there is none now. Never the same one twice."""
-        while (frame := receive_frame_now(self.socket)) is not None:
-            said, delivery = _decode(frame), None
+        while not self._taken and (frame := receive_frame_now(self.socket)) is not None:
+            said = _decode(frame)
             if isinstance(said, Attach):
                 self._attached, self._asked = True, said.number
             elif not self._attached:
                 continue
             elif isinstance(said, Data):
-                delivery = self._take(said)
+                for filled in said.filled:
+                    self._take(filled)
             elif isinstance(said, End):
-                self.ended = True
+                self._end_came = True
             # A dead sender's messages may lie behind the question of the next: they are held too
             if self._asked is not None and not has_message(self.socket):
                 self._answer(self._asked)
-            if delivery is not None:
-                return delivery
-        return None
+        return self._taken.popleft() if self._taken else None
 
     def release(self, slot: int, generation: int) -> None:
         """The work is handed on: the slot is the sender's again, with the next `flush`."""
@@ -262,22 +293,23 @@ class Receiver:
             self._say(Released(self._freed))
             self._freed = []
 
-    def _take(self, data: Data) -> Delivery | None:
-        slot, generation = data.slot, data.generation
+    def _take(self, filled: Filled) -> None:
+        slot, generation = filled.slot, filled.generation
         if self._newest.get(slot, -1) >= generation:
             self.repeated += 1
-            return None
+            return
         self._newest[slot] = generation
         self._held[slot] = generation
         try:
-            payload = self._ring.read(slot, generation, data.length) if data.inline is None else data.inline
+            inline = filled.inline
+            payload = self._ring.read(slot, generation, filled.length) if inline is None else inline
         except Overwritten:
             payload = b""
-        if crc32(payload) != data.crc:
+        if crc32(payload) != filled.crc:
             self.damaged += 1
             self.release(slot, generation)
-            return None
-        return Delivery(payload, slot, generation, data.attempt)
+            return
+        self._taken.append(Delivery(payload, slot, generation, filled.attempt))
 
     def _answer(self, number: int) -> None:
         self.flush()

@@ -232,6 +232,7 @@ class Prompting:
     def feed_back(self, job_id: str) -> None:
         """A verdict, and wait until its slot has come back."""
         self.verdicts.send(encode(verdict(job_id)))
+        self.verdicts.flush()
         until(lambda: self.verdicts.depth + self.verdicts.backlog == 0, self.verdicts.on_readable, self.verdicts.socket)
 
 
@@ -281,6 +282,7 @@ class Inferring:
         """As the prompt process does."""
         for job_id in job_ids:
             self.jobs.send(encode(job(job_id)), job_id, attempt)
+        self.jobs.flush()
 
     def await_released(self, *still_held: str) -> None:
         """Wait until only those jobs are unreleased."""

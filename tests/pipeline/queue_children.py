@@ -45,5 +45,6 @@ def send_until_killed(endpoint: str, ring: str, first: int, told: Connection) ->
             sender.on_readable()
         for number in range(first, first + 100):
             sender.send(str(number).encode().rjust(8 if number % 2 else 80, b"0"))
+            sender.flush()
     told.send(sender.depth)
     threading.Event().wait()

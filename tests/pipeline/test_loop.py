@@ -1,6 +1,7 @@
 """The loop of a stage: the way of a message, pressure, the end."""
 
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from pipeline.codec import encode
 from pipeline.egress import Publisher
 from pipeline.ingress import Arrival
 from pipeline.messages import (
+    Message,
     ModelChanged,
     PromptJob,
     Status,
@@ -150,6 +152,25 @@ def test_a_stage_that_does_not_accept_is_given_feedback_only(bench: Bench) -> No
     assert seqs(prompting.parse, 1) == [1]
 
 
+def test_what_is_left_of_a_bundle_is_taken_when_the_stage_accepts_again(bench: Bench) -> None:
+    def take_one(message: Message) -> Iterable[Message]:
+        stage.accepting = not isinstance(message, PromptJob)
+        return ()
+
+    stage = FakeStage(take_one)
+    inferring = Inferring(bench, stage, slots=3)
+    inferring.ask("a", "b", "c")
+    for number in (1, 2):
+        until(lambda number=number: len(jobs_of(stage)) == number, lambda: None)  # type: ignore[misc]
+        inferring.running.tell(ModelChanged(state="ready"))
+    until(lambda: len(jobs_of(stage)) == 3, lambda: None)
+    assert jobs_of(stage) == ["a", "b", "c"]
+
+
+def jobs_of(stage: FakeStage) -> list[str]:
+    return [message.job_id for message in stage.handled if isinstance(message, PromptJob)]
+
+
 # --- the end -----------------------------------------------------------------------------------------------
 
 
@@ -225,6 +246,7 @@ def test_a_stage_with_two_inputs_is_drained_when_both_have_ended(bench: Bench) -
         sender.on_readable()
     senders[0].end()
     senders[1].send(encode(completion("a")))
+    senders[1].flush()
     until(lambda: senders[1].depth == 0, senders[1].on_readable, senders[1].socket)
     assert not running.supervisor.poll(0)
     senders[1].end()

@@ -60,6 +60,7 @@ def test_after_a_report_dead_letters_are_told_again(bench: Bench) -> None:
     prompting.running.hear_until(control.Drained)
     for _ in range(NOTICES):
         prompting.verdicts.send(b"\xc1")
+        prompting.verdicts.flush()
     told = [prompting.running.hear() for _ in range(2)]
     assert [type(message) for message in told] == [control.Notice, control.Notice]
 
@@ -151,6 +152,7 @@ def test_a_message_of_another_stage_that_cannot_be_read_is_a_dead_letter_and_giv
     inferring = Inferring(bench, stage)
     inferring.jobs.send(b"\xc1 no message")
     inferring.jobs.send(encode(line(1)))
+    inferring.jobs.flush()
     inferring.ask("sound")
     until(lambda: len(stage.handled) == 1, inferring.jobs.on_readable, inferring.jobs.socket)
     letters = [inferring.running.hear() for _ in range(2)]

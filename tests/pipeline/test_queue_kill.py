@@ -55,6 +55,7 @@ def test_a_receiver_killed_in_the_middle_loses_nothing_and_its_successor_sees_ea
     sender = hop.sender()
     for number in range(MESSAGES):
         sender.send(str(number).encode().rjust(8 if number % 2 else 80, b"0"))
+        sender.flush()
     first = Child(receive_until_killed, hop, killed_at)
     assert first.hear() == "bound"
     sender.attach()
@@ -96,6 +97,7 @@ def test_a_killed_sender_leaves_what_it_sent_and_its_successor_uses_the_other_sl
     attach(sender, receiver)
     for number in range(10):
         sender.send(str(number).encode().rjust(80, b"0"))
+        sender.flush()
     assert (sender.depth, sender.backlog) == (3, 7)
     assert {d.slot for d in take(receiver, 3)} == {d.slot for d in held[:3]}
     for delivery in held[3:]:

@@ -7,7 +7,7 @@ import msgspec
 import zmq
 from queue_hop import MakeHop, attach, await_readable, give_back, numbered, pass_all, take, until
 
-from pipeline.queue import Attach, Data, End, Held, Receiver, Released
+from pipeline.queue import Attach, Data, End, Filled, Held, Receiver, Released
 from pipeline.sockets import Socket
 
 # --- a restarted receiver ----------------------------------------------------------------------------------
@@ -19,6 +19,7 @@ def test_a_restarted_receiver_gets_what_is_unreleased_once_each_and_in_order(mak
     attach(sender, receiver)
     for payload in numbered(0, 9):
         sender.send(payload)
+        sender.flush()
     taken = take(receiver, 4)
     give_back(receiver, taken[1:2])
     until(lambda: sender.backlog == 4, sender.on_readable, sender.socket)
@@ -36,14 +37,30 @@ def test_what_was_on_its_way_to_a_dead_receiver_does_not_overtake_what_is_sent_a
     attach(sender, receiver)
     for payload in numbered(0, 3):
         sender.send(payload)
+        sender.flush()
     take(receiver, 3)
     hop.kill(receiver, sender)
     for payload in numbered(3, 6):
         sender.send(payload)  # its death is not yet known
+        sender.flush()
     again = hop.receiver()
     sender.detach()
     sender.attach()
     assert pass_all(sender, again) == numbered(0, 6)
+    assert again.repeated == 0
+
+
+def test_a_bundle_that_was_not_sent_when_the_receiver_died_goes_to_the_next_one_once(make_hop: MakeHop) -> None:
+    hop = make_hop(slots=6)
+    sender, receiver = hop.sender(), hop.receiver()
+    attach(sender, receiver)
+    for payload in numbered(0, 3):
+        sender.send(payload)
+    again = hop.restart(receiver, sender)
+    sender.detach()
+    sender.flush()
+    sender.attach()
+    assert pass_all(sender, again) == numbered(0, 3)
     assert again.repeated == 0
 
 
@@ -53,6 +70,7 @@ def test_an_end_that_was_on_its_way_does_not_come_before_what_is_sent_again(make
     attach(sender, receiver)
     for payload in numbered(0, 3):
         sender.send(payload)
+        sender.flush()
     take(receiver, 3)
     hop.kill(receiver, sender)
     sender.end()
@@ -70,6 +88,7 @@ def test_an_end_that_is_said_while_the_receiver_is_away_follows_what_is_sent_aga
     sender, receiver = hop.sender(), hop.receiver()
     attach(sender, receiver)
     sender.send(b"last")
+    sender.flush()
     take(receiver, 1)
     sender.detach()
     again = hop.restart(receiver, sender)
@@ -100,6 +119,7 @@ def test_the_answer_of_a_dead_receiver_is_not_taken_for_that_of_the_next(make_ho
     sender, receiver = hop.sender(), hop.receiver()
     attach(sender, receiver)
     sender.send(b"held by the first")
+    sender.flush()
     take(receiver, 1)
     sender.attach()
     await_readable(receiver.socket)
@@ -124,7 +144,7 @@ def test_a_message_that_comes_twice_is_taken_once_and_counted(make_hop: MakeHop)
 
 
 def _x(slot: int) -> Data:
-    return Data(slot, 2, 1, crc32(b"x"), 1, b"x")
+    return Data([Filled(slot, 2, 1, crc32(b"x"), 1, b"x")])
 
 
 def _none(receiver: Receiver) -> None:
@@ -140,6 +160,7 @@ def test_a_restarted_sender_does_not_overwrite_what_the_receiver_still_holds(mak
     attach(sender, receiver)
     for payload in (b"held", b"done"):
         sender.send(payload)
+        sender.flush()
     first, second = take(receiver, 2)
     give_back(receiver, [second])
     hop.leave(sender, receiver)
@@ -147,6 +168,7 @@ def test_a_restarted_sender_does_not_overwrite_what_the_receiver_still_holds(mak
     attach(again, receiver)
     for payload in (b"one", b"two", b"three"):
         again.send(payload)
+        again.flush()
     assert (again.depth, again.backlog) == (2, 1)
     assert {delivery.slot for delivery in take(receiver, 2)} == {0, 1, 2} - {first.slot}
     assert hop.ring.read(first.slot, first.generation, 4) == b"held"
@@ -190,6 +212,7 @@ def test_a_receiver_answers_with_what_it_still_holds_and_the_number_of_the_quest
     attach(sender, receiver)
     for payload in numbered(0, 3):
         sender.send(payload)
+        sender.flush()
     deliveries = take(receiver, 3)
     receiver.release(deliveries[0].slot, deliveries[0].generation)
     sender.socket.send(msgspec.msgpack.encode(Attach(17)))
@@ -212,6 +235,7 @@ def test_a_suspect_is_sent_again_as_attempt_two_and_its_neighbours_as_attempt_on
     attach(sender, receiver)
     for key in ("a", "b", "c"):
         sender.send(key.encode(), key)
+        sender.flush()
     take(receiver, 3)
     again = hop.restart(receiver, sender)
     sender.detach()
@@ -226,6 +250,7 @@ def test_a_suspect_of_two_deaths_is_taken_out_and_its_slot_is_free(make_hop: Mak
     attach(sender, receiver)
     sender.send(b"killer", "killer")
     sender.send(b"bystander", "bystander")
+    sender.flush()
     for attempt in (1, 2):
         assert take(receiver, 2)[0].attempt == attempt
         receiver = hop.restart(receiver, sender)
@@ -236,6 +261,7 @@ def test_a_suspect_of_two_deaths_is_taken_out_and_its_slot_is_free(make_hop: Mak
     assert sender.unreleased() == {"bystander": b"bystander"}
     attach(sender, receiver)
     sender.send(b"next", "next")
+    sender.flush()
     assert [d.payload for d in take(receiver, 2)] == [b"bystander", b"next"]
 
 
@@ -244,6 +270,7 @@ def test_a_key_that_was_released_is_not_suspected(make_hop: MakeHop) -> None:
     sender, receiver = hop.sender(), hop.receiver()
     attach(sender, receiver)
     sender.send(b"done", "done", attempt=2)
+    sender.flush()
     give_back(receiver, take(receiver, 1))
     await_readable(sender.socket)
     sender.on_readable()
