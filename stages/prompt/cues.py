@@ -72,7 +72,9 @@ class PhaseCues:
             *moods.story,
             *("no", "is not", "are not", "should"),
         }
-        self._unreal = re.compile(rf"(?<![\w'])(?:{'|'.join(sorted(map(re.escape, unreal)))})(?![\w'])")
+        several = {words for words in unreal if " " in words}
+        self._unreal = unreal - several
+        self._unreal_words = re.compile(rf"(?<![\w'])(?:{'|'.join(sorted(map(re.escape, several)))})(?![\w'])")
         self._done = frozenset(language.states.ended)
         self._cues: dict[str, list[tuple[tuple[str, ...], str, float]]] = {}
         for phase in surgery.phases:
@@ -161,7 +163,9 @@ class PhaseCues:
 
     def _is_so(self, sentence: list[str]) -> bool:
         """Whether a sentence states something: no question, no denial, nothing for later, no story."""
-        return sentence[-1] != "?" and self._unreal.search(" ".join(sentence)) is None
+        if sentence[-1] == "?" or not self._unreal.isdisjoint(sentence):
+            return False
+        return self._unreal_words.search(" ".join(sentence)) is None
 
     def _sentence(self, words: list[str]) -> dict[str, float]:
         evidence: dict[str, float] = {}
