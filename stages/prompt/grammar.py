@@ -30,7 +30,7 @@ RULES: Final[dict[str, str]] = {
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
     rf"|{_VERB}[sS=]{_ALL}{_PLACE}(?:[,&]*W)?(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
-    "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on", "keep ventilating"
+    "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"(?:w|(?<=[pm])H)(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|(?:w|(?<=[pm])H)(?![daO]*[WE]){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
@@ -40,7 +40,8 @@ RULES: Final[dict[str, str]] = {
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b|H|%b|mb|nb|bnb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?<=[ofz])&[daO]*[MGF](?=,*$)",  # "and the irrigation too", as what was switched before
+    # "and the irrigation too", as what was switched before
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?<=[ofz])&[daO]*[MGF](?=,*$)",
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}"  # "suction on"
     rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"

@@ -25,7 +25,7 @@ _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 _SETTINGS: Final = frozenset(("at", "for"))  # "at six bar", "for five seconds"
 _ROUGHLY: Final = frozenset(
-    ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "under", "less", "than")
+    ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
 )
 MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
 RECENT_S: Final = 600.0  # "a minute ago" is as good as now
