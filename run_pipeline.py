@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.commands import bench_app, evaluate
+from commands.feed import publish, subscribe
 from models.commands import models_app
 from stages.options import ConfigOption, ModelOption, SetOption, configured, say
 
@@ -144,6 +145,8 @@ def check(config: ConfigOption = None, model: ModelOption = None, set_: SetOptio
     raise typer.Exit(0 if all(finding.ok for finding in found) else 1)
 
 
+app.command()(publish)
+app.command()(subscribe)
 app.command("eval")(evaluate)
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")
