@@ -36,8 +36,8 @@ def test_typed_sentences_move_the_state_and_a_bad_line_is_told(endpoint: str) ->
     assert "\x1b[" not in result.stdout
 
 
-def test_a_log_is_published_and_a_subscriber_of_its_session_gets_json_lines(endpoint: str, tmp_path: Path) -> None:
-    log = tmp_path / "case.jsonl"
+def test_a_log_is_published_and_a_subscriber_of_its_session_gets_json_lines(endpoint: str, run_folder: Path) -> None:
+    log = run_folder / "case.jsonl"
     log.write_text('{"surgery": "PCNL", "session": "or7"}\n{"t": 2, "text": "Suction on."}\n{"t": 6, "text": "OK."}\n')
     watching = subprocess.Popen(
         [sys.executable, str(ROOT / "run_pipeline.py"), "subscribe", "--session", "or7", "--json", "--to", endpoint],
