@@ -52,8 +52,9 @@ class Clauses:
         self._named = named
         self._named_before = len(named)
         self._lead_from = 0
+        self._clause_from = 0
         self._mood = ""  # "void": what follows does not count; "later": it is for later
-        self._after_story = False
+        self._in_story = False
         self._asked = False
         self._polite = False
         self._zone = ""  # in a side clause: "when" or "while"
@@ -68,26 +69,37 @@ class Clauses:
 
     def _read(self) -> None:
         letters = self._sentence.letters
-        at = self._story_end(letters)
-        self._named += [t for t in self._sentence.tokens[:at] if t.letter in MACHINES and t.mention]
-        self._after_story, self._lead_from = at > 0, at
-        for found in GRAMMAR.finditer(letters, at):
-            for i in range(at, found.start()):
-                self._between(i)
-            self._construction(str(found.lastgroup).replace("_", " "), found.start(), found.end())
-            at = found.end()
-        for i in range(at, len(letters)):
-            self._between(i)
+        begin, end = self._story(letters)
+        self._in_story = end > 0
+        self._read_part(0, begin)
+        self._named += [t for t in self._sentence.tokens[begin:end] if t.letter in MACHINES and t.mention]
+        if end:
+            self._mood, self._zone, self._lead_from, self._clause_from = "", "", end, end
+            self._later, self._delay_s, self._condition = False, None, []
+        self._read_part(end, len(letters))
         self._end_condition(len(letters))
         if self._sentence.asked:
             self._question()
 
+    def _read_part(self, at: int, end: int) -> None:
+        for found in GRAMMAR.finditer(self._sentence.letters, at):
+            if found.end() > end:
+                break
+            for i in range(at, found.start()):
+                self._between(i)
+            self._construction(str(found.lastgroup).replace("_", " "), found.start(), found.end())
+            at = found.end()
+        for i in range(at, end):
+            self._between(i)
+
     @staticmethod
-    def _story_end(letters: str) -> int:
-        """Where a story is over: behind it, after a comma, only an order counts."""
-        told = letters.rfind("Z")
-        end = letters.find(",", told)
-        return 0 if told < 0 else len(letters) if end < 0 else end
+    def _story(letters: str) -> tuple[int, int]:
+        """Where a story stands, from comma to comma: around it only an order counts."""
+        first, last = letters.find("Z"), letters.rfind("Z")
+        if first < 0:
+            return 0, 0
+        end = letters.find(",", last)
+        return max(0, letters.rfind(",", 0, first)), len(letters) if end < 0 else end
 
     # --- what stands between constructions ----------------------------------------------------------------
 
@@ -130,7 +142,7 @@ class Clauses:
         elif letter == "g":
             self._question()
         elif letter == "p":
-            self._mood, self._polite = "", True
+            self._mood, self._polite, self._lead_from = "", True, at
         elif letter == "L" and self._mood != "void":
             self._mood = "later"
         elif letter == "t" and self._mood == "later" and not self._later:
@@ -145,24 +157,39 @@ class Clauses:
 
     def _boundary(self, at: int) -> None:
         """A comma or "and": a side clause before it is over."""
+        clause = self._sentence.letters[self._clause_from : at]
         self._end_condition(at)
+        if self._last_end <= self._clause_from and self._is_spent(clause):
+            self._later, self._delay_s, self._condition = False, None, []
+        self._clause_from = at + 1
         self._zone = ""
         self._lead_from = at + 1
 
+    def _is_spent(self, clause: str) -> bool:
+        """Whether a condition has its main clause, about no machine: "when it rings, you let it ring"."""
+        if not self._later:
+            return False
+        if clause.startswith("A"):
+            return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
+        return "I" in clause or len(clause.strip("&P")) > 2
+
     def _when(self, at: int) -> None:
         self._end_condition(at)
+        unreal = "j" in self._sentence.letters[self._lead_from : at]  # "he would have a fit if he saw this"
         self._zone = "when"
         self._condition = [at]
         self._lead_from = at + 1
         if self._adjoins(at):
             self._back = self._last
         else:
-            self._back, self._later = None, True
+            self._back, self._later = None, self._later or not unreal
 
     def _delay(self, at: int) -> None:
         token = self._sentence.tokens[at]
-        target = self._last if self._adjoins(at) else None
-        if target is not None:
+        letters = self._sentence.letters
+        alone = not letters[self._last_end : at].strip(",&P") and not letters[at + 1 :].strip(",aPt")
+        target = self._last if alone or self._adjoins(at) else None  # "suction off, but only in two minutes"
+        if target is not None and target.things:
             target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None
         else:
             self._end_condition(at)
@@ -175,6 +202,11 @@ class Clauses:
     def _end_condition(self, at: int) -> None:
         if len(self._condition) == 1:
             self._condition.append(at)
+            tokens, words = self._sentence.tokens, self._sentence.words
+            until = tokens[at].start if at < len(tokens) else tokens[-1].end + 2
+            if self._language.courtesies.search(" ".join(words[tokens[self._condition[0]].end : until])):
+                self._later, self._back, self._condition = False, None, []
+                self._zone, self._polite = "", True
         if self._back is not None and self._zone == "when":
             self._back.deferred, self._back.waits_for = True, self._waits_for()
             self._back, self._condition = None, []
@@ -303,7 +335,7 @@ class Clauses:
         if not tokens:
             return False
         first = tokens[0]
-        if self._after_story and ("I" in lead or first.ing or not (rule in ORDERS or self._is_call(rule, following))):
+        if self._in_story and ("I" in lead or first.ing or not (rule in ORDERS or self._is_call(rule, following))):
             return False
         if rule == "unknown" and first.letter in "vxw" and not self._is_device(tokens[-1].text):
             return False
@@ -317,30 +349,43 @@ class Clauses:
             subject = self._subject(lead)
             if subject in _THIRD or (rule == "want" and subject == "you"):
                 return False
+            if rule == "want" and self._behind(tokens) in self._language.things.less:
+                return False
             return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
         if rule == "fact":  # what others did is a story
             return self._subject(lead) not in _THIRD and not lead.endswith(("B", "l", "d"))
         if rule == "also":
-            return self._last_told is not None and first.text in self._language.things.also
+            begins = all(token.letter == "," for token in self._sentence.tokens if token.start < first.start)
+            behind = " ".join(self._sentence.words[tokens[-1].end :]) + " "
+            too = begins or first.text not in ("and", "then") or behind.startswith(self._language.too)
+            return self._last_told is not None and first.text in self._language.things.also and too
         if rule in ("contrast", "again"):
             return self._last_told is not None
         if rule == "patient":
             handled = tokens[-1].text in self._language.things.held  # "we are on camera"
-            return first.letter == "O" or (self._subject(lead) == "we" and not handled)
+            subject = self._subject(lead)
+            return first.letter == "O" or (
+                not handled and (subject in ("he", "she") or (subject == "we" and following == "t"))
+            )
         if rule in ("phrase", "request", "activity"):
             return not set(lead) & set("_l+BofzreVXYSWEFMG") or (rule == "activity" and lead.endswith("I"))
         if rule == "correction":
             return True
+        if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
+            return False
         return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
 
     @staticmethod
     def _is_call(rule: str, following: str) -> bool:
         """Whether what is short is an order: "argon off please"."""
-        return rule == "state" and following == "P"
+        return rule == "state" and following in ("P", "t")
 
     def _is_device(self, noun: str) -> bool:
         things = self._language.things
         return noun in things.kinds or (noun.endswith(things.device_endings) and noun not in things.ordinary)
+
+    def _behind(self, tokens: list[Token]) -> str:
+        return " ".join(self._sentence.words[tokens[-1].end : tokens[-1].end + 1])
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")

@@ -6,7 +6,7 @@ no cue.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Final
 
@@ -26,6 +26,7 @@ MOST: Final = 60.0  # of all cues of one line together
 WIDE: Final = 4  # a machine that is used in more phases tells nothing
 
 _ENDS: Final = frozenset(".!?;")
+_PAUSES: Final = frozenset(",:—–")
 _BE: Final = frozenset(
     (
         "is",
@@ -61,18 +62,8 @@ class PhaseCues:
         self._small = frozenset((*language.glue.the, *language.glue.preposition, *language.glue.and_, *_BE))
         self._silent = frozenset(map(self.stem, language.cues.silent))
         moods = language.moods
-        unreal = {
-            *moods.later,
-            *moods.occasion,
-            *moods.future,
-            *moods.question,
-            *moods.negation,
-            *moods.unreal,
-            *moods.meanwhile,
-            *moods.story,
-            *("no", "is not", "are not", "should"),
-        }
-        self._unreal = re.compile(rf"(?<![\w'])(?:{'|'.join(sorted(map(re.escape, unreal)))})(?![\w'])")
+        self._put_off = _finder((*moods.later, *moods.occasion, *moods.meanwhile, *moods.question, *moods.story))
+        self._unreal = _finder((*moods.future, *moods.negation, *moods.unreal, "no", "is not", "are not", "should"))
         self._done = frozenset(language.states.ended)
         self._cues: dict[str, list[tuple[tuple[str, ...], str, float]]] = {}
         for phase in surgery.phases:
@@ -89,10 +80,12 @@ class PhaseCues:
     def read(self, words: Iterable[str]) -> dict[str, float]:
         """Evidence from the words of a line."""
         evidence: dict[str, float] = {}
-        for sentence in _sentences(words):
-            found = self._sentence(sentence)
-            if found and self._is_so(sentence):
-                for phase, weight in found.items():
+        for sentence in _parts(words, _ENDS):
+            found = [(clause, cues) for clause in _parts(sentence, _PAUSES) if (cues := self._clause(clause))]
+            if not found or self._is_put_off(sentence):
+                continue
+            for clause, cues in found:
+                for phase, weight in () if self._unreal(clause) else cues.items():
                     evidence[phase] = evidence.get(phase, 1.0) * weight
         return {phase: min(MOST, weight) if weight < SPOKEN else weight for phase, weight in evidence.items()}
 
@@ -130,9 +123,9 @@ class PhaseCues:
     def asserts(self, words: Iterable[str], stems: Iterable[str], *, done: bool) -> bool:
         """Whether a sentence of the line says all of `stems` to be so; with `done`: that it is over."""
         wanted = set(stems)
-        for sentence in _sentences(words):
+        for sentence in _parts(words, _ENDS):
             said = wanted <= set(map(self.stem, sentence)) and not (done and self._done.isdisjoint(sentence))
-            if said and self._is_so(sentence):
+            if said and not self._is_put_off(sentence) and not self._unreal(sentence):
                 return True
         return False
 
@@ -159,11 +152,11 @@ class PhaseCues:
             known.add(stems)
             self._cues.setdefault(stems[0], []).append((stems, phase, weight))
 
-    def _is_so(self, sentence: list[str]) -> bool:
-        """Whether a sentence states something: no question, no denial, nothing for later, no story."""
-        return sentence[-1] != "?" and self._unreal.search(" ".join(sentence)) is None
+    def _is_put_off(self, sentence: list[str]) -> bool:
+        """Whether a sentence states nothing of now: a question, a condition, a story."""
+        return sentence[-1] == "?" or self._put_off(sentence)
 
-    def _sentence(self, words: list[str]) -> dict[str, float]:
+    def _clause(self, words: list[str]) -> dict[str, float]:
         evidence: dict[str, float] = {}
         for one, other in pairwise(words):
             if one == "phase" and (number := self._number(other)) is not None and 0 < number <= len(self._phases):
@@ -193,12 +186,23 @@ def usual(machine: Machine, phase: str) -> bool:
     return not machine.phase_usage or phase in machine.phase_usage
 
 
-def _sentences(words: Iterable[str]) -> list[list[str]]:
+def _parts(words: Iterable[str], marks: frozenset[str]) -> list[list[str]]:
+    """The words between marks, each part with the mark that ends it."""
     found: list[list[str]] = [[]]
     for word in words:
-        if word in _ENDS:
-            found[-1].append(word)
+        found[-1].append(word)
+        if word in marks:
             found.append([])
-        else:
-            found[-1].append(word)
-    return [sentence for sentence in found if sentence]
+    return [part for part in found if part]
+
+
+def _finder(phrases: Iterable[str]) -> Callable[[list[str]], bool]:
+    """Tells whether words have one of the phrases in them; single words are looked up, which is faster."""
+    several = sorted({phrase for phrase in phrases if " " in phrase})
+    single = frozenset(phrases) - frozenset(several)
+    pattern = re.compile(rf"(?<![\w'])(?:{'|'.join(map(re.escape, several))})(?![\w'])")
+
+    def found(words: list[str]) -> bool:
+        return not single.isdisjoint(words) or pattern.search(" ".join(words)) is not None
+
+    return found

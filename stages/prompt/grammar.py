@@ -13,7 +13,7 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_STATE = r"[ofzre](?![dl_+OW=]|a(?![,.&Pt]|$))"  # "suction on low", but no "on low bed"
+_STATE = r"[ofzre](?![dl_+OW=]|&[ofz]|a(?![,.&Pt]|$))"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"
@@ -30,7 +30,7 @@ RULES: Final[dict[str, str]] = {
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
     rf"|{_VERB}[sS=]{_ALL}{_PLACE}(?:[,&]*W)?(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
-    "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|v(?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on", "keep ventilating"
+    "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"(?:w|(?<=[pm])H)(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|(?:w|(?<=[pm])H)(?![daO]*[WE]){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
@@ -38,14 +38,16 @@ RULES: Final[dict[str, str]] = {
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
-    "passive": rf"{_ALL}(?:b|H|%b|mb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
+    "passive": rf"{_ALL}(?:b|H|%b|mb|nb|bnb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)",  # "and the irrigation too", as what was switched before
+    # "and the irrigation too", as what was switched before
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?<=[ofz])&[daO]*[MGF](?=,*$)",
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
-    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|u)?[nta]*{_STATE}"  # "suction on"
-    rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}%?[vxy](?=$|[,.&Pt])",  # "suction: off", "suction stop"
+    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}"  # "suction on"
+    rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&Pt])f{_LIST}(?=[,.Pt]*$)",  # "suction, stop", "off with the lights"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
-    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}(?=t)",  # "put him on the ventilator"
+    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"

@@ -45,10 +45,13 @@ def sound_of(word: str) -> str:
 class Ear:
     """Knows names, written without spaces."""
 
-    def __init__(self, names: Iterable[str], ordinary: Iterable[str]) -> None:
-        """`ordinary` words are near to a name and yet never it."""
+    def __init__(
+        self, names: Iterable[str], ordinary: Iterable[str], *, shortest: int = SHORTEST, near: float = NEAR
+    ) -> None:
+        """`ordinary` words are near to a name and yet never it; `shortest` in letters, `near` of 100."""
+        self._shortest, self._near = shortest, near
         self._exact = frozenset(names)
-        self._names = sorted(name for name in self._exact if len(name) >= SHORTEST)
+        self._names = sorted(name for name in self._exact if len(name) >= shortest)
         self._ordinary = frozenset(ordinary)
         self._sounds: dict[str, list[str]] = {}
         for name in self._names:
@@ -69,9 +72,9 @@ class Ear:
         return known
 
     def _nearest(self, letters: str) -> str:
-        if len(letters) < SHORTEST - 1 or letters in self._ordinary or letters.isdigit():
+        if len(letters) < self._shortest - 1 or letters in self._ordinary or letters.isdigit():
             return ""
-        found = process.extractOne(letters, self._names, scorer=fuzz.ratio, score_cutoff=NEAR)
+        found = process.extractOne(letters, self._names, scorer=fuzz.ratio, score_cutoff=self._near)
         if found is not None and (found[0][0] == letters[0] or {found[0][0], letters[0]} <= _VOWELS):
             return str(found[0])
         alike = self._sounds.get(sound_of(letters), ())

@@ -4,6 +4,7 @@ A word's kind says what it does in a sentence; grammar.py builds constructions o
 letter, so that a sentence is a short string and a construction a pattern over it.
 """
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -120,6 +121,7 @@ class Moods(Table, frozen=True, kw_only=True):
     indirect: Words
     story: Words
     later: Words
+    courtesy: Words
     occasion: Words
     meanwhile: Words
     now: Words
@@ -166,9 +168,12 @@ class Things(Table, frozen=True, kw_only=True):
     pointing: Words
     plural: Words
     also: Words
+    too: Words
+    less: Words
     halted: Words
     particles: Words
     device_endings: Words
+    sole: Words
     measures: Words
     essential: Words
 
@@ -243,6 +248,16 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
     def habits(self) -> frozenset[str]:
         """Verbs that tell a habit, in both forms."""
         return frozenset(form for verb in self.things.habits for form in (verb, ing(verb)))
+
+    @cached_property
+    def courtesies(self) -> re.Pattern[str]:
+        """Finds the words of a condition that is only good manners."""
+        return re.compile(rf"\b(?:{'|'.join(map(re.escape, self.moods.courtesy))})\b")
+
+    @cached_property
+    def too(self) -> tuple[str, ...]:
+        """Words that say the same of what stands before them, each ended by a space."""
+        return tuple(f"{words} " for words in self.things.too)
 
     def _forms(self, phrase: str, letter: str) -> list[tuple[str, Entry]]:
         verb, _, rest = phrase.partition(" ")

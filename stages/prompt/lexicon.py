@@ -24,7 +24,11 @@ _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 _SETTINGS: Final = frozenset(("at", "for"))  # "at six bar", "for five seconds"
-_ROUGHLY: Final = frozenset(("about", "around", "another", "roughly", "the", "next"))
+_ROUGHLY: Final = frozenset(
+    ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
+)
+MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
+RECENT_S: Final = 600.0  # "a minute ago" is as good as now
 _MOST_WORDS: Final = 3  # of a name that was split
 _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
@@ -108,6 +112,11 @@ class Lexicon:
                 if words not in taken:
                     taken.add(words)
                     self._add(words, letter, Mention(machine.id, machine.name, words, match_type))
+        for kind in language.things.sole:
+            owners = [m for m in surgery.machines if any(words.split()[-1] == kind for words in _names(m))]
+            if len(owners) == 1 and kind not in taken:
+                taken.add(kind)
+                self._add(kind, "M", Mention(owners[0].id, owners[0].name, kind, "alias"))
         foreign = {w for other in others for m in other.machines for w in _names(m)} | set(language.things.devices)
         for words in sorted(map(plain, foreign)):
             if words not in taken and words not in language.phrases:
@@ -126,6 +135,8 @@ class Lexicon:
         self._verbs = Ear(
             (w for words in (verbs.start, verbs.stop, verbs.open, verbs.standby) for w in words if " " not in w),
             language.things.ordinary,
+            shortest=4,  # where a verb is expected a short one may be misspelt too: "tunr off"
+            near=75.0,
         )
         for machine in surgery.machines:
             for trigger in map(plain, machine.triggers):
@@ -181,7 +192,7 @@ class Lexicon:
         if tokens[-1].letter == "d" and tokens[-1].text not in self._pronouns:
             return False
         verb = tokens[found.start() - 1]
-        if verb.letter == "=" and not self._held.isdisjoint(token.text for token in tokens[found.start() :]):
+        if verb.letter in "=_" and not self._held.isdisjoint(token.text for token in tokens[found.start() :]):
             return False  # "bring the scope up a bit"
         wanted = f"{verb.text} {particle}"
         for phrase in self._index.get(verb.text, ()):
@@ -212,11 +223,17 @@ class Lexicon:
         word = words[at]
         if word in _PAUSES:
             return Token(",", word, at, at + 1)
-        if (delay := self._delay(words, at)) is not None:
+        begins = not before or before[-1].letter in (",", "&")
+        if (delay := self._delay(words, at, begins)) is not None:
             return delay
+        if word == "for" and not (before and before[-1].letter in "ofM"):  # "let it run for a minute, then ..."
+            delay = self._delay(words, at + 1, False) if at + 1 < len(words) else None
+            if delay is not None:
+                return delay._replace(start=at)
         if word in _SETTINGS and (end := self._setting(words, at + 1)):
             return Token("", "", at, end)
-        if word[0].isdigit() and before and before[-1].letter == "o" and (end := self._setting(words, at)):
+        counted = word[0].isdigit() or (word,) in self._numbers
+        if counted and before and before[-1].letter == "o" and (end := self._setting(words, at)):
             return Token("", "", at, end)
         following = words[at + 1] if at + 1 < len(words) else ""
         for rest, letter, text, mention, ing in self._index.get(word, ()):
@@ -271,24 +288,54 @@ class Lexicon:
         while end < len(words) and (words[end][0].isdigit() or (words[end],) in self._numbers):
             end += 1
         measured = end < len(words) and words[end] in self._measures
-        if end == first or words[first] in self._articles or not (measured or first > at):
+        if end == first or words[first] in self._articles:
+            return 0
+        if not (measured or first > at or end > first + 1 or self._number(words[first]) > MOST_HOURS):
             return 0
         end += measured
         if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
             end += 2
         return end
 
-    def _delay(self, words: list[str], at: int) -> Token | None:
-        """ "in five minutes", "after a minute", "ten seconds from now"."""
+    def _number(self, word: str) -> float:
+        return float(word) if word[0].isdigit() else self._numbers[(word,)]
+
+    def _delay(self, words: list[str], at: int, begins: bool) -> Token | None:
+        """ "in five minutes", "after a minute", "ten seconds from now", "two minutes, then ..."; or a time of day.
+
+        `begins`: a clause begins here.
+        """
+        if words[at] == "at" and (end := self._time_of_day(words, at + 1, begins)):
+            return Token("D", " ".join(words[at:end]), at, end)
         if words[at] not in self._delay_starts and not words[at][0].isdigit():
             return None
-        units = self._language.units
         start = at
         given = words[at : at + 2] == ["give", "it"]  # "give it five minutes"
-        if given or words[at] in ("in", "after", "within"):
-            at += 1 + given
-        while at < len(words) and words[at] in _ROUGHLY and at < start + 3:
+        counted = given or words[at] in ("in", "after", "within")
+        at += counted + given
+        while at < min(len(words), start + 5) and (
+            words[at] in _ROUGHLY or (words[at] == "," and not _ROUGHLY.isdisjoint(words[at - 1 : at + 2]))
+        ):
             at += 1
+        number, at = self._amount(words, at)
+        if number is None:
+            return None
+        unit = words[at] if at < len(words) else ""
+        if unit not in self._language.units:
+            if begins and words[start] == "in" and number > 1 and (not unit or unit in (",", "we", "i", "you")):
+                return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
+            return None
+        end, seconds = at + 1, number * self._language.units[unit]
+        if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
+            end += 2 if words[end] == "from" else 1
+        elif words[end : end + 1] == ["ago"] and seconds <= RECENT_S:
+            return Token("", "", start, end + 1)
+        elif not counted and not self._goes_on(words, end, begins):
+            return None
+        return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
+
+    def _amount(self, words: list[str], at: int) -> tuple[float | None, int]:
+        """The number that stands here, with its words: "twenty five", "five more", "one or two"; and where it ends."""
         number: float | None = None
         for length in (4, 3, 2, 1):
             if (number := self._numbers.get(tuple(words[at : at + length]))) is not None:
@@ -298,20 +345,39 @@ class Lexicon:
             if at < len(words) and words[at].replace(".", "").isdigit():
                 number = float(words[at])
                 at += 1
-        if number is None or at >= len(words):
-            return None
-        if words[at] in self._language.numbers and self._language.numbers[words[at]] < 10:  # "twenty five"
-            number, at = number + self._language.numbers[words[at]], at + 1
-        if at < len(words) and words[at] == "or" and words[at + 1 : at + 2] and words[at + 1] in self._language.numbers:
+        if number is None:
+            return None, at
+        ones = self._language.numbers.get(words[at], 10.0) if at < len(words) else 10.0
+        if ones < 10 and words[at] not in self._articles:  # "twenty five"
+            number, at = number + ones, at + 1
+        if words[at : at + 1] in (["or"], ["to"]) and self._numbers.get(tuple(words[at + 1 : at + 2])) is not None:
             at += 2  # "a minute or two" stays with the first
-        if at >= len(words) or words[at] not in units:
-            return None
-        end, seconds = at + 1, number * units[words[at]]
-        if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
-            end += 2 if words[end] == "from" else 1
-        elif not given and words[start] not in ("in", "after", "within"):
-            return None
-        return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
+        return number, at + (words[at : at + 1] == ["more"])
+
+    def _goes_on(self, words: list[str], at: int, begins: bool) -> bool:
+        """Whether something follows on a time that was said: "two minutes, then ...", "a minute more and we ..."."""
+        following = [word for word in words[at : at + 5] if word not in (",", "more", "please")]
+        if following[:1] == ["then"] or following[:2] == ["and", "then"]:
+            return True
+        return begins and following[:1] == ["and"] and following[1:2] in (["we"], ["i"], ["you"])
+
+    def _time_of_day(self, words: list[str], at: int, begins: bool) -> int:
+        """Where "quarter past ten", "the ten minute mark" and, where a clause begins, "ten thirty" ends; or 0."""
+        if words[at : at + 1] == ["the"]:
+            _, end = self._amount(words, at + 1)
+            return end + 2 if words[end + 1 : end + 2] == ["mark"] else 0
+        end = at + (words[at : at + 1] == ["a"])
+        if words[end : end + 1] in (["quarter"], ["half"]) and words[end + 1 : end + 2] in (["past"], ["to"]):
+            end += 2
+            return end + ((*words[end : end + 1],) in self._numbers)
+        hour, end = self._amount(words, at)
+        if not begins or hour is None or hour > MOST_HOURS or words[at] in self._articles:
+            return 0
+        if words[end : end + 1] in ([":"], ["."]):
+            end += 2
+        elif words[end : end + 1] and ((words[end],) in self._numbers or words[end][0].isdigit()):
+            _, end = self._amount(words, end)
+        return 0 if words[end : end + 1] and words[end] in self._measures else end
 
     def _sentence(self, tokens: list[Token], words: list[str], mark: str) -> Sentence:
         letters = "".join([token.letter for token in tokens])
