@@ -9,6 +9,7 @@ import typer
 
 from benchmarks.commands import bench_app, evaluate
 from commands.feed import publish, subscribe
+from commands.journal import export
 from models.commands import models_app
 from stages.options import ConfigOption, ModelOption, SetOption, configured, say
 
@@ -147,6 +148,7 @@ def check(config: ConfigOption = None, model: ModelOption = None, set_: SetOptio
 
 app.command()(publish)
 app.command()(subscribe)
+app.command()(export)
 app.command("eval")(evaluate)
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")
