@@ -65,6 +65,8 @@ def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: P
         (["models", "trim", "/nowhere.gguf"], 1, "orstate: /nowhere.gguf: there is no such file"),
         (["models", "trim", "/nowhere.gguf", "--words", "/nowhere.txt"], 2, "orstate: --words: "),
         (["models", "trim", __file__], 2, "give one of"),
+        (["export", "/nowhere", "--to", "csv", "-o", "/tmp/none"], 1, "orstate: /nowhere: no journal"),
+        (["export", "/nowhere", "--to", "xml", "-o", "/tmp/none"], 2, "foxglove, jsonl, parquet, csv"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )
@@ -108,6 +110,20 @@ def test_check_says_what_would_fail_and_why(run_folder: Path) -> None:
     assert [line.split(":")[0] for line in failed] == ["FAIL model", "FAIL shared memory", "FAIL endpoint"]
     assert "/nowhere/none.gguf" in failed[0]
     assert "egress.states = 'tcp://256.0.0.1:1': cannot be bound" in failed[2]
+
+
+def test_check_and_the_list_of_models_are_json_for_programs(run_folder: Path) -> None:
+    where = ["--set", f"run.directory={run_folder / 'tmp' / 'run'}", "--json"]
+    good = command("check", "--model", "stub", *where)
+    assert all(finding["ok"] for finding in json.loads(good.stdout))
+    bad = command("check", "--model", "/nowhere/none.gguf", *where)
+    assert bad.returncode == 1
+    (failed,) = [finding for finding in json.loads(bad.stdout) if not finding["ok"]]
+    assert failed["what"] == "model"
+    assert "/nowhere/none.gguf" in failed["detail"]
+    listed = {model["name"]: model for model in json.loads(command("models", "list", "--json").stdout)}
+    assert listed["gemma-3-270m"]["path"] == command("models", "path", "gemma-3-270m").stdout.strip()
+    assert listed["medgemma-4b-it-q3_k_m"]["label"].startswith("medgemma")
 
 
 def test_run_tells_events_as_json_lines_and_drains_on_a_signal(run_folder: Path) -> None:

@@ -28,7 +28,7 @@ def endpoint(settings: tuple[str, ...], run_folder: Path) -> Iterator[str]:
 
 
 def test_typed_sentences_move_the_state_and_a_bad_line_is_told(endpoint: str) -> None:
-    typed = 'Surgeon: turn on the suction\n{"text": 3}\n{"t": 9, "text": "camera [/] on"}\n'
+    typed = 'Surgeon: turn on the suction\n{"text": 3}\n{"t": 9, "text": "camera on"}\n'
     result = command("publish", "-", "--surgery", "PCNL", "--to", endpoint, typed=typed)
     assert result.returncode == 0, result.stderr
     assert "demo  on  M06" in result.stdout
