@@ -4,23 +4,19 @@ A construction counts unless something around it takes that away: a question, a 
 condition. What stands before it in its clause (`lead`) may turn it round or put it off.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.messages import Action
 from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
 from stages.prompt.language import Language
-from stages.prompt.lexicon import Sentence, Token
+from stages.prompt.place import Place, counts, counts_in_story
+from stages.prompt.tokens import Sentence, Token
 
 _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start of a clause: a question
-_FRAGMENTS: Final = frozenset(("phrase", "request", "activity", "correction", "contrast"))
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
-# "tell the nurse to", "ask Anna to", "could I trouble you to"
-_TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
 _REQUESTS: Final = ("can ", "could ", "may ", "might ")
-_THIRD: Final = frozenset(("they", "he", "she"))
 
 
 @dataclass(slots=True, eq=False)
@@ -238,8 +234,12 @@ class Clauses:
         if self._mood == "later" and not self._later and now:
             self._mood = ""
         told = self._told(rule, letters[start:end], tokens, lead)
-        if told is not None and self._mood != "void" and self._counts(rule, tokens, lead, letters[end : end + 1]):
-            self._take(told, end)
+        if told is not None and self._mood != "void" and tokens:
+            place = Place(rule, tokens, lead, self._subject(lead), letters[end : end + 1], self._last_told is not None)
+            if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
+                self._take(told, end)
+            else:
+                self._last = None
         elif self._mood != "void":
             self._last = None
         self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
@@ -329,63 +329,6 @@ class Clauses:
         if tail and tail[-1] in "nx":
             return self._sentence.tokens[self._lead_from + len(tail) - 1].text
         return ""
-
-    def _counts(self, rule: str, tokens: list[Token], lead: str, following: str) -> bool:
-        """Whether what stands before and behind a construction lets it count."""
-        if not tokens:
-            return False
-        first = tokens[0]
-        if self._in_story and ("I" in lead or first.ing or not (rule in ORDERS or self._is_call(rule, following))):
-            return False
-        if rule == "unknown" and first.letter in "vxw" and not self._is_device(tokens[-1].text):
-            return False
-        if rule in ORDERS:
-            if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
-                return False
-            if first.ing and (lead.endswith(("l", "_", "d", "+")) or following in ("b", "B", "%")):
-                return False
-            if first.letter == "0" and lead.endswith(("b", "B", "H")):  # "there is no suction"
-                return False
-            subject = self._subject(lead)
-            if subject in _THIRD or (rule == "want" and subject == "you"):
-                return False
-            if rule == "want" and self._behind(tokens) in self._language.things.less:
-                return False
-            return not (subject and first.text.split()[0] in self._language.habits and lead.endswith(("I", "b")))
-        if rule == "fact":  # what others did is a story
-            return self._subject(lead) not in _THIRD and not lead.endswith(("B", "l", "d"))
-        if rule == "also":
-            begins = all(token.letter == "," for token in self._sentence.tokens if token.start < first.start)
-            behind = " ".join(self._sentence.words[tokens[-1].end :]) + " "
-            too = begins or first.text not in ("and", "then") or behind.startswith(self._language.too)
-            return self._last_told is not None and first.text in self._language.things.also and too
-        if rule in ("contrast", "again"):
-            return self._last_told is not None
-        if rule == "patient":
-            handled = tokens[-1].text in self._language.things.held  # "we are on camera"
-            subject = self._subject(lead)
-            return first.letter == "O" or (
-                not handled and (subject in ("he", "she") or (subject == "we" and following == "t"))
-            )
-        if rule in ("phrase", "request", "activity"):
-            return not set(lead) & set("_l+BofzreVXYSWEFMG") or (rule == "activity" and lead.endswith("I"))
-        if rule == "correction":
-            return True
-        if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
-            return False
-        return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
-
-    @staticmethod
-    def _is_call(rule: str, following: str) -> bool:
-        """Whether what is short is an order: "argon off please"."""
-        return rule == "state" and following in ("P", "t")
-
-    def _is_device(self, noun: str) -> bool:
-        things = self._language.things
-        return noun in things.kinds or (noun.endswith(things.device_endings) and noun not in things.ordinary)
-
-    def _behind(self, tokens: list[Token]) -> str:
-        return " ".join(self._sentence.words[tokens[-1].end : tokens[-1].end + 1])
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")

@@ -259,6 +259,11 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
         """Words that say the same of what stands before them, each ended by a space."""
         return tuple(f"{words} " for words in self.things.too)
 
+    @cached_property
+    def less(self) -> tuple[str, ...]:
+        """Words that turn what is wanted into less of it, each ended by a space."""
+        return tuple(f"{words} " for words in self.things.less)
+
     def _forms(self, phrase: str, letter: str) -> list[tuple[str, Entry]]:
         verb, _, rest = phrase.partition(" ")
         rest = " " * bool(rest) + rest

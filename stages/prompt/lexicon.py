@@ -6,15 +6,14 @@ Phrases are looked up by their first word, longer ones first; an article inside 
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
+from stages.prompt.amounts import Amounts
 from stages.prompt.grammar import GRAMMAR, action_of
-from stages.prompt.hearing import Ear
 from stages.prompt.language import Language, plain
+from stages.prompt.repair import Repair
+from stages.prompt.tokens import MatchType, Mention, Phrase, Sentence, Token
 from stages.surgery import Machine, Surgery
-
-MatchType = Literal["trigger", "alias", "name"]
 
 _ASIDES: Final = re.compile(r"\([^)]*\)")
 _WORD: Final = re.compile(
@@ -23,66 +22,12 @@ _WORD: Final = re.compile(
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
-_SETTINGS: Final = frozenset(("at", "for"))  # "at six bar", "for five seconds"
-_ROUGHLY: Final = frozenset(
-    ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
-)
-MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
-RECENT_S: Final = 600.0  # "a minute ago" is as good as now
-_MOST_WORDS: Final = 3  # of a name that was split
-_MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
-# Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
-_SLOT: Final = re.compile(
-    r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
-    r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
-)
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
     r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
     r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))"
 )
-
-
-class Mention(NamedTuple):
-    """A phrase for a machine. `machine_id` is "" for one that this surgery does not have."""
-
-    machine_id: str
-    name: str
-    words: str
-    match_type: MatchType
-
-
-class Token(NamedTuple):
-    """A phrase of an utterance by what it does; see language.KINDS for the letters. `start` and `end` count words."""
-
-    letter: str
-    text: str
-    start: int
-    end: int
-    mention: Mention | None = None
-    ing: bool = False
-    misheard: bool = False
-    delay_s: float = 0.0
-
-
-class Phrase(NamedTuple):
-    """A phrase behind its first word."""
-
-    rest: list[str]
-    letter: str
-    text: str
-    mention: Mention | None
-    ing: bool
-
-
-class Sentence(NamedTuple):
-    """Tokens up to an end mark, fillers left out; `words` are those of the whole utterance."""
-
-    letters: str
-    tokens: list[Token]
-    words: list[str]
-    asked: bool
 
 
 class Lexicon:
@@ -97,15 +42,12 @@ class Lexicon:
         self._heads = frozenset(language.things.heads)
         self._pronouns = frozenset((*language.things.pointing, *language.things.plural))
         self._particles = frozenset(language.things.particles)
-        self._adjectives = frozenset(language.glue.adjective)
         self._held = frozenset(language.things.held)
         self._halted = frozenset(language.things.halted)
-        self._measures = frozenset((*language.things.measures, *language.units))
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
-        self._numbers = {tuple(w.split()): n for w, n in language.numbers.items()}
-        self._delay_starts = frozenset(("in", "after", "within", "give", *(first for first, *_ in self._numbers)))
+        self._amounts = Amounts(language)
         taken = set[str]()
         for machine in surgery.machines:
             for words, letter, match_type in _phrases(machine, self._kinds):
@@ -130,14 +72,9 @@ class Lexicon:
                 if entry.letter and entry.letter in "vxyhskwcofzrNVXYS=CKR0n":
                     switching.add(words.split()[0])
         self.switching = frozenset(switching)
-        self._ear = Ear(self._names, (*language.things.ordinary, *language.things.kinds))
-        verbs = language.verbs
-        self._verbs = Ear(
-            (w for words in (verbs.start, verbs.stop, verbs.open, verbs.standby) for w in words if " " not in w),
-            language.things.ordinary,
-            shortest=4,  # where a verb is expected a short one may be misspelt too: "tunr off"
-            near=75.0,
-        )
+        verbs = (*language.verbs.start, *language.verbs.stop, *language.verbs.open, *language.verbs.standby)
+        single = {verb: next(p for p in self._index[verb] if not p.rest) for verb in verbs if " " not in verb}
+        self._repair = Repair(self._names, single, language)
         for machine in surgery.machines:
             for trigger in map(plain, machine.triggers):
                 if not trigger or self._is_construction(trigger):
@@ -224,16 +161,20 @@ class Lexicon:
         if word in _PAUSES:
             return Token(",", word, at, at + 1)
         begins = not before or before[-1].letter in (",", "&")
-        if (delay := self._delay(words, at, begins)) is not None:
+        if (delay := self._amounts.delay(words, at, begins)) is not None:
             return delay
         if word == "for" and not (before and before[-1].letter in "ofM"):  # "let it run for a minute, then ..."
-            delay = self._delay(words, at + 1, False) if at + 1 < len(words) else None
+            delay = self._amounts.delay(words, at + 1, False) if at + 1 < len(words) else None
             if delay is not None:
                 return delay._replace(start=at)
-        if word in _SETTINGS and (end := self._setting(words, at + 1)):
+        if word in ("at", "for") and (end := self._amounts.setting(words, at + 1)):
             return Token("", "", at, end)
-        counted = word[0].isdigit() or (word,) in self._numbers
-        if counted and before and before[-1].letter == "o" and (end := self._setting(words, at)):
+        if (
+            self._amounts.counted(word)
+            and before
+            and before[-1].letter == "o"
+            and (end := self._amounts.setting(words, at))
+        ):
             return Token("", "", at, end)
         following = words[at + 1] if at + 1 < len(words) else ""
         for rest, letter, text, mention, ing in self._index.get(word, ()):
@@ -279,110 +220,10 @@ class Lexicon:
             at += 1
         return at
 
-    def _setting(self, words: list[str], at: int) -> int:
-        """Where "six bar" or "minus twenty" ends, or 0: how much, which changes nothing else."""
-        if words[at : at + 1] and words[at] in self._adjectives and at + 1 < len(words):  # "low flow"
-            return at + 2
-        end = at + (words[at : at + 1] == ["minus"])
-        first = end
-        while end < len(words) and (words[end][0].isdigit() or (words[end],) in self._numbers):
-            end += 1
-        measured = end < len(words) and words[end] in self._measures
-        if end == first or words[first] in self._articles:
-            return 0
-        if not (measured or first > at or end > first + 1 or self._number(words[first]) > MOST_HOURS):
-            return 0
-        end += measured
-        if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
-            end += 2
-        return end
-
-    def _number(self, word: str) -> float:
-        return float(word) if word[0].isdigit() else self._numbers[(word,)]
-
-    def _delay(self, words: list[str], at: int, begins: bool) -> Token | None:
-        """ "in five minutes", "after a minute", "ten seconds from now", "two minutes, then ..."; or a time of day.
-
-        `begins`: a clause begins here.
-        """
-        if words[at] == "at" and (end := self._time_of_day(words, at + 1, begins)):
-            return Token("D", " ".join(words[at:end]), at, end)
-        if words[at] not in self._delay_starts and not words[at][0].isdigit():
-            return None
-        start = at
-        given = words[at : at + 2] == ["give", "it"]  # "give it five minutes"
-        counted = given or words[at] in ("in", "after", "within")
-        at += counted + given
-        while at < min(len(words), start + 5) and (
-            words[at] in _ROUGHLY or (words[at] == "," and not _ROUGHLY.isdisjoint(words[at - 1 : at + 2]))
-        ):
-            at += 1
-        number, at = self._amount(words, at)
-        if number is None:
-            return None
-        unit = words[at] if at < len(words) else ""
-        if unit not in self._language.units:
-            if begins and words[start] == "in" and number > 1 and (not unit or unit in (",", "we", "i", "you")):
-                return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
-            return None
-        end, seconds = at + 1, number * self._language.units[unit]
-        if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
-            end += 2 if words[end] == "from" else 1
-        elif words[end : end + 1] == ["ago"] and seconds <= RECENT_S:
-            return Token("", "", start, end + 1)
-        elif not counted and not self._goes_on(words, end, begins):
-            return None
-        return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
-
-    def _amount(self, words: list[str], at: int) -> tuple[float | None, int]:
-        """The number that stands here, with its words: "twenty five", "five more", "one or two"; and where it ends."""
-        number: float | None = None
-        for length in (4, 3, 2, 1):
-            if (number := self._numbers.get(tuple(words[at : at + length]))) is not None:
-                at += length
-                break
-        else:
-            if at < len(words) and words[at].replace(".", "").isdigit():
-                number = float(words[at])
-                at += 1
-        if number is None:
-            return None, at
-        ones = self._language.numbers.get(words[at], 10.0) if at < len(words) else 10.0
-        if ones < 10 and words[at] not in self._articles:  # "twenty five"
-            number, at = number + ones, at + 1
-        if words[at : at + 1] in (["or"], ["to"]) and self._numbers.get(tuple(words[at + 1 : at + 2])) is not None:
-            at += 2  # "a minute or two" stays with the first
-        return number, at + (words[at : at + 1] == ["more"])
-
-    def _goes_on(self, words: list[str], at: int, begins: bool) -> bool:
-        """Whether something follows on a time that was said: "two minutes, then ...", "a minute more and we ..."."""
-        following = [word for word in words[at : at + 5] if word not in (",", "more", "please")]
-        if following[:1] == ["then"] or following[:2] == ["and", "then"]:
-            return True
-        return begins and following[:1] == ["and"] and following[1:2] in (["we"], ["i"], ["you"])
-
-    def _time_of_day(self, words: list[str], at: int, begins: bool) -> int:
-        """Where "quarter past ten", "the ten minute mark" and, where a clause begins, "ten thirty" ends; or 0."""
-        if words[at : at + 1] == ["the"]:
-            _, end = self._amount(words, at + 1)
-            return end + 2 if words[end + 1 : end + 2] == ["mark"] else 0
-        end = at + (words[at : at + 1] == ["a"])
-        if words[end : end + 1] in (["quarter"], ["half"]) and words[end + 1 : end + 2] in (["past"], ["to"]):
-            end += 2
-            return end + ((*words[end : end + 1],) in self._numbers)
-        hour, end = self._amount(words, at)
-        if not begins or hour is None or hour > MOST_HOURS or words[at] in self._articles:
-            return 0
-        if words[end : end + 1] in ([":"], ["."]):
-            end += 2
-        elif words[end : end + 1] and ((words[end],) in self._numbers or words[end][0].isdigit()):
-            _, end = self._amount(words, end)
-        return 0 if words[end : end + 1] and words[end] in self._measures else end
-
     def _sentence(self, tokens: list[Token], words: list[str], mark: str) -> Sentence:
         letters = "".join([token.letter for token in tokens])
         if "_" in letters:
-            letters, tokens = self._repair(letters, tokens)
+            letters, tokens = self._repair.repaired(letters, tokens)
         for found in _POINTING.finditer(letters):
             letters, tokens = self._pointing(letters, tokens, found.start())
         return Sentence(letters, tokens, words, mark == "?")
@@ -394,50 +235,6 @@ class Lexicon:
             return letters, tokens
         pronoun = tokens[at]._replace(letter="W")
         return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
-
-    def _repair(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
-        """Names that were split or misspelt, put in where they stand."""
-        for at in range(len(tokens) - 1):
-            for length in range(_MOST_WORDS, 1, -1):
-                if "_" in letters[at : at + length] and self._joins(tokens[at : at + length], length):
-                    name = self._ear.whole("".join(t.text for t in tokens[at : at + length]).replace(" ", ""))
-                    if name:
-                        return self._repair(*_put(letters, tokens, at, at + length, self._names[name], False))
-        while (verb := _MISSPELT_VERB.search(letters)) is not None:
-            at = verb.start(1)
-            name = self._verbs.near(tokens[at].text)
-            if not name:
-                break
-            phrase = next(p for p in self._index[name] if not p.rest)
-            letters, tokens = _put(letters, tokens, at, at + 1, phrase, True)
-        searched = 0
-        while (slot := _SLOT.search(letters, searched)) is not None:
-            group = 1 if slot.group(1) else 2
-            first, last = slot.span(group)
-            spans = (
-                [(first, last - n) for n in range(last - first)]
-                if group == 1
-                else [(first + n, last) for n in range(last - first)]
-            )
-            for start, end in spans:
-                if name := self._ear.near("".join(t.text for t in tokens[start:end])):
-                    letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
-                    break
-            searched = first + 1
-        return letters, tokens
-
-    @staticmethod
-    def _joins(tokens: list[Token], length: int) -> bool:
-        return len(tokens) == length and all(one.end == other.start for one, other in pairwise(tokens))
-
-
-def _put(
-    letters: str, tokens: list[Token], start: int, end: int, phrase: Phrase, misheard: bool
-) -> tuple[str, list[Token]]:
-    token = Token(
-        phrase.letter, phrase.text, tokens[start].start, tokens[end - 1].end, phrase.mention, misheard=misheard
-    )
-    return letters[:start] + phrase.letter + letters[end:], [*tokens[:start], token, *tokens[end:]]
 
 
 def _names(machine: Machine) -> list[str]:

@@ -50,8 +50,12 @@ def test_the_same_four_at_once_are_answered_the_same_again(gemma: Any, jobs: lis
     answers = []
     for _ in range(3):
         gemma.abandon()
-        answers.append([(answer.text, answer.certainty) for answer in ask(gemma, *jobs)])
-    assert answers[1] == answers[2]  # the first found other guesses, and perhaps no prefix
+        answers.append(ask(gemma, *jobs))
+    for once, again in zip(answers[1], answers[2], strict=True):  # the first found other guesses, perhaps no prefix
+        assert once.text == again.text
+        # A row's place in the batch differs, and with it, on some processors (AMX), the rounding
+        assert once.certainty.mean_logprob == pytest.approx(again.certainty.mean_logprob, abs=0.01)
+        assert once.certainty.machines == pytest.approx(again.certainty.machines, abs=0.05)
 
 
 def test_one_that_arrives_joins_those_at_work(gemma: Any, jobs: list[PromptJob], make_job: Make) -> None:

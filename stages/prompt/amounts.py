@@ -1,0 +1,129 @@
+"""How much and when: "at six bar", "in five minutes", "at half past ten". Runs in the prompt process."""
+
+from typing import Final
+
+from stages.prompt.language import Language
+from stages.prompt.tokens import Token
+
+_ROUGHLY: Final = frozenset(
+    ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
+)
+MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
+RECENT_S: Final = 600.0  # "a minute ago" is as good as now
+
+
+class Amounts:
+    """Reads amounts in the words of an utterance."""
+
+    def __init__(self, language: Language) -> None:
+        self._units = language.units
+        self._digits = language.numbers
+        self._numbers = {tuple(words.split()): number for words, number in language.numbers.items()}
+        self._measures = frozenset((*language.things.measures, *language.units))
+        self._articles = frozenset(words for words in language.glue.the if " " not in words)
+        self._adjectives = frozenset(language.glue.adjective)
+        self._starts = frozenset(("in", "after", "within", "give", *(first for first, *_ in self._numbers)))
+
+    def counted(self, word: str) -> bool:
+        """Whether a word is a number."""
+        return word[0].isdigit() or (word,) in self._numbers
+
+    def setting(self, words: list[str], at: int) -> int:
+        """Where "six bar" or "minus twenty" ends, or 0: how much, which changes nothing else."""
+        if words[at : at + 1] and words[at] in self._adjectives and at + 1 < len(words):  # "low flow"
+            return at + 2
+        end = at + (words[at : at + 1] == ["minus"])
+        first = end
+        while end < len(words) and (words[end][0].isdigit() or (words[end],) in self._numbers):
+            end += 1
+        measured = end < len(words) and words[end] in self._measures
+        if end == first or words[first] in self._articles:
+            return 0
+        if not (measured or first > at or end > first + 1 or self._number(words[first]) > MOST_HOURS):
+            return 0
+        end += measured
+        if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
+            end += 2
+        return end
+
+    def _number(self, word: str) -> float:
+        return float(word) if word[0].isdigit() else self._numbers[(word,)]
+
+    def delay(self, words: list[str], at: int, begins: bool) -> Token | None:
+        """ "in five minutes", "after a minute", "ten seconds from now", "two minutes, then ..."; or a time of day.
+
+        `begins`: a clause begins here.
+        """
+        if words[at] == "at" and (end := self._time_of_day(words, at + 1, begins)):
+            return Token("D", " ".join(words[at:end]), at, end)
+        if words[at] not in self._starts and not words[at][0].isdigit():
+            return None
+        start = at
+        given = words[at : at + 2] == ["give", "it"]  # "give it five minutes"
+        counted = given or words[at] in ("in", "after", "within")
+        at += counted + given
+        while at < min(len(words), start + 5) and (
+            words[at] in _ROUGHLY or (words[at] == "," and not _ROUGHLY.isdisjoint(words[at - 1 : at + 2]))
+        ):
+            at += 1
+        number, at = self._amount(words, at)
+        if number is None:
+            return None
+        unit = words[at] if at < len(words) else ""
+        if unit not in self._units:
+            if begins and words[start] == "in" and number > 1 and (not unit or unit in (",", "we", "i", "you")):
+                return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
+            return None
+        end, seconds = at + 1, number * self._units[unit]
+        if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
+            end += 2 if words[end] == "from" else 1
+        elif words[end : end + 1] == ["ago"] and seconds <= RECENT_S:
+            return Token("", "", start, end + 1)
+        elif not counted and not self._goes_on(words, end, begins):
+            return None
+        return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
+
+    def _amount(self, words: list[str], at: int) -> tuple[float | None, int]:
+        """The number that stands here, with its words: "twenty five", "five more", "one or two"; and where it ends."""
+        number: float | None = None
+        for length in (4, 3, 2, 1):
+            if (number := self._numbers.get(tuple(words[at : at + length]))) is not None:
+                at += length
+                break
+        else:
+            if at < len(words) and words[at].replace(".", "").isdigit():
+                number = float(words[at])
+                at += 1
+        if number is None:
+            return None, at
+        ones = self._digits.get(words[at], 10.0) if at < len(words) else 10.0
+        if ones < 10 and words[at] not in self._articles:  # "twenty five"
+            number, at = number + ones, at + 1
+        if words[at : at + 1] in (["or"], ["to"]) and self._numbers.get(tuple(words[at + 1 : at + 2])) is not None:
+            at += 2  # "a minute or two" stays with the first
+        return number, at + (words[at : at + 1] == ["more"])
+
+    def _goes_on(self, words: list[str], at: int, begins: bool) -> bool:
+        """Whether something follows on a time that was said: "two minutes, then ...", "a minute more and we ..."."""
+        following = [word for word in words[at : at + 5] if word not in (",", "more", "please")]
+        if following[:1] == ["then"] or following[:2] == ["and", "then"]:
+            return True
+        return begins and following[:1] == ["and"] and following[1:2] in (["we"], ["i"], ["you"])
+
+    def _time_of_day(self, words: list[str], at: int, begins: bool) -> int:
+        """Where "quarter past ten", "the ten minute mark" and, where a clause begins, "ten thirty" ends; or 0."""
+        if words[at : at + 1] == ["the"]:
+            _, end = self._amount(words, at + 1)
+            return end + 2 if words[end + 1 : end + 2] == ["mark"] else 0
+        end = at + (words[at : at + 1] == ["a"])
+        if words[end : end + 1] in (["quarter"], ["half"]) and words[end + 1 : end + 2] in (["past"], ["to"]):
+            end += 2
+            return end + ((*words[end : end + 1],) in self._numbers)
+        hour, end = self._amount(words, at)
+        if not begins or hour is None or hour > MOST_HOURS or words[at] in self._articles:
+            return 0
+        if words[end : end + 1] in ([":"], ["."]):
+            end += 2
+        elif words[end : end + 1] and ((words[end],) in self._numbers or words[end][0].isdigit()):
+            _, end = self._amount(words, end)
+        return 0 if words[end : end + 1] and words[end] in self._measures else end

@@ -1,0 +1,89 @@
+"""Where a construction stands, and whether it counts there. Runs in the prompt process."""
+
+import re
+from typing import Final, NamedTuple
+
+from stages.prompt.grammar import ORDERS
+from stages.prompt.language import Language
+from stages.prompt.tokens import Sentence, Token
+
+# "tell the nurse to", "ask Anna to", "could I trouble you to"
+_TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
+_THIRD: Final = frozenset(("they", "he", "she"))
+_NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMG")  # before a bare "suction please"
+
+
+class Place(NamedTuple):
+    """A construction: its tokens, and what stands around it."""
+
+    rule: str
+    tokens: list[Token]
+    lead: str  # the letters before it in its clause
+    subject: str  # the pronoun in the lead, or ""
+    following: str  # the letter behind it, or ""
+    told_before: bool  # something was told before, which it may speak of
+
+
+def counts_in_story(place: Place) -> bool:
+    """Whether it counts beside a story: an order does, or a call ("argon off please")."""
+    ordered = place.rule in ORDERS or (place.rule == "state" and place.following in ("P", "t"))
+    return ordered and "I" not in place.lead and not place.tokens[0].ing
+
+
+def counts(place: Place, sentence: Sentence, language: Language) -> bool:
+    """Whether what stands before and behind a construction lets it count."""
+    rule, lead, first = place.rule, place.lead, place.tokens[0]
+    if rule == "unknown" and first.letter in "vxw" and not _is_device(place.tokens[-1].text, language):
+        return False
+    if rule in ORDERS:
+        return _is_ordered(place, sentence, language)
+    if rule == "fact":  # what others did is a story
+        return place.subject not in _THIRD and not lead.endswith(("B", "l", "d"))
+    if rule == "also":
+        return place.told_before and _says_too(place, sentence, language)
+    if rule in ("contrast", "again"):
+        return place.told_before
+    if rule == "patient":
+        handled = place.tokens[-1].text in language.things.held  # "we are on camera"
+        of_whom = place.subject in ("he", "she") or (place.subject == "we" and place.following == "t")
+        return first.letter == "O" or (of_whom and not handled)
+    if rule in ("phrase", "request", "activity"):
+        return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
+    if rule == "correction":
+        return True
+    if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
+        return False
+    return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
+
+
+def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
+    rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
+    if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
+        return False
+    if first.ing and (lead.endswith(("l", "_", "d", "+")) or following in ("b", "B", "%")):
+        return False
+    if first.letter == "0" and lead.endswith(("b", "B", "H")):  # "there is no suction"
+        return False
+    if place.subject in _THIRD or (rule == "want" and place.subject == "you"):
+        return False
+    if rule == "want" and _behind(place, sentence).startswith(language.less):
+        return False
+    return not (place.subject and first.text.split()[0] in language.habits and lead.endswith(("I", "b")))
+
+
+def _says_too(place: Place, sentence: Sentence, language: Language) -> bool:
+    """ "And the irrigation too": of another machine the same, at the beginning of a sentence or with "too"."""
+    first = place.tokens[0]
+    begins = all(token.letter == "," for token in sentence.tokens if token.start < first.start)
+    too = begins or first.text not in ("and", "then") or _behind(place, sentence).startswith(language.too)
+    return too and first.text in language.things.also
+
+
+def _behind(place: Place, sentence: Sentence) -> str:
+    """The words behind it, each followed by a space."""
+    return " ".join([*sentence.words[place.tokens[-1].end :], ""])
+
+
+def _is_device(noun: str, language: Language) -> bool:
+    things = language.things
+    return noun in things.kinds or (noun.endswith(things.device_endings) and noun not in things.ordinary)

@@ -1,0 +1,72 @@
+"""Names that were split or misspelt, and misspelt verbs, put right where they stand. Runs in the prompt process."""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final
+
+from stages.prompt.hearing import Ear
+from stages.prompt.language import Language
+from stages.prompt.tokens import Phrase, Token
+
+_MOST_WORDS: Final = 3  # of a name that was split
+_MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
+# Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
+_SLOT: Final = re.compile(
+    r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
+    r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
+)
+
+
+class Repair:
+    """`names`: phrases of machines, by their letters without spaces; `verbs`: those of one word."""
+
+    def __init__(self, names: Mapping[str, Phrase], verbs: Mapping[str, Phrase], language: Language) -> None:
+        self._names = names
+        self._verbs = verbs
+        self._ear = Ear(names, (*language.things.ordinary, *language.things.kinds))
+        # Where a verb is expected a short one may be misspelt too: "tunr off"
+        self._verb_ear = Ear(verbs, language.things.ordinary, shortest=4, near=75.0)
+
+    def repaired(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
+        """Names that were split or misspelt, put in where they stand."""
+        for at in range(len(tokens) - 1):
+            for length in range(_MOST_WORDS, 1, -1):
+                if "_" in letters[at : at + length] and self._joins(tokens[at : at + length], length):
+                    name = self._ear.whole("".join(t.text for t in tokens[at : at + length]).replace(" ", ""))
+                    if name:
+                        return self.repaired(*_put(letters, tokens, at, at + length, self._names[name], False))
+        while (verb := _MISSPELT_VERB.search(letters)) is not None:
+            at = verb.start(1)
+            name = self._verb_ear.near(tokens[at].text)
+            if not name:
+                break
+            letters, tokens = _put(letters, tokens, at, at + 1, self._verbs[name], True)
+        searched = 0
+        while (slot := _SLOT.search(letters, searched)) is not None:
+            group = 1 if slot.group(1) else 2
+            first, last = slot.span(group)
+            spans = (
+                [(first, last - n) for n in range(last - first)]
+                if group == 1
+                else [(first + n, last) for n in range(last - first)]
+            )
+            for start, end in spans:
+                if name := self._ear.near("".join(t.text for t in tokens[start:end])):
+                    letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
+                    break
+            searched = first + 1
+        return letters, tokens
+
+    @staticmethod
+    def _joins(tokens: list[Token], length: int) -> bool:
+        return len(tokens) == length and all(one.end == other.start for one, other in pairwise(tokens))
+
+
+def _put(
+    letters: str, tokens: list[Token], start: int, end: int, phrase: Phrase, misheard: bool
+) -> tuple[str, list[Token]]:
+    token = Token(
+        phrase.letter, phrase.text, tokens[start].start, tokens[end - 1].end, phrase.mention, misheard=misheard
+    )
+    return letters[:start] + phrase.letter + letters[end:], [*tokens[:start], token, *tokens[end:]]
