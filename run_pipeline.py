@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.commands import bench_app, evaluate
+from commands.feed import publish, subscribe
+from commands.journal import export
 from models.commands import models_app
-from stages.options import ConfigOption, ModelOption, SetOption, configured, say
+from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
 app = typer.Typer(
     help="Tells the state of a (simulated) operating room from what is said and seen in it.",
@@ -123,8 +125,12 @@ def record(
 
 
 @app.command()
-def check(config: ConfigOption = None, model: ModelOption = None, set_: SetOption = None) -> None:
+def check(
+    config: ConfigOption = None, model: ModelOption = None, set_: SetOption = None, as_json: JsonOption = False
+) -> None:
     """Say what would fail, and why: configuration, surgeries, model, endpoints, shared memory, journal."""
+    import json
+
     from models.manifest import find_manifest
     from models.store import verify
     from pipeline.check import Finding, attempt, findings
@@ -139,11 +145,16 @@ def check(config: ConfigOption = None, model: ModelOption = None, set_: SetOptio
         attempt("model", lambda: "stub, no file" if name == "stub" else verify(find_manifest(name))),
         *findings(loaded),
     ]
-    for finding in found:
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in found]))
+    for finding in () if as_json else found:
         print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.detail}")
     raise typer.Exit(0 if all(finding.ok for finding in found) else 1)
 
 
+app.command()(publish)
+app.command()(subscribe)
+app.command()(export)
 app.command("eval")(evaluate)
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")

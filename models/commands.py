@@ -8,23 +8,31 @@ from typing import Annotated
 
 import typer
 
-from stages.options import ConfigOption, ModelOption, SetOption, configured, say
+from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
 models_app = typer.Typer(help="The language models: list, fetch, trim, verify, path.", no_args_is_help=True)
 
 
 @models_app.command("list")
-def models_list() -> None:
+def models_list(as_json: JsonOption = False) -> None:
     """The models that have a manifest, and whether their weights are here."""
+    import json
+
     from models.manifest import load_manifests
     from models.store import ModelMissing, locate
 
+    found: list[dict[str, str | None]] = []
     for manifest in load_manifests().values():
         try:
-            where = str(locate(manifest))
+            path: str | None = str(locate(manifest))
         except ModelMissing:
-            where = "not here; models fetch gets it"
-        print(f"{manifest.name}  label {manifest.label}  {where}")
+            path = None
+        found.append({"name": manifest.name, "label": manifest.label, "path": path})
+    if as_json:
+        print(json.dumps(found))
+        return
+    for model in found:
+        print(f"{model['name']}  label {model['label']}  {model['path'] or 'not here; models fetch gets it'}")
 
 
 @models_app.command("fetch")

@@ -1,6 +1,7 @@
 """What a person sees of a replay: each change of state as it comes, and the summary at the end."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.messages import SurgeryState
@@ -68,4 +69,5 @@ def _ids(ids: frozenset[str]) -> str:
 
 def _cause(state: SurgeryState, ids: frozenset[str]) -> str:
     toggles = [t for t in state.state["details"].get("toggles", ()) if t["machine_id"] in ids]
-    return "; ".join(f"{t['name']}: “{t['trigger']}”" if t.get("trigger") else t["name"] for t in toggles)
+    # escaped: words of the room in brackets are no markup, and "[/]" would end the command
+    return escape("; ".join(f"{t['name']}: “{t['trigger']}”" if t.get("trigger") else t["name"] for t in toggles))

@@ -1,6 +1,6 @@
 """The options that several commands have, and the configuration they make. Runs in the command's process.
 
-The commands stand beside what they run, on top of all layers: run_pipeline.py, models/commands.py,
+The commands stand on top of all layers: run_pipeline.py, commands/, and beside what they run models/commands.py,
 benchmarks/commands.py. What a command needs it imports itself, so that none pays for another.
 """
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A TOML file; default configs/pipeline.toml.")]
 ModelOption = Annotated[str | None, typer.Option("--model", help="A manifest's name, a path to a GGUF, or stub.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Results as JSON on standard output, for programs.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be given again.")]
 
 

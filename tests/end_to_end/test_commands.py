@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import zmq
 
-from pipeline.journal import read_records
+from pipeline.journal import input_files, read_records
 from pipeline.messages import SessionStart, Transcript
 from pipeline.wire_format import frames_of
 
@@ -65,6 +65,8 @@ def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: P
         (["models", "trim", "/nowhere.gguf"], 1, "orstate: /nowhere.gguf: there is no such file"),
         (["models", "trim", "/nowhere.gguf", "--words", "/nowhere.txt"], 2, "orstate: --words: "),
         (["models", "trim", __file__], 2, "give one of"),
+        (["export", "/nowhere", "--to", "csv", "-o", "/tmp/none"], 1, "orstate: /nowhere: no journal"),
+        (["export", "/nowhere", "--to", "xml", "-o", "/tmp/none"], 2, "foxglove, jsonl, parquet, csv"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )
@@ -108,6 +110,20 @@ def test_check_says_what_would_fail_and_why(run_folder: Path) -> None:
     assert [line.split(":")[0] for line in failed] == ["FAIL model", "FAIL shared memory", "FAIL endpoint"]
     assert "/nowhere/none.gguf" in failed[0]
     assert "egress.states = 'tcp://256.0.0.1:1': cannot be bound" in failed[2]
+
+
+def test_check_and_the_list_of_models_are_json_for_programs(run_folder: Path) -> None:
+    where = ["--set", f"run.directory={run_folder / 'tmp' / 'run'}", "--json"]
+    good = command("check", "--model", "stub", *where)
+    assert all(finding["ok"] for finding in json.loads(good.stdout))
+    bad = command("check", "--model", "/nowhere/none.gguf", *where)
+    assert bad.returncode == 1
+    (failed,) = [finding for finding in json.loads(bad.stdout) if not finding["ok"]]
+    assert failed["what"] == "model"
+    assert "/nowhere/none.gguf" in failed["detail"]
+    listed = {model["name"]: model for model in json.loads(command("models", "list", "--json").stdout)}
+    assert listed["gemma-3-270m"]["path"] == command("models", "path", "gemma-3-270m").stdout.strip()
+    assert listed["medgemma-4b-it-q3_k_m"]["label"].startswith("medgemma")
 
 
 def test_run_tells_events_as_json_lines_and_drains_on_a_signal(run_folder: Path) -> None:
@@ -223,19 +239,38 @@ def test_a_model_is_trimmed_and_it_is_said_how_to_use_it(run_folder: Path) -> No
     assert {entry.name for entry in run_folder.glob("mine*")} == {"mine-ascii.gguf", "mine-words.gguf", "mine.gguf"}
 
 
-def test_the_video_host_example_runs_from_any_folder(run_folder: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "video_host.py"), "--set", f"run.journal={run_folder / 'journal'}"],
+def test_the_video_host_example_runs_from_any_folder_and_what_it_sees_moves_the_state(run_folder: Path) -> None:
+    result = video_host(run_folder)
+    assert result.returncode == 0, result.stderr
+    last = result.stdout.splitlines()[-1]
+    assert "M05" in last  # said
+    assert "M06" not in last
+    assert "M09" not in last  # seen: nobody speaks of the lights
+    assert "t= 6.0 s  seen: instrument marked instrument in view" in result.stdout
+    (journal,) = input_files(next((run_folder / "journal").iterdir()))
+    seen = [msgspec.msgpack.decode(r.payload) for r in read_records(journal) if r.topic == "Observation"]
+    assert [(o["label"], o["frame"]["shape"]) for o in seen] == [
+        (label, [240, 320, 3]) for label in ("M09", "M09", "marked instrument in view")
+    ]
+
+
+def test_the_video_host_example_says_in_one_line_that_a_file_is_no_video(run_folder: Path) -> None:
+    result = video_host(run_folder, str(EXAMPLE))
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"video_host: {EXAMPLE}: not read as a video: ")
+    assert "Traceback" not in result.stderr
+
+
+def video_host(run_folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = str(ROOT / "examples" / "video_host.py")
+    return subprocess.run(
+        [sys.executable, script, *arguments, "--set", f"run.journal={run_folder / 'journal'}"],
         cwd=run_folder / "tmp",
         text=True,
         capture_output=True,
         check=False,
         timeout=120,
     )
-    assert result.returncode == 0, result.stderr
-    last = result.stdout.splitlines()[-1]
-    assert "M05" in last
-    assert "M06" not in last
 
 
 def _until_recorded(path: Path, count: int) -> None:

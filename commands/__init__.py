@@ -1,0 +1,1 @@
+"""Groups of commands of the command line; run_pipeline.py puts them together."""
