@@ -9,7 +9,7 @@ import typer
 
 from benchmarks.commands import bench_app, evaluate
 from commands.feed import publish, subscribe
-from commands.journal import export
+from commands.journal import export, redact, verify
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -132,7 +132,7 @@ def check(
     import json
 
     from models.manifest import find_manifest
-    from models.store import verify
+    from models.store import verify as verify_model
     from pipeline.check import Finding, attempt, findings
     from pipeline.config import DEFAULT_FILE
     from stages.prompt.site_words import load_vocabulary
@@ -142,7 +142,7 @@ def check(
     found = [
         Finding(True, "configuration", str(config or DEFAULT_FILE)),
         attempt("surgeries and words", lambda: ", ".join(load_vocabulary(loaded.prompt).surgeries)),
-        attempt("model", lambda: "stub, no file" if name == "stub" else verify(find_manifest(name))),
+        attempt("model", lambda: "stub, no file" if name == "stub" else verify_model(find_manifest(name))),
         *findings(loaded),
     ]
     if as_json:
@@ -155,6 +155,8 @@ def check(
 app.command()(publish)
 app.command()(subscribe)
 app.command()(export)
+app.command()(verify)
+app.command()(redact)
 app.command("eval")(evaluate)
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")

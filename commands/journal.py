@@ -1,4 +1,4 @@
-"""`export`: what one does with the journal of a run. Runs in the command's process."""
+"""`export`, `verify` and `redact`: what one does with the journal of a run. Runs in the command's process."""
 
 from pathlib import Path
 from typing import Annotated, cast
@@ -24,3 +24,36 @@ def export(
         raise typer.BadParameter(f"--to {to}: give one of {', '.join(FORMATS)}")
     count = run_export(journal, cast(Format, to), out, say)
     say(f"{out}: {count} records")
+
+
+def verify(
+    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as a JSON array.")] = False,
+) -> None:
+    """Say whether a journal is as it was written: no record changed, cut out or put in.
+
+    Example:  verify journal/20260601T080000.000Z
+    """
+    from msgspec.json import encode
+
+    from pipeline.verify import verify as run_verify
+
+    found = run_verify(journal)
+    if as_json:
+        print(encode(found).decode())
+    for finding in () if as_json else found:
+        print(finding.sentence())
+    raise typer.Exit(1 if any(finding.faults for finding in found) else 0)
+
+
+def redact(
+    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; it must not exist.")],
+) -> None:
+    """Write a journal without what was said: no text, no prompt, no answer, no pixel.
+
+    Example:  redact journal/20260601T080000.000Z -o without-text
+    """
+    from pipeline.redact import redact as run_redact
+
+    say(f"{out}: {run_redact(journal, out, say)} records")

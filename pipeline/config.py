@@ -33,6 +33,8 @@ class Run(Section, frozen=True, kw_only=True):
     instance: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")] = "default"
     directory: str = ""  # sockets, lock and stage logs; "": a folder of this user's, by instance
     journal: str = "journal"  # a folder for each run is made in it; "": no journal
+    keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 0.0  # journals of older runs are removed; 0: kept
+    keep_mb: Annotated[float, Meta(ge=0, le=1e9)] = 0.0  # the oldest are removed while all are larger; 0: kept
     drain_s: Positive = 30.0
     lockstep: bool = False  # every question waits for its answer: a replay that always says the same
 

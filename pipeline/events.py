@@ -85,6 +85,16 @@ class DeadLettered(Event, frozen=True, kw_only=True, tag="dead_letter"):
         return f"dead letter ({self.reason}) at {self.source}: {self.error}"
 
 
+class JournalsRemoved(Event, frozen=True, kw_only=True, tag="journals_removed"):
+    """Journals of earlier runs were beyond the limits of the configuration."""
+
+    folders: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """Which ones."""
+        return f"removed by run.keep_days and run.keep_mb: {', '.join(self.folders)}"
+
+
 class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
     """The instance ends. `failure` is empty if all that was accepted was finished."""
 
@@ -97,5 +107,5 @@ class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
         return (f"stopped: {self.failure}" if self.failure else "stopped, all work done") + journal
 
 
-AnyEvent = Ready | Model | StageDied | StageReady | DeadLettered | Stopped
+AnyEvent = Ready | Model | StageDied | StageReady | DeadLettered | JournalsRemoved | Stopped
 EVENTS = msgspec.json.Decoder(AnyEvent)

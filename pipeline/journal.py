@@ -3,9 +3,11 @@
 The prompt process writes `inputs-N.mcap`, the parse process `outputs-N.mcap`, in one folder for each run; N
 counts the restarts of the process. Files are unchunked and flushed each cycle, so a kill loses at most the last
 record. Each channel is a message type; a record carries the bytes as they were received (JSON or MessagePack),
-the wall time as log time and the message time as publish time, both in nanoseconds.
+the wall time as log time and the message time as publish time, both in nanoseconds. With each flush a record of the
+topic `Chain` says the hashes of those before it (pipeline/chain.py).
 """
 
+import fcntl
 import os
 import struct
 import time
@@ -14,11 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import msgspec
 from mcap.exceptions import McapError
 from mcap.records import Channel, McapRecord, Message
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
+from pipeline.chain import HASH_BYTES, TOPIC, Chain, Links
 from pipeline.errors import OrstateError
 
 PROFILE = "orstate"
@@ -37,11 +41,16 @@ class Record(NamedTuple):
 
 
 class JournalWriter:
-    """Appends records to a new MCAP file. Mode 0600: it can hold what was said in a room."""
+    """Appends records to a new MCAP file. Mode 0600: it can hold what was said in a room.
 
-    def __init__(self, path: Path) -> None:
+    `before`: the last hash of the file that this one goes on from.
+    """
+
+    def __init__(self, path: Path, before: bytes = b"") -> None:
         self.path = path
+        self._chain = Chain(path.stem, before)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # retention leaves alone what is being written
         self._file: IO[bytes] = os.fdopen(descriptor, "wb", BUFFER_BYTES)
         self._writer = Writer(self._file, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True)
         self._writer.start(profile=PROFILE, library="orstate")
@@ -49,8 +58,17 @@ class JournalWriter:
         self._channels: dict[tuple[str, str], int] = {}
         self.records = 0
 
-    def write(self, topic: str, payload: bytes, message_s: float = 0.0, sequence: int = 0) -> None:
-        """Append one record; `topic` is the message's type, `message_s` its message time in seconds."""
+    def write(
+        self, topic: str, payload: bytes, message_s: float = 0.0, sequence: int = 0, *, wall_ns: int | None = None
+    ) -> None:
+        """Append one record; `topic` is the message's type, `message_s` its message time, `wall_ns` is now if None."""
+        wall_ns = time.time_ns() if wall_ns is None else wall_ns
+        message_ns, sequence = round(message_s * 1e9), sequence & 0xFFFFFFFF
+        self._add(topic, payload, wall_ns, message_ns, sequence)
+        self._chain.add(topic, payload, wall_ns, message_ns, sequence)
+        self.records += 1
+
+    def _add(self, topic: str, payload: bytes, wall_ns: int, message_ns: int, sequence: int) -> None:
         encoding = "json" if payload[:1] == b"{" else "msgpack"
         channel = self._channels.get((topic, encoding))
         if channel is None:
@@ -58,23 +76,28 @@ class JournalWriter:
             self._channels[topic, encoding] = channel
         self._writer.add_message(
             channel_id=channel,
-            log_time=time.time_ns(),
+            log_time=wall_ns,
             data=payload,
-            publish_time=round(message_s * 1e9),
-            sequence=sequence & 0xFFFFFFFF,
+            publish_time=message_ns,
+            sequence=sequence,
         )
-        self.records += 1
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""
         if not self._file.closed:
+            self._seal()
             self._file.flush()
 
     def close(self) -> None:
         """Finish the file with its index and summary. Once more is no error."""
         if not self._file.closed:
+            self._seal(last=True)
             self._writer.finish()  # type: ignore[no-untyped-call]
             self._file.close()
+
+    def _seal(self, *, last: bool = False) -> None:
+        if links := self._chain.links(last=last):
+            self._add(TOPIC, links, time.time_ns(), 0, 0)
 
 
 def run_folder(parent: Path) -> Path:
@@ -96,8 +119,33 @@ def next_file(folder: Path, part: str) -> Path:
     return folder / f"{part}-{number}.mcap"
 
 
+def open_next(folder: Path, part: str) -> JournalWriter:
+    """A new file of that part, chained to the one before it."""
+    path = next_file(folder, part)
+    number = int(path.stem.rpartition("-")[2])
+    before = last_hash(folder / f"{part}-{number - 1}.mcap") if number > 1 else b""
+    return JournalWriter(path, before)
+
+
+def last_hash(path: Path) -> bytes:
+    """The newest hash that a file says itself; b"" if it has none or cannot be read."""
+    newest = b""
+    try:
+        for record in read_all(path):
+            if record.topic == TOPIC:
+                newest = msgspec.msgpack.decode(record.payload, type=Links).hashes[-HASH_BYTES:] or newest
+    except (OrstateError, msgspec.DecodeError):  # `verify` tells what is wrong with it
+        return newest
+    return newest
+
+
 def read_records(path: Path) -> Iterator[Record]:
-    """All whole records of a file; a cut-off end is the end. Raises OrstateError if the file is no MCAP."""
+    """All whole records of a file but its chain; a cut-off end is the end. Raises OrstateError if it is no MCAP."""
+    return (record for record in read_all(path) if record.topic != TOPIC)
+
+
+def read_all(path: Path) -> Iterator[Record]:
+    """All whole records of a file, its chain too. Raises OrstateError if the file is no MCAP."""
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise OrstateError(f"{path}: no MCAP file: it does not begin with the MCAP magic")

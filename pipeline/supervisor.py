@@ -14,9 +14,9 @@ from types import FrameType
 
 import zmq
 
-from pipeline import control, events
+from pipeline import control, events, retention
 from pipeline.codec import encode
-from pipeline.config import Config
+from pipeline.config import Config, resolve
 from pipeline.control import STAGES, StageName
 from pipeline.messages import Message, ModelChanged, StageStatus, Status
 from pipeline.resources import Resources
@@ -39,6 +39,7 @@ class Supervisor:
         self._announced = False
         self._draining_since: float | None = None
         self._next_status = 0.0
+        self._next_prune = 0.0
         self._model = ModelChanged(state="loading")
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
@@ -87,6 +88,8 @@ class Supervisor:
             self._watch()
             if time.monotonic() >= self._next_status:
                 self._publish_status()
+            if time.monotonic() >= self._next_prune:
+                self._prune()
 
     def _finished(self) -> bool:
         if len(self._signals) > 1 and not self._failure:
@@ -224,6 +227,14 @@ class Supervisor:
             final=final,
         )
         self._send("parse", control.Publish(status=status))
+
+    def _prune(self) -> None:
+        self._next_prune = time.monotonic() + retention.EVERY_S
+        run = self._config.run
+        limited = run.journal and (run.keep_days or run.keep_mb)
+        removed = retention.prune(resolve(run.journal), run.keep_days, run.keep_mb) if limited else []
+        if removed:
+            self._tell(events.JournalsRemoved(folders=tuple(map(str, removed))))
 
     def _stop_stages(self) -> None:
         if not self._failure:

@@ -20,7 +20,7 @@ from pipeline.egress import Answers, Publisher
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameReader, Overwritten
 from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
-from pipeline.journal import JournalWriter, next_file
+from pipeline.journal import JournalWriter, open_next
 from pipeline.messages import (
     Cancel,
     Completion,
@@ -187,4 +187,4 @@ def _receiver(place: Place, context: Context, queue: QueueName) -> Receiver:
 
 
 def _journal(place: Place, part: str) -> JournalWriter | None:
-    return JournalWriter(next_file(Path(place.journal), part)) if place.journal else None
+    return open_next(Path(place.journal), part) if place.journal else None

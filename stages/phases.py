@@ -66,7 +66,7 @@ def with_vote(phase: str, belief: Mapping[str, float], voted: str, confidence: f
     """The phase if a model that is so sure votes too. Where nothing is believed, the vote decides."""
     if not belief:
         return voted
-    if voted not in belief:
+    if voted not in belief or confidence <= 0.0:
         return phase
     vote = 1.0 + (VOTE - 1.0) * confidence
     return voted if belief[voted] * vote > belief.get(phase, 0.0) else phase

@@ -135,6 +135,7 @@ class Completion(Message, frozen=True, kw_only=True):
     error: str = ""
     model: str = ""  # the manifest's name
     label: str = ""  # the manifest's label, as used in `source`
+    phase_trust: Unit = 1.0  # the manifest's
     prompt_tokens: int = 0
     answer_tokens: int = 0
     certainty: Certainty | None = None  # of a whole answer, if the backend knows
@@ -151,7 +152,7 @@ class Verdict(Message, frozen=True, kw_only=True):
     outcome: Outcome
     t: float  # message time of the question
     phase: str = ""
-    confidence: Unit = 0.0  # of the answer
+    confidence: Unit = 0.0  # of the answer, as far as the model is trusted with a phase
     toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
     response: LLMResponse | None = None
 

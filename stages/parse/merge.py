@@ -93,15 +93,19 @@ def fused_state(
     model: str,
     label: str,
     apply_toggles: bool,
+    phase_trust: float = 1.0,
     processing_time_ms: float = 0.0,
 ) -> Fused:
-    """What the rules know now and what the model answered to `asked`, what they knew when it was asked."""
+    """What the rules know now and what the model answered to `asked`, what they knew when it was asked.
+
+    `phase_trust`: of 1, how much the model's opinion on the phase counts.
+    """
     state = rule_state(surgery, rules, model=model, processing_time_ms=processing_time_ms)
     wanted = [toggle for toggle in answer.toggles if rules.machines.get(toggle.machine_id) != toggle.action]
     applied = tuple(toggle for toggle in wanted if apply_toggles and _may_switch(toggle.machine_id, rules, asked))
     phase = rules.phase
     if answer.phase and rules.phase == asked.phase:
-        phase = with_vote(phase, rules.phase_belief, answer.phase, answer.confidence)
+        phase = with_vote(phase, rules.phase_belief, answer.phase, answer.confidence * phase_trust)
     metadata, details = state["metadata"], state["details"]
     metadata["phase"] = phase
     metadata["next_phase"] = _next_phase(surgery, rules, answer, phase)

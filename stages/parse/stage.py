@@ -229,6 +229,7 @@ class ParseStage:
                 model=completion.model,
                 label=completion.label,
                 apply_toggles=self._section.apply_model_toggles,
+                phase_trust=completion.phase_trust,
                 processing_time_ms=total,
             )
             try:
@@ -285,7 +286,7 @@ def _verdict(completion: Completion, result: _Result, response: LLMResponse | No
         outcome=result.judgement.outcome,
         t=completion.rules.t,
         phase=answer.phase if answer is not None else "",
-        confidence=answer.confidence if answer is not None else 0.0,
+        confidence=answer.confidence * completion.phase_trust if answer is not None else 0.0,
         toggles=result.applied,
         response=response,
     )

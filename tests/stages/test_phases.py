@@ -59,3 +59,7 @@ def test_any_evidence_leaves_a_belief_that_adds_up(evidence: list[dict[str, floa
     weights = belief(*evidence).weights()
     assert abs(sum(weights.values()) - 1.0) < 0.001
     assert all(0.0 <= weight <= 1.0 for weight in weights.values())
+
+
+def test_a_model_that_is_not_trusted_with_phases_moves_none() -> None:
+    assert with_vote("A", {"A": 0.4, "B": 0.6}, "B", 0.0) == "A"

@@ -1,0 +1,78 @@
+"""Writes a journal anew without what was said. Used by the command `redact`.
+
+Every string is taken out but those under keys that are known to hold none of it: what a later version adds is taken
+out until somebody looked at it. Pixels and raw bytes go too. Times, sessions, machines, phases and outcomes stay, so
+the result still replays: observations and overrides move the state as before, lines of speech do not.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from pipeline.errors import OrstateError
+from pipeline.journal import JournalWriter, Record, read_records
+
+REDACTED: Final = "[redacted]"
+KEPT: Final = frozenset(
+    (
+        *("type", "session", "surgery", "job_id", "request_id", "publisher", "kind", "outcome", "action", "source"),
+        *("phase", "next_phase", "current_phase", "label", "value", "machine", "machine_id", "machines", "name"),
+        *("set_by", "model", "model_name", "form", "answer", "temporal", "match_type", "rule", "stage", "state"),
+        *("timestamp", "0", "1", "debounced", "overrides_applied", "shape", "dtype", "ring", "current_machines"),
+    )
+)
+DROPPED: Final = frozenset(("Frame",))  # topics
+
+
+def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
+    """Write the files of a run's folder, or one file, to the new folder `out`; the number of records.
+
+    Raises OrstateError if there is no journal, or if `out` exists.
+    """
+    files = [journal] if journal.is_file() else sorted(journal.glob("*.mcap"))
+    if not files:
+        raise OrstateError(f"{journal}: no journal: it has no .mcap file; give a run's folder or a file")
+    try:
+        out.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise OrstateError(f"{out}: cannot be made: {error.strerror}; give a new folder") from error
+    count = 0
+    for file in files:
+        writer = JournalWriter(out / file.name)
+        try:
+            for record in read_records(file):
+                if record.topic in DROPPED:
+                    continue
+                writer.write(
+                    record.topic, _payload(record), record.message_ns / 1e9, record.sequence, wall_ns=record.wall_ns
+                )
+                count += 1
+        finally:
+            writer.close()
+        say(f"{out / file.name}: {writer.records} records")
+    return count
+
+
+def _payload(record: Record) -> bytes:
+    as_json = record.payload[:1] == b"{"
+    try:
+        said = (msgspec.json if as_json else msgspec.msgpack).decode(record.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a payload that was no message: nothing of it is known
+        said = {}
+    without = _without_text(said, "")
+    return msgspec.json.encode(without) if as_json else msgspec.msgpack.encode(without)
+
+
+def _without_text(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        kept = key in KEPT  # {"M01": "rule"}: its keys are no fields
+        return {k: _without_text(v, key if kept and isinstance(v, str) else str(k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_text(item, key) for item in value]
+    if isinstance(value, str) and value and key not in KEPT:
+        return REDACTED
+    if isinstance(value, bytes):
+        return b""
+    return value

@@ -1,0 +1,160 @@
+"""Goes through a journal and its chain, and tells what is not as it was written. Used by the command `verify`.
+
+What an unkeyed chain cannot show: a journal that somebody wrote anew from its first changed record on. Whoever wants
+to show that keeps the last hash of a run elsewhere, and compares it with what `verify` prints.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pipeline.chain import TOPIC, Chain, Links
+from pipeline.errors import OrstateError
+from pipeline.journal import Record, is_whole, read_all
+
+PARTS: Final = ("inputs", "outputs")
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What one file is like. `unsealed`: records behind the last link, as a killed process leaves them."""
+
+    file: str
+    records: int
+    closed: bool
+    unsealed: int
+    last_hash: str
+    faults: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """The finding for a person, in a line or a few."""
+        end = "closed" if self.closed else f"its process was killed, {self.unsealed} records behind the last link"
+        faults = "".join(f"\n    {fault}" for fault in self.faults)
+        return (
+            f"{'FAIL' if self.faults else 'ok  '} {self.file}: {self.records} records, {end}, {self.last_hash}{faults}"
+        )
+
+
+def verify(path: Path) -> list[Verified]:
+    """The findings on a file, or on all files of a run's folder. Raises OrstateError if there is none."""
+    if path.is_file():
+        return [_file(path, None)]
+    found = [finding for part in PARTS for finding in _part(path, part)]
+    if not found:
+        raise OrstateError(f"{path}: no journal: it has no {' or '.join(f'{part}-N.mcap' for part in PARTS)}")
+    return found
+
+
+def _part(folder: Path, part: str) -> Iterator[Verified]:
+    files = {int(file.stem.rpartition("-")[2]): file for file in folder.glob(f"{part}-*.mcap")}
+    before = b""
+    for number in range(1, max(files, default=0) + 1):
+        if number not in files:
+            name = f"{part}-{number}.mcap"
+            fault = "the file is missing: there is one with a higher number"
+            yield Verified(file=name, records=0, closed=False, unsealed=0, last_hash="", faults=(fault,))
+            continue
+        finding = _file(files[number], before)
+        before = bytes.fromhex(finding.last_hash)
+        yield finding
+
+
+def _file(path: Path, before: bytes | None) -> Verified:
+    """`before`: the last hash of the file before, which the first link must repeat; None if there is none to look at."""
+    walk = _Walk(path.stem, before)
+    try:
+        for record in read_all(path):
+            walk.take(record)
+    except OrstateError as error:
+        walk.faults.append(str(error))
+    whole = is_whole(path)
+    if whole and not walk.closed:
+        walk.faults.append("the file has an end, but its chain has none: records were cut from its end")
+    if walk.pending and (whole or walk.closed):
+        walk.faults.append(f"{len(walk.pending)} records behind the end of the chain: they were put in")
+    return Verified(
+        file=path.name,
+        records=walk.records,
+        closed=walk.closed,
+        unsealed=len(walk.pending),
+        last_hash=walk.sealed.hex(),
+        faults=tuple(walk.faults),
+    )
+
+
+class _Walk:
+    """The way along one file."""
+
+    def __init__(self, part: str, before: bytes | None) -> None:
+        self.faults: list[str] = []
+        self.records = 0
+        self.closed = False
+        self.sealed = b""  # the last hash that the file says
+        self.pending: list[tuple[Record, bytes]] = []  # records without a link yet, and their hashes
+        self._part = part
+        self._before = before
+        self._chain: Chain | None = None
+        self._waiting: list[Record] = []  # records before the first link, which says what the chain begins with
+        self._lost = False  # behind the first fault of the chain the next ones say nothing
+
+    def take(self, record: Record) -> None:
+        """One record of the file, in its order."""
+        if record.topic == TOPIC:
+            self._link(record.payload)
+            return
+        self.records += 1
+        if self._chain is None:
+            self._waiting.append(record)
+            self.pending.append((record, b""))
+        else:
+            self._add(record)
+
+    def _add(self, record: Record) -> None:
+        assert self._chain is not None
+        self.pending.append((record, self._chain.add(*_said(record))))
+
+    def _link(self, payload: bytes) -> None:
+        try:
+            links = msgspec.msgpack.decode(payload, type=Links)
+            hashes = list(links.split())
+        except (msgspec.DecodeError, OrstateError) as error:
+            self._fault(f"behind record {self.records}: links that cannot be read: {error}")
+            return
+        if self._chain is None:
+            self._begin(links)
+        if self.closed:
+            self._fault(f"behind record {self.records}: links behind the end of the chain")
+        if links.first != self.records - len(self.pending) + 1 or len(hashes) != len(self.pending):
+            count, wanted = len(self.pending), len(hashes)
+            what = "cut out" if count < wanted else "put in" if count > wanted else "moved"
+            self._fault(f"before record {self.records + 1}: {count} records, the chain has {wanted}: some were {what}")
+        else:
+            for number, ((record, found), said) in enumerate(zip(self.pending, hashes, strict=True), links.first):
+                if found != said:
+                    self._fault(
+                        f"record {number} ({record.topic}, sequence {record.sequence}): not as it was written, or "
+                        "something before it"
+                    )
+                    break
+        self.sealed = hashes[-1] if hashes else self.sealed
+        self.closed |= links.last
+        self.pending.clear()
+
+    def _begin(self, links: Links) -> None:
+        self._chain = Chain(self._part, links.before)
+        if self._before is not None and links.before != self._before:
+            self._fault("its chain does not go on from the file before it: that one was cut, changed or exchanged")
+        self.pending.clear()
+        for record in self._waiting:
+            self._add(record)
+        self._waiting.clear()
+
+    def _fault(self, text: str) -> None:
+        if not self._lost:
+            self.faults.append(text)
+        self._lost = True
+
+
+def _said(record: Record) -> tuple[str, bytes, int, int, int]:
+    return record.topic, record.payload, record.wall_ns, record.message_ns, record.sequence

@@ -1,0 +1,91 @@
+"""A redacted journal holds nothing of what was said, and all that else happened."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.codec import encode, encode_json
+from pipeline.errors import OrstateError
+from pipeline.journal import open_next, read_records
+from pipeline.log import Log
+from pipeline.messages import Observation, Override, SessionStart, Transcript
+from pipeline.redact import redact
+from pipeline.verify import verify
+
+SECRET = "Mrs Miller has an allergy"
+START = SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL")
+SEEN = Observation(session="or1", seq=3, t=5.0, kind="machine", label="M06", value="ON", confidence=0.9)
+
+
+def written(folder: Path) -> Path:
+    """A journal with speech in every place where it can stand."""
+    folder.mkdir()
+    journal = open_next(folder, "inputs")
+    journal.write("SessionStart", encode_json(START), 0.0, 1)
+    journal.write(
+        "Transcript", encode_json(Transcript(session="or1", seq=2, t=4.0, speaker=SECRET, text=SECRET)), 4.0, 2
+    )
+    journal.write("Observation", encode(SEEN), 5.0, 3)
+    order = Override(session="or1", seq=4, t=6.0, machine="M09", action="OFF", reason=SECRET)
+    journal.write("Override", encode(order), 6.0, 4)
+    journal.write("DeadLetter", encode_json(START).replace(b"PCNL", SECRET.encode()) + b" broken", 7.0)
+    journal.write("Frame", SECRET.encode(), 7.0)
+    journal.close()
+    outputs = open_next(folder, "outputs")
+    state = {
+        "type": "SurgeryState",
+        "session": "or1",
+        "seq": 1,
+        "state": {
+            "metadata": {"phase": "Phase2", "reasoning": SECRET, "matched_keywords": [SECRET]},
+            "machines": {"0": ["M07"], "1": ["M06"]},
+            "details": {
+                "toggles": [{"machine_id": "M06", "trigger": SECRET, "words": SECRET}],
+                "set_by": {"M06": "rule"},
+            },
+            "suggestions": [SECRET],
+            "a later field": {"of": [SECRET]},
+        },
+    }
+    outputs.write("SurgeryState", json.dumps(state).encode(), 7.0)
+    outputs.close()
+    return folder
+
+
+def test_nothing_that_was_said_is_left_and_the_rest_is(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert redact(written(tmp_path / "run"), out, lambda _: None) == 6
+    for file in out.iterdir():
+        assert b"Miller" not in file.read_bytes()
+        assert file.stat().st_mode & 0o777 == 0o600
+    (state,) = read_records(out / "outputs-1.mcap")
+    left = json.loads(state.payload)["state"]
+    assert left["machines"] == {"0": ["M07"], "1": ["M06"]}
+    assert left["details"]["set_by"] == {"M06": "rule"}
+    assert left["metadata"]["phase"] == "Phase2"
+    assert left["details"]["toggles"][0]["machine_id"] == "M06"
+
+
+def test_times_and_sequences_stay_and_it_replays(tmp_path: Path) -> None:
+    run, out = written(tmp_path / "run"), tmp_path / "out"
+    redact(run, out, lambda _: None)
+    kept = [record for record in read_records(run / "inputs-1.mcap") if record.topic != "Frame"]
+    redacted = list(read_records(out / "inputs-1.mcap"))
+    assert [r._replace(payload=b"") for r in redacted] == [r._replace(payload=b"") for r in kept]
+    replayed = Log(out).messages
+    assert [type(message).__name__ for message in replayed[:2]] == ["SessionStart", "Transcript"]
+    assert SEEN in replayed
+
+
+def test_the_redacted_journal_has_a_sound_chain_of_its_own(tmp_path: Path) -> None:
+    redact(written(tmp_path / "run"), tmp_path / "out", lambda _: None)
+    assert not any(finding.faults for finding in verify(tmp_path / "out"))
+
+
+def test_a_folder_that_exists_is_not_written_to(tmp_path: Path) -> None:
+    run = written(tmp_path / "run")
+    with pytest.raises(OrstateError, match="give a new folder"):
+        redact(run, run, lambda _: None)
+    with pytest.raises(OrstateError, match="no journal"):
+        redact(tmp_path, tmp_path / "out", lambda _: None)
