@@ -61,7 +61,7 @@ def _part(folder: Path, part: str) -> Iterator[Verified]:
 
 
 def _file(path: Path, before: bytes | None) -> Verified:
-    """`before`: the last hash of the file before, which the first link must repeat; None if there is none to look at."""
+    """`before`: the last hash of the file before, which the first link must repeat; None: it is not looked at."""
     walk = _Walk(path.stem, before)
     try:
         for record in read_all(path):
