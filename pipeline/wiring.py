@@ -132,7 +132,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         feedback=[_receiver(place, context, "verdicts")],
         outputs={PromptJob: jobs, Cancel: jobs, RuleOutcome: outcomes, Completion: outcomes},
         sinks={LLMResponse: Answers(requests)},
-        to={"inference": jobs, "parse": outcomes},
+        to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,
         counters=lambda: {**arrivals.counters, **{f"requests.{k}": float(v) for k, v in requests.counters.items()}},

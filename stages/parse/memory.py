@@ -40,16 +40,24 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._early: OrderedDict[str, list[Completion]] = OrderedDict()  # of sessions that are not known yet
 
     def find(self, name: str) -> Session | None:
         """The session of that name, if it is remembered."""
         return self._sessions.get(name)
+
+    def keep_early(self, completion: Completion) -> None:
+        """Keep an answer that came before anything else of its session."""
+        self._early.setdefault(completion.rules.session, []).append(completion)
+        if len(self._early) > MAX_SESSIONS:
+            self._early.popitem(last=False)
 
     def update(self, rules: RuleOutcome) -> tuple[Session, bool]:
         """The session of `rules`, and whether they are news: a hop delivers at least once."""
         session = self._sessions.get(rules.session)
         if session is None:
             session = self._sessions[rules.session] = Session(rules)
+            session.early = self._early.pop(rules.session, [])
             if len(self._sessions) > MAX_SESSIONS:
                 self._sessions.popitem(last=False)
             return session, True

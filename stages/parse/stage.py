@@ -73,11 +73,14 @@ class ParseStage:
         schema: Mapping[str, Any],
         section: ParseSection,
         clock: Callable[[], int] = time.monotonic_ns,
+        incarnation: int = 0,
     ) -> None:
+        """`incarnation` counts the starts of the process: one before it may have had the rules of a session already."""
         self._surgeries = surgeries
         self._contract = Contract(surgeries, schema)
         self._section = section
         self._clock = clock
+        self._is_first = incarnation == 0
         self._sessions = Sessions()
         self._jobs = Jobs()
         self._counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
@@ -125,6 +128,9 @@ class ParseStage:
         if not news:
             self._counts["repeated_outcomes"] += 1
             return []
+        if session.newest.number > rules.number:  # a process that was started again heard of the newer ones first
+            known = session.newest
+            rules, surgery = msgspec.structs.replace(known, seq=rules.seq, stamps=rules.stamps), self._surgery(known)
         sent: list[Message] = [self._known(session, rules, surgery)]
         for completion in session.overtaken():
             sent += self._session(completion, self._surgery(completion.rules))
@@ -150,8 +156,11 @@ class ParseStage:
         if session is not None and session.awaits(completion.rules):
             session.early.append(completion)  # its rules come by another way, and their state is published first
             return []
+        if session is None and self._is_first:
+            self._sessions.keep_early(completion)
+            return []
         sent: list[Message] = []
-        if session is None:  # this process is new: the one before it may have had the rules already
+        if session is None:  # the process before this one may have had the rules already
             session, _ = self._sessions.update(completion.rules)
             sent.append(self._known(session, completion.rules, surgery))
         newest = session.newest
@@ -257,7 +266,8 @@ class ParseStage:
 
 def create(config: Config, incarnation: int = 0) -> ParseStage:
     """The stage as configured. Raises ConfigError for a folder of surgeries or a schema that cannot be read."""
-    return ParseStage(load_surgeries(resolve(config.prompt.machines)), load_schema(), config.parse)
+    surgeries = load_surgeries(resolve(config.prompt.machines))
+    return ParseStage(surgeries, load_schema(), config.parse, incarnation=incarnation)
 
 
 def _published(

@@ -167,7 +167,8 @@ class Clauses:
             return False
         if clause.startswith("A"):
             return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
-        return "I" in clause or len(clause.strip("&P")) > 2
+        words = clause.strip("&P")
+        return ("I" in words and len(words) > 1) or len(words) > 2
 
     def _when(self, at: int) -> None:
         self._end_condition(at)

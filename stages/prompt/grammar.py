@@ -13,7 +13,7 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_STATE = r"[ofzre](?![dl_+OW=]|&[ofz]|a(?![,.&Pt]|$))"  # "suction on low", but no "on low bed"
+_STATE = r"(?:[ofze]|r(?![ofz]))(?![dl_+OW=]|&[ofz]|a(?![,.&Pt]|$))"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"

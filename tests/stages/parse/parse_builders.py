@@ -94,8 +94,9 @@ def make_toggle(machine_id: str, action: Any = "ON", **changes: Any) -> Toggle:
     return msgspec.structs.replace(Toggle(machine_id=machine_id, name=machine.name, action=action), **changes)
 
 
-def make_stage(clock: Clock | None = None, **section: Any) -> ParseStage:
-    return ParseStage(SURGERIES, SCHEMA, ParseSection(**section), clock or Clock())
+def make_stage(clock: Clock | None = None, incarnation: int = 1, **section: Any) -> ParseStage:
+    """A stage as in a process that was started again: it takes an answer of a session that it does not know."""
+    return ParseStage(SURGERIES, SCHEMA, ParseSection(**section), clock or Clock(), incarnation)
 
 
 def publish(stage: ParseStage, rules: RuleOutcome) -> SurgeryState:

@@ -124,6 +124,26 @@ def test_an_answer_that_overtook_its_rule_outcome_waits_for_it() -> None:
     assert list(stage.handle(asked)) == []
 
 
+def test_an_answer_that_is_the_first_of_its_session_waits_for_all_its_rules_in_a_first_process() -> None:
+    stage = make_stage(incarnation=0)
+    began, asked = make_rules(seq=1, t=0.0), with_machine(make_rules(seq=2, t=1.0), "M06", "ON", "rule")
+    assert list(stage.handle(make_completion(small_answer(), asked))) == []
+    (known,) = stage.handle(began)
+    assert isinstance(known, SurgeryState)
+    states = [message for message in stage.handle(asked) if isinstance(message, SurgeryState)]
+    assert [(known.based_on, known.seq), *((state.based_on, state.seq) for state in states)] == [(1, 1), (2, 2), (2, 3)]
+    assert [state.state["source"] for state in states] == ["rule", "rule+gemma"]
+
+
+def test_rules_that_come_after_newer_ones_never_take_a_session_back() -> None:
+    stage = make_stage()
+    began, asked = make_rules(seq=1, t=0.0), with_machine(make_rules(seq=2, t=1.0), "M06", "ON", "rule")
+    assert len(list(stage.handle(make_completion(small_answer(), asked)))) == 3
+    late = publish(stage, began)
+    assert (late.based_on, late.seq) == (1, 3)
+    assert "M06" in late.state["machines"]["1"]
+
+
 def test_an_answer_of_a_session_not_known_here_publishes_its_own_rules_first_and_only_once() -> None:
     stage = make_stage()
     asked = make_rules(seq=8, t=20.0)
@@ -330,7 +350,7 @@ def test_the_stage_is_always_ready_and_never_has_work_left() -> None:
 
 
 def test_the_stage_is_made_from_the_configuration() -> None:
-    stage = create(Config(parse=ParseSection(apply_model_toggles=True)))
+    stage = create(Config(parse=ParseSection(apply_model_toggles=True)), incarnation=1)
     *_, verdict = stage.handle(make_completion(small_answer(on=["M05"])))
     assert isinstance(verdict, Verdict)
     assert len(verdict.toggles) == 1
@@ -350,7 +370,7 @@ def test_a_surgery_of_a_users_own_needs_no_other_schema(tmp_path: Any) -> None:
         "machines": [{"id": "M42", "name": "Phaco", "category": "Energy"}],
     }
     (tmp_path / "cataract.json").write_bytes(msgspec.json.encode(own))
-    stage = create(Config(prompt=PromptSection(machines=str(tmp_path))))
+    stage = create(Config(prompt=PromptSection(machines=str(tmp_path))), incarnation=1)
     rules = make_rules(load_surgeries(tmp_path)["Cataract"], machines={"M42": "ON"}, set_by={"M42": "rule"})
     *_, state, _ = stage.handle(make_completion({"phase": "closing", "off": ["m42"]}, rules))
     assert metadata(state)["phase"] == "Close"
