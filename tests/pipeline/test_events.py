@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from pipeline.events import EVENTS, DeadLettered, Event, Model, Ready, StageDied, StageReady, Stopped
+from pipeline.events import EVENTS, DeadLettered, Event, JournalsRemoved, Model, Ready, StageDied, StageReady, Stopped
 from pipeline.messages import Description
 
 DESCRIPTION = Description(ingress=("ipc:///r/ingress",), states="ipc:///r/states", frames=("ring",), version="0.1.0")
@@ -35,6 +35,11 @@ TOLD: list[tuple[Event, str, str]] = [
         DeadLettered(reason="bad_message", error="no JSON", source="ingress"),
         "dead_letter",
         "dead letter (bad_message) at ingress: no JSON",
+    ),
+    (
+        JournalsRemoved(folders=("/j/1", "/j/2")),
+        "journals_removed",
+        "removed by run.keep_days and run.keep_mb: /j/1, /j/2",
     ),
     (Stopped(failure="", journal=""), "stopped", "stopped, all work done"),
     (Stopped(failure="late", journal="/j"), "stopped", "stopped: late; journal in /j"),
