@@ -51,7 +51,9 @@ def publish(
         log = Log(Path(source), surgery)
         for fault in log.faults:
             say(f"left out: {fault}")
-        messages, pace = (message for message in log.messages if isinstance(message, Input)), speed
+        messages, pace = [message for message in log.messages if isinstance(message, Input)], speed
+        if asked := len(log.messages) - len(messages):
+            say(f"left out: {asked} requests, which are asked and not published")
     with Client(_requests(to, config, set_)) as client:
         states = client.states()
         seen = _Seen()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.errors import OrstateError
-from pipeline.journal import JournalWriter, Record, read_records
+from pipeline.journal import JournalWriter, Record, last_hash, read_records
 
 REDACTED: Final = "[redacted]"
 KEPT: Final = frozenset(
@@ -23,6 +23,7 @@ KEPT: Final = frozenset(
         *("timestamp", "0", "1", "debounced", "overrides_applied", "shape", "dtype", "ring", "current_machines"),
     )
 )
+MAPS: Final = frozenset(("machines", "set_by", "current_machines"))  # of machine ids: their keys are no fields
 DROPPED: Final = frozenset(("Frame",))  # topics
 
 
@@ -31,7 +32,7 @@ def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
 
     Raises OrstateError if there is no journal, or if `out` exists.
     """
-    files = [journal] if journal.is_file() else sorted(journal.glob("*.mcap"))
+    files = [journal] if journal.is_file() else sorted(journal.glob("*.mcap"), key=_part_and_number)
     if not files:
         raise OrstateError(f"{journal}: no journal: it has no .mcap file; give a run's folder or a file")
     try:
@@ -39,8 +40,10 @@ def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
     except OSError as error:
         raise OrstateError(f"{out}: cannot be made: {error.strerror}; give a new folder") from error
     count = 0
+    last: dict[str, bytes] = {}  # hash of each part, so that its files are one chain again
     for file in files:
-        writer = JournalWriter(out / file.name)
+        part, _ = _part_and_number(file)
+        writer = JournalWriter(out / file.name, last.get(part, b""))
         try:
             for record in read_records(file):
                 if record.topic in DROPPED:
@@ -51,15 +54,25 @@ def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
                 count += 1
         finally:
             writer.close()
+        last[part] = last_hash(writer.path)
         say(f"{out / file.name}: {writer.records} records")
     return count
+
+
+def _part_and_number(file: Path) -> tuple[str, int]:
+    part, _, number = file.stem.rpartition("-")
+    return (part, int(number)) if part and number.isdecimal() else (file.stem, 0)
 
 
 def _payload(record: Record) -> bytes:
     as_json = record.payload[:1] == b"{"
     try:
         said = (msgspec.json if as_json else msgspec.msgpack).decode(record.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # a payload that was no message: nothing of it is known
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # a payload that was no message: nothing of it is known
         said = {}
     without = _without_text(said, "")
     return msgspec.json.encode(without) if as_json else msgspec.msgpack.encode(without)
@@ -67,8 +80,7 @@ def _payload(record: Record) -> bytes:
 
 def _without_text(value: Any, key: str) -> Any:
     if isinstance(value, dict):
-        kept = key in KEPT  # {"M01": "rule"}: its keys are no fields
-        return {k: _without_text(v, key if kept and isinstance(v, str) else str(k)) for k, v in value.items()}
+        return {k: _without_text(v, key if key in MAPS and isinstance(v, str) else str(k)) for k, v in value.items()}
     if isinstance(value, list):
         return [_without_text(item, key) for item in value]
     if isinstance(value, str) and value and key not in KEPT:

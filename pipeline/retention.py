@@ -5,14 +5,13 @@ whose files are being written, by this instance or another.
 """
 
 import fcntl
-import re
 import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-RUN: Final = re.compile(r"\d{8}T\d{6}\.\d{3}Z")
+NAME: Final = "%Y%m%dT%H%M%S.%fZ"  # pipeline/journal.py: run_folder
 EVERY_S: Final = 3600.0
 
 
@@ -27,7 +26,7 @@ class Kept(NamedTuple):
 def prune(parent: Path, days: float, megabytes: float, now_s: float | None = None) -> list[Path]:
     """Remove what is beyond the limits, and return it; 0 is no limit. What cannot be removed is left."""
     now_s = time.time() if now_s is None else now_s
-    runs = sorted((_kept(folder) for folder in _folders(parent)), key=lambda run: run.ended_s)
+    runs = sorted((run for folder in _folders(parent) if (run := _kept(folder))), key=lambda run: run.ended_s)
     total = sum(run.size for run in runs)
     removed: list[Path] = []
     for run in runs:
@@ -43,27 +42,27 @@ def prune(parent: Path, days: float, megabytes: float, now_s: float | None = Non
 
 def _folders(parent: Path) -> list[Path]:
     try:
-        return [entry for entry in parent.iterdir() if RUN.fullmatch(entry.name) and _is_own(entry)]
+        return [entry for entry in parent.iterdir() if entry.is_dir() and not entry.is_symlink()]
     except OSError:  # no journal was ever kept there
         return []
 
 
-def _is_own(folder: Path) -> bool:
-    return folder.is_dir() and not folder.is_symlink()
-
-
-def _kept(folder: Path) -> Kept:
-    began = datetime.strptime(folder.name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC).timestamp()
-    found = [file.stat() for file in folder.iterdir() if file.is_file()]
+def _kept(folder: Path) -> Kept | None:
+    """None if no run has made it, if it cannot be looked at, or if another instance removes it right now."""
+    try:
+        began = datetime.strptime(folder.name, NAME).replace(tzinfo=UTC).timestamp()
+        found = [file.stat() for file in folder.iterdir() if file.is_file()]
+    except (ValueError, OSError):
+        return None
     return Kept(folder, max((stat.st_mtime for stat in found), default=began), sum(stat.st_size for stat in found))
 
 
 def _is_written(folder: Path) -> bool:
-    """Whether a process holds one of its files: writers lock them (pipeline/journal.py)."""
+    """Whether a process holds one of its files, or may: writers lock them (pipeline/journal.py)."""
     for path in folder.glob("*.mcap"):
-        with path.open("rb") as file:
-            try:
+        try:
+            with path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return True
+        except OSError:
+            return True
     return False

@@ -47,17 +47,20 @@ def verify(path: Path) -> list[Verified]:
 
 
 def _part(folder: Path, part: str) -> Iterator[Verified]:
-    files = {int(file.stem.rpartition("-")[2]): file for file in folder.glob(f"{part}-*.mcap")}
-    before = b""
-    for number in range(1, max(files, default=0) + 1):
-        if number not in files:
-            name = f"{part}-{number}.mcap"
-            fault = "the file is missing: there is one with a higher number"
-            yield Verified(file=name, records=0, closed=False, unsealed=0, last_hash="", faults=(fault,))
-            continue
-        finding = _file(files[number], before)
-        before = bytes.fromhex(finding.last_hash)
+    before, due = b"", 1
+    for number, file in sorted((number, file) for file in folder.glob(f"{part}-*.mcap") if (number := _number(file))):
+        if number != due:
+            fault = f"{part}-{due}.mcap is missing: this one has a higher number"
+            yield Verified(file=file.name, records=0, closed=False, unsealed=0, last_hash="", faults=(fault,))
+        finding = _file(file, before)
+        before, due = bytes.fromhex(finding.last_hash), number + 1
         yield finding
+
+
+def _number(file: Path) -> int:
+    """The number of a run's file; 0 for one that no run has made."""
+    number = file.stem.rpartition("-")[2]
+    return int(number) if number.isdecimal() and len(number) < 10 else 0
 
 
 def _file(path: Path, before: bytes | None) -> Verified:

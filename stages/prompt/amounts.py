@@ -1,5 +1,6 @@
 """How much and when: "at six bar", "in five minutes", "at half past ten". Runs in the prompt process."""
 
+import re
 from typing import Final
 
 from stages.prompt.language import Language
@@ -8,6 +9,7 @@ from stages.prompt.tokens import Token
 _ROUGHLY: Final = frozenset(
     ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
 )
+_DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
 RECENT_S: Final = 600.0  # "a minute ago" is as good as now
 
@@ -39,15 +41,17 @@ class Amounts:
         measured = end < len(words) and words[end] in self._measures
         if end == first or words[first] in self._articles:
             return 0
-        if not (measured or first > at or end > first + 1 or self._number(words[first]) > MOST_HOURS):
+        number = self._number(words[first])  # None: with its unit, "5mm"
+        if not (measured or first > at or end > first + 1 or number is None or number > MOST_HOURS):
             return 0
         end += measured
         if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
             end += 2
         return end
 
-    def _number(self, word: str) -> float:
-        return float(word) if word[0].isdigit() else self._numbers[(word,)]
+    def _number(self, word: str) -> float | None:
+        """What a word counts, or None: "5mg" and "5pm" begin with a digit and are no number."""
+        return float(word) if _DIGITS.fullmatch(word) else self._numbers.get((word,))
 
     def delay(self, words: list[str], at: int, begins: bool) -> Token | None:
         """ "in five minutes", "after a minute", "ten seconds from now", "two minutes, then ..."; or a time of day.
@@ -91,7 +95,7 @@ class Amounts:
                 at += length
                 break
         else:
-            if at < len(words) and words[at].replace(".", "").isdigit():
+            if at < len(words) and _DIGITS.fullmatch(words[at]):
                 number = float(words[at])
                 at += 1
         if number is None:

@@ -48,7 +48,8 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
-    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
     return [{**row, "data": json.loads(row["data"])} for row in parquet.read_table(path).to_pylist()]
 
 

@@ -45,6 +45,7 @@ def written(folder: Path) -> Path:
                 "set_by": {"M06": "rule"},
             },
             "suggestions": [SECRET],
+            "a later text": SECRET,
             "a later field": {"of": [SECRET]},
         },
     }
@@ -79,8 +80,24 @@ def test_times_and_sequences_stay_and_it_replays(tmp_path: Path) -> None:
 
 
 def test_the_redacted_journal_has_a_sound_chain_of_its_own(tmp_path: Path) -> None:
-    redact(written(tmp_path / "run"), tmp_path / "out", lambda _: None)
-    assert not any(finding.faults for finding in verify(tmp_path / "out"))
+    run = written(tmp_path / "run")
+    for number in range(2, 12):  # as many processes that were started again
+        journal = open_next(run, "inputs")
+        journal.write("Observation", encode(SEEN), 5.0, number)
+        journal.close()
+    redact(run, tmp_path / "out", lambda _: None)
+    found = verify(tmp_path / "out")
+    assert len(found) == 12
+    assert [finding.faults for finding in found if finding.faults] == []
+
+
+def test_a_payload_that_cannot_be_read_is_left_empty(tmp_path: Path) -> None:
+    journal = open_next(tmp_path, "inputs")
+    journal.write("Transcript", b'{"a":' * 100_000, 1.0)
+    journal.close()
+    assert redact(journal.path, tmp_path / "out", lambda _: None) == 1
+    (left,) = read_records(tmp_path / "out" / "inputs-1.mcap")
+    assert left.payload == b"{}"
 
 
 def test_a_folder_that_exists_is_not_written_to(tmp_path: Path) -> None:

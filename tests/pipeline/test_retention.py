@@ -55,7 +55,8 @@ def test_what_no_run_has_made_stays(tmp_path: Path) -> None:
     (outside / "thesis.mcap").write_bytes(b"x")
     parent = tmp_path / "journal"
     parent.mkdir()
-    (parent / "notes").mkdir()
+    for name in ("notes", "20269999T999999.000Z"):
+        (parent / name).mkdir()
     (parent / "20260101T080000.000Z").symlink_to(outside)
     (parent / "20260102T080000.000Z").write_text("a file")
     assert prune(parent, 1e-9, 1e-9, NOW * 2) == []

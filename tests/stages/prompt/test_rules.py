@@ -229,6 +229,12 @@ VERBS = ["turn", "switch", "start", "stop", "pause", "hold", "don't", "not", "no
 THINGS = ["the", "suction", "irrigation", "lights", "camera", "lithotripter", "tube", "scope", "needle"]
 SMALL = ["on", "off", "and", "then", ",", ".", "?", "when", "before", "now", "in", "five", "minutes"]
 WORDS = st.sampled_from(VERBS + THINGS + SMALL)
+AMOUNTS = st.one_of(
+    st.sampled_from(["at", "for", "in", "a", "half", "past", "mark", "o'clock", "more", "ago", "mg", "bar", "½", "²"]),
+    st.builds(
+        str.__add__, st.from_regex(r"[0-9]{1,3}(\.[0-9])?", fullmatch=True), st.sampled_from(["", "mg", "pm", "²"])
+    ),
+)
 
 
 @given(st.lists(WORDS, max_size=14).map(" ".join))
@@ -243,6 +249,16 @@ def test_any_order_of_words_gives_each_machine_at_most_one_toggle_and_the_same_e
 @given(st.text(alphabet=string.printable + "äß’—\u4e2d", max_size=200))
 def test_any_text_can_be_read(text: str) -> None:
     assert isinstance(engine(H).read(text), Reading)
+
+
+@given(st.lists(st.one_of(WORDS, AMOUNTS), max_size=10).map(" ".join))
+def test_amounts_of_any_form_can_be_read(text: str) -> None:
+    assert isinstance(engine(P).read(f"suction on {text}"), Reading)
+
+
+@pytest.mark.parametrize("amount", ["at 5mm", "for 5mm", "at 3x", "at 5²", "at 40 percent", "at sixty"])
+def test_how_much_changes_nothing_however_it_is_written(amount: str) -> None:
+    assert said(engine(P).read(f"suction on {amount}")) == "M06 ON"
 
 
 @given(st.lists(WORDS, max_size=10).map(" ".join))
