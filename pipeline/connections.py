@@ -31,7 +31,10 @@ class Sink(Protocol):
         """The message as it is sent and journalled."""
 
     def send(self, message: Message, payload: bytes) -> None:
-        """Send it; never blocks."""
+        """Send it now or with the next `flush`; never blocks."""
+
+    def flush(self) -> None:
+        """Send what waits; never blocks."""
 
 
 @dataclass

@@ -11,6 +11,7 @@ from pipeline.messages import LLMResponse, Message, SurgeryState
 from pipeline.sockets import Socket, receive_now
 
 STATUS_TOPIC = b"status"
+BUNDLE = 16  # states that go out together at most: the first of them is not to wait long
 
 
 def state_topic(session: str) -> bytes:
@@ -22,23 +23,33 @@ class Publisher:
     """The XPUB socket as a sink for SurgeryState and Status.
 
     A new subscriber is answered with the newest Status, so that it knows that its subscription stands: what is
-    published from then on reaches it.
+    published from then on reaches it. What one cycle of the loop made goes out together: each message alone would
+    wake ZeroMQ's own thread, which costs more than the message.
     """
 
     def __init__(self, socket: Socket, bind: str, as_json: bool) -> None:
         self.socket = socket
         self.encode = encode_json if as_json else encode
         self._status: tuple[bytes, ...] | None = None
+        self._waiting: list[tuple[bytes, ...]] = []
         endpoints.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:
-        """Publish; never blocks."""
+        """Publish with the next `flush`, or now if enough waits."""
         kind = type_name(message).encode()
         if isinstance(message, SurgeryState):
-            self.socket.send_multipart((state_topic(message.session), kind, payload))
+            self._waiting.append((state_topic(message.session), kind, payload))
         else:
             self._status = (STATUS_TOPIC, kind, payload)
-            self.socket.send_multipart(self._status)
+            self._waiting.append(self._status)
+        if len(self._waiting) >= BUNDLE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand out what waits; never blocks."""
+        for frames in self._waiting:
+            self.socket.send_multipart(frames)
+        self._waiting.clear()
 
     def on_readable(self) -> None:
         """Take subscriptions."""
@@ -61,3 +72,6 @@ class Answers:
         """Answer whoever asked; never blocks."""
         assert isinstance(message, LLMResponse)
         self._requests.answer(message)
+
+    def flush(self) -> None:
+        """Nothing waits."""

@@ -42,6 +42,7 @@ class Loop:
         self._poller = zmq.Poller()
         self._senders = list(wiring.to.values())
         self._receivers = [*wiring.inputs, *wiring.feedback]
+        self._sinks = list(wiring.sinks.values())
         self._pressing = [sender for sender in self._senders if sender not in wiring.no_pressure]
         self._reading = False
         self._drain_asked = False
@@ -207,6 +208,8 @@ class Loop:
             self._records.append((type_name(message), payload, getattr(message, "t", 0.0)))
 
     def _flush(self) -> None:
+        for sink in self._sinks:  # first, so that no answer overtakes the state that it stands in
+            sink.flush()
         for sender in self._senders:
             sender.flush()
 

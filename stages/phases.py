@@ -6,6 +6,7 @@ evidence that adds up, because it was told the phase before it answered: it is o
 """
 
 from collections.abc import Mapping
+from operator import mul
 from typing import Final
 
 TO_NEXT: Final = 0.08
@@ -23,10 +24,12 @@ class PhaseBelief:
 
     def __init__(self, phases: tuple[str, ...]) -> None:
         self._phases = phases
-        self._moves = [[_move(i, j) for j in range(len(phases))] for i in range(len(phases))]
-        total = sum(self._moves[0])
-        self._belief = [p / total for p in self._moves[0]]
+        everywhere = range(len(phases))
+        self._into = [[_move(i, j) for i in everywhere] for j in everywhere]  # by the phase that is moved to
+        total = sum(_move(0, j) for j in everywhere)
+        self._belief = [_move(0, j) / total for j in everywhere]
         self._now = 0
+        self._weights = self._rounded()
 
     @property
     def phase(self) -> str:
@@ -35,21 +38,24 @@ class PhaseBelief:
 
     def weights(self) -> dict[str, float]:
         """How likely each phase is; they add up to 1."""
+        return self._weights
+
+    def _rounded(self) -> dict[str, float]:
         return {phase: round(p, 4) for phase, p in zip(self._phases, self._belief, strict=True)}
 
     def learn(self, evidence: Mapping[str, float]) -> bool:
         """Take evidence: how many times likelier it is in a phase than in one that is not named. True if it moved."""
         if not evidence:
             return False
-        count = range(len(self._phases))
         moved = [
-            sum(self._belief[i] * self._moves[i][j] for i in count)
-            * min(MOST_EVIDENCE, evidence.get(self._phases[j], 1.0))
-            for j in count
+            sum(map(mul, self._belief, into)) * min(MOST_EVIDENCE, evidence.get(phase, 1.0))
+            for phase, into in zip(self._phases, self._into, strict=True)
         ]
         total = sum(moved)
         self._belief = [p / total for p in moved]
-        likeliest = max(count, key=lambda j: (self._belief[j], j == self._now))
+        self._weights = self._rounded()
+        most = max(self._belief)
+        likeliest = self._now if self._belief[self._now] == most else self._belief.index(most)
         before = self._now
         if likeliest > self._now or self._belief[likeliest] >= SURE_TO_GO_BACK:
             self._now = likeliest

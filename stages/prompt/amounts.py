@@ -25,6 +25,11 @@ class Amounts:
         self._articles = frozenset(words for words in language.glue.the if " " not in words)
         self._adjectives = frozenset(language.glue.adjective)
         self._starts = frozenset(("in", "after", "within", "give", *(first for first, *_ in self._numbers)))
+        self._begin = self._starts | {"at", "for"}
+
+    def may_begin(self, word: str) -> bool:
+        """Whether an amount may begin with a word, "at" and "for" before it counted in."""
+        return word in self._begin or word[0].isdigit()
 
     def counted(self, word: str) -> bool:
         """Whether a word is a number."""

@@ -4,8 +4,9 @@ A construction counts unless something around it takes that away: a question, a 
 condition. What stands before it in its clause (`lead`) may turn it round or put it off.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from pipeline.messages import Action
 from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
@@ -16,11 +17,11 @@ from stages.prompt.tokens import Sentence, Token
 _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start of a clause: a question
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
+_TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
 _REQUESTS: Final = ("can ", "could ", "may ", "might ")
 
 
-@dataclass(slots=True, eq=False)
-class Told:
+class Told(msgspec.Struct, eq=False):
     """One construction: machines, or what is none, and what is said of them."""
 
     rule: str
@@ -31,8 +32,8 @@ class Told:
     deferred: bool = False
     waits_for: str = ""
     delay_s: float | None = None
-    excepted: list[Token] = field(default_factory=list)
-    following: list[str] = field(default_factory=list)  # words behind it
+    excepted: list[Token] = []
+    following: list[str] = []  # words behind it
     earlier: bool = False  # in an utterance before this one
 
 
@@ -78,15 +79,18 @@ class Clauses:
             self._question()
 
     def _read_part(self, at: int, end: int) -> None:
-        for found in GRAMMAR.finditer(self._sentence.letters, at):
+        letters = self._sentence.letters
+        for found in GRAMMAR.finditer(letters, at):
             if found.end() > end:
                 break
             for i in range(at, found.start()):
-                self._between(i)
+                if letters[i] in _TELLING:
+                    self._between(i)
             self._construction(str(found.lastgroup).replace("_", " "), found.start(), found.end())
             at = found.end()
         for i in range(at, end):
-            self._between(i)
+            if letters[i] in _TELLING:
+                self._between(i)
 
     @staticmethod
     def _story(letters: str) -> tuple[int, int]:

@@ -5,7 +5,6 @@ description. Words are compared by their stems, so that "closing" is "closure". 
 no cue.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Final
@@ -158,14 +157,18 @@ class PhaseCues:
 
     def _clause(self, words: list[str]) -> dict[str, float]:
         evidence: dict[str, float] = {}
-        for one, other in pairwise(words):
+        for one, other in pairwise(words) if "phase" in words else ():
             if one == "phase" and (number := self._number(other)) is not None and 0 < number <= len(self._phases):
                 evidence[self._phases[number - 1]] = SPOKEN
         stems = self.content(words, keep=True)
         heard = set[tuple[str, str]]()
         at = 0
         while at < len(stems):  # of cues that begin together the longest: "nephrostomy tube is in" is no "tube is in"
-            here = [found for found in self._cues.get(stems[at], ()) if stems[at : at + len(found[0])] == found[0]]
+            beginning = self._cues.get(stems[at])
+            if beginning is None:
+                at += 1
+                continue
+            here = [found for found in beginning if stems[at : at + len(found[0])] == found[0]]
             longest = max((len(cue) for cue, _, _ in here), default=1)
             for cue, phase, weight in here:
                 if len(cue) == longest and (phase, cue[0]) not in heard:
@@ -188,6 +191,9 @@ def usual(machine: Machine, phase: str) -> bool:
 
 def _parts(words: Iterable[str], marks: frozenset[str]) -> list[list[str]]:
     """The words between marks, each part with the mark that ends it."""
+    words = list(words)
+    if marks.isdisjoint(words):
+        return [words] if words else []
     found: list[list[str]] = [[]]
     for word in words:
         found[-1].append(word)
@@ -197,12 +203,21 @@ def _parts(words: Iterable[str], marks: frozenset[str]) -> list[list[str]]:
 
 
 def _finder(phrases: Iterable[str]) -> Callable[[list[str]], bool]:
-    """Tells whether words have one of the phrases in them; single words are looked up, which is faster."""
-    several = sorted({phrase for phrase in phrases if " " in phrase})
-    single = frozenset(phrases) - frozenset(several)
-    pattern = re.compile(rf"(?<![\w'])(?:{'|'.join(map(re.escape, several))})(?![\w'])")
+    """Tells whether words have one of the phrases in them."""
+    single = set[str]()
+    several: dict[str, list[list[str]]] = {}  # by the first word
+    for phrase in phrases:
+        first, *rest = phrase.split()
+        if rest:
+            several.setdefault(first, []).append([first, *rest])
+        else:
+            single.add(first)
 
     def found(words: list[str]) -> bool:
-        return not single.isdisjoint(words) or pattern.search(" ".join(words)) is not None
+        if not single.isdisjoint(words):
+            return True
+        return any(
+            words[at : at + len(phrase)] == phrase for at, word in enumerate(words) for phrase in several.get(word, ())
+        )
 
     return found

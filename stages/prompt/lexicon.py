@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from stages.prompt.amounts import Amounts
 from stages.prompt.grammar import GRAMMAR, action_of
 from stages.prompt.language import Language, plain
+from stages.prompt.phrases import PhraseIndex
 from stages.prompt.repair import Repair
 from stages.prompt.tokens import MatchType, Mention, Phrase, Sentence, Token
 from stages.surgery import Machine, Surgery
@@ -35,7 +38,6 @@ class Lexicon:
 
     def __init__(self, surgery: Surgery, others: Iterable[Surgery], language: Language) -> None:
         self._language = language
-        self._index: dict[str, list[Phrase]] = {}
         self._names: dict[str, Phrase] = {}  # without spaces
         self._sound = re.compile(r"\b(?:" + "|".join(map(re.escape, language.glue.sound)) + r")\b")
         self._kinds = frozenset(language.things.kinds)
@@ -45,6 +47,7 @@ class Lexicon:
         self._held = frozenset(language.things.held)
         self._halted = frozenset(language.things.halted)
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
+        self._index = PhraseIndex(self._articles)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
         self._amounts = Amounts(language)
@@ -64,7 +67,7 @@ class Lexicon:
             if words not in taken and words not in language.phrases:
                 taken.add(words)
                 self._add(words, "F", Mention("", "", words, "name"))
-        subjects = set(self._index)
+        subjects = self._index.first_words()
         switching = set[str]()
         for words, entry in language.phrases.items():
             if words not in taken:
@@ -73,7 +76,7 @@ class Lexicon:
                     switching.add(words.split()[0])
         self.switching = frozenset(switching)
         verbs = (*language.verbs.start, *language.verbs.stop, *language.verbs.open, *language.verbs.standby)
-        single = {verb: next(p for p in self._index[verb] if not p.rest) for verb in verbs if " " not in verb}
+        single = {verb: next(p for p in self._index.of(verb) if not p.rest) for verb in verbs if " " not in verb}
         self._repair = Repair(self._names, single, language)
         for machine in surgery.machines:
             for trigger in map(plain, machine.triggers):
@@ -115,7 +118,7 @@ class Lexicon:
                 continue
             token = self._token(words, at, tokens)
             if token.letter == "," and tokens and tokens[-1].letter == "d" and tokens[-1].text not in self._pronouns:
-                token = token._replace(letter="")  # "turn on the ... suction"
+                token = replace(token, letter="")  # "turn on the ... suction"
             if token.letter:
                 tokens.append(token)
             at = token.end
@@ -132,9 +135,9 @@ class Lexicon:
         if verb.letter in "=_" and not self._held.isdisjoint(token.text for token in tokens[found.start() :]):
             return False  # "bring the scope up a bit"
         wanted = f"{verb.text} {particle}"
-        for phrase in self._index.get(verb.text, ()):
+        for phrase in self._index.of(verb.text):
             if phrase.text == wanted and phrase.mention is None:
-                tokens[found.start() - 1] = verb._replace(letter=phrase.letter, text=wanted, ing=phrase.ing)
+                tokens[found.start() - 1] = replace(verb, letter=phrase.letter, text=wanted, ing=phrase.ing)
                 return True
         return False
 
@@ -144,9 +147,7 @@ class Lexicon:
     def _add(self, words: str, letter: str, mention: Mention | None, ing: bool = False) -> None:
         first, *rest = words.split()
         phrase = Phrase(rest, letter, words, mention, ing)
-        phrases = self._index.setdefault(first, [])
-        phrases.append(phrase)
-        phrases.sort(key=lambda phrase: -len(phrase.rest))
+        self._index.add(first, phrase)
         if letter in ("M", "F") and mention is not None and (mention.machine_id or len(words) > 5):
             self._names.setdefault(words.replace(" ", ""), phrase)
 
@@ -160,24 +161,10 @@ class Lexicon:
         word = words[at]
         if word in _PAUSES:
             return Token(",", word, at, at + 1)
-        begins = not before or before[-1].letter in (",", "&")
-        if (delay := self._amounts.delay(words, at, begins)) is not None:
-            return delay
-        if word == "for" and not (before and before[-1].letter in "ofM"):  # "let it run for a minute, then ..."
-            delay = self._amounts.delay(words, at + 1, False) if at + 1 < len(words) else None
-            if delay is not None:
-                return delay._replace(start=at)
-        if word in ("at", "for") and (end := self._amounts.setting(words, at + 1)):
-            return Token("", "", at, end)
-        if (
-            self._amounts.counted(word)
-            and before
-            and before[-1].letter == "o"
-            and (end := self._amounts.setting(words, at))
-        ):
-            return Token("", "", at, end)
+        if self._amounts.may_begin(word) and (amount := self._amount(words, at, before)) is not None:
+            return amount
         following = words[at + 1] if at + 1 < len(words) else ""
-        for rest, letter, text, mention, ing in self._index.get(word, ()):
+        for rest, letter, text, mention, ing in self._index.at(word, following):
             if rest and rest[0] != following and (mention is None or following not in self._articles):
                 continue
             end = self._match(words, at + 1, rest, mention is not None)
@@ -201,9 +188,30 @@ class Lexicon:
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
 
+    def _amount(self, words: list[str], at: int, before: list[Token]) -> Token | None:
+        """How much or when, if it is said here."""
+        word = words[at]
+        begins = not before or before[-1].letter in (",", "&")
+        if (delay := self._amounts.delay(words, at, begins)) is not None:
+            return delay
+        if word == "for" and not (before and before[-1].letter in "ofM"):  # "let it run for a minute, then ..."
+            delay = self._amounts.delay(words, at + 1, False) if at + 1 < len(words) else None
+            if delay is not None:
+                return replace(delay, start=at)
+        if word in ("at", "for") and (end := self._amounts.setting(words, at + 1)):
+            return Token("", "", at, end)
+        if (
+            self._amounts.counted(word)
+            and before
+            and before[-1].letter == "o"
+            and (end := self._amounts.setting(words, at))
+        ):
+            return Token("", "", at, end)
+        return None
+
     def _is_noun(self, word: list[str]) -> bool:
         """Whether a word is none that is known."""
-        return bool(word) and word[0].isalpha() and all(phrase.rest for phrase in self._index.get(word[0], ()))
+        return bool(word) and word[0].isalpha() and all(phrase.rest for phrase in self._index.of(word[0]))
 
     def _match(self, words: list[str], at: int, rest: list[str], articles: bool) -> int:
         """Where the phrase ends, or 0 if it does not stand here."""
@@ -233,7 +241,7 @@ class Lexicon:
         verb = tokens[at - 1] if at else None
         if tokens[at].text not in self._pronouns or (verb and verb.letter in "xvy" and verb.text not in self._halted):
             return letters, tokens
-        pronoun = tokens[at]._replace(letter="W")
+        pronoun = replace(tokens[at], letter="W")
         return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
 
 

@@ -24,6 +24,7 @@ class Repair:
     def __init__(self, names: Mapping[str, Phrase], verbs: Mapping[str, Phrase], language: Language) -> None:
         self._names = names
         self._verbs = verbs
+        self._beginnings = frozenset(name[:length] for name in names for length in range(1, len(name)))
         self._ear = Ear(names, (*language.things.ordinary, *language.things.kinds))
         # Where a verb is expected a short one may be misspelt too: "tunr off"
         self._verb_ear = Ear(verbs, language.things.ordinary, shortest=4, near=75.0)
@@ -31,6 +32,8 @@ class Repair:
     def repaired(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
         """Names that were split or misspelt, put in where they stand."""
         for at in range(len(tokens) - 1):
+            if tokens[at].text.replace(" ", "") not in self._beginnings:
+                continue
             for length in range(_MOST_WORDS, 1, -1):
                 if "_" in letters[at : at + length] and self._joins(tokens[at : at + length], length):
                     name = self._ear.whole("".join(t.text for t in tokens[at : at + length]).replace(" ", ""))

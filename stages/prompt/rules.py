@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from pipeline.messages import Action, Deferred, Toggle
 from stages.prompt.clauses import Clauses, Told
@@ -176,7 +177,7 @@ class RuleEngine:
                 continue  # how much, not whether
             elif thing.letter in "_+" and things and things[-1].letter == "_" and things[-1].end == thing.start:
                 text = f"{things[-1].text} {thing.text}"
-                things[-1] = things[-1]._replace(text=text, end=thing.end)
+                things[-1] = replace(things[-1], text=text, end=thing.end)
             else:
                 things.append(thing)
         spared = {t.mention.machine_id for t in told.excepted if t.mention is not None}

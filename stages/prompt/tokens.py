@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+import msgspec
+
 MatchType = Literal["trigger", "alias", "name"]
 
 
@@ -14,7 +16,7 @@ class Mention(NamedTuple):
     match_type: MatchType
 
 
-class Token(NamedTuple):
+class Token(msgspec.Struct, frozen=True, gc=False):
     """A phrase of an utterance by what it does; see language.KINDS for the letters. `start` and `end` count words."""
 
     letter: str

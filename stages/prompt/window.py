@@ -9,8 +9,9 @@ Notes (what a video process saw) stand in the transcript only.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-TRANSCRIPT_BYTES = 8000  # 2,000 to 2,700 tokens: leaves room in a context of 4,096 for the rest of the prompt
+TRANSCRIPT_BYTES: Final = 8000  # 2,000 to 2,700 tokens: leaves room in a context of 4,096 for the rest of the prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Window:
         self._entries: list[Entry] = []
         self._newest = 0.0
         self._oldest = 0.0
+        self._in_order = True
         self._shown: list[tuple[float, str]] = []  # the transcript's lines with their times
         self._shown_oldest = 0.0
         self._shown_bytes = 0
@@ -63,6 +65,7 @@ class Window:
         if not text or text.isspace() or (self._entries and t < self._newest - self._window_s):
             return False
         self.appended += 1
+        self._in_order = not self._entries or (self._in_order and t >= self._newest)
         self._newest = max(self._newest, t) if self._entries else t
         self._oldest = min(self._oldest, t) if self._entries else t
         self._entries.append(Entry(t, text, speaker))
@@ -87,7 +90,7 @@ class Window:
             self._entries = self._entries[-self._lines :]
         if len(self._entries) < before:
             self.evicted += before - len(self._entries)
-            self._oldest = min(entry.t for entry in self._entries)
+            self._oldest = self._entries[0].t if self._in_order else min(entry.t for entry in self._entries)
 
     def _show(self, t: float, line: str) -> None:
         size = len(line.encode())

@@ -8,7 +8,7 @@ import pytest
 import zmq
 from queue_hop import await_readable, until
 
-from pipeline.egress import Publisher, state_topic
+from pipeline.egress import BUNDLE, Publisher, state_topic
 from pipeline.errors import OrstateError
 from pipeline.messages import Status, SurgeryState
 from pipeline.sockets import Context, Socket, make_socket
@@ -45,6 +45,7 @@ def subscribe(context: Context, publisher: Publisher, short_dir: Path) -> Callab
 def publish(publisher: Publisher, message: SurgeryState | Status) -> None:
     """As the loop does it."""
     publisher.send(message, publisher.encode(message))
+    publisher.flush()
 
 
 def test_a_state_goes_out_under_the_topic_of_its_session(
@@ -113,3 +114,23 @@ def test_publishing_to_nobody_and_to_one_who_does_not_read_never_blocks(context:
 def test_what_is_of_another_version_is_named(payload: bytes) -> None:
     with pytest.raises(OrstateError, match="b'state/or1': not a message of this version"):
         read_output([b"state/or1", b"New", payload])
+
+
+def test_what_one_cycle_made_goes_out_together_and_a_full_bundle_at_once(
+    publisher: Publisher, subscribe: Callable[..., Socket]
+) -> None:
+    socket = subscribe(b"state/")
+    for seq in range(1, BUNDLE):
+        message = state("or1", seq)
+        publisher.send(message, publisher.encode(message))
+    publisher.flush()
+    assert [read_output(_next(socket)).seq for _ in range(1, BUNDLE)] == list(range(1, BUNDLE))
+    for seq in range(BUNDLE):
+        message = state("or1", seq)
+        publisher.send(message, publisher.encode(message))
+    assert [read_output(_next(socket)).seq for _ in range(BUNDLE)] == list(range(BUNDLE))
+
+
+def _next(socket: Socket) -> list[bytes]:
+    await_readable(socket)
+    return socket.recv_multipart()
