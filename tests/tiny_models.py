@@ -38,16 +38,19 @@ class Shape:
     file_type: LlamaFileType = LlamaFileType.MOSTLY_F16
 
 
-def write_gemma(path: Path, seed: int = 1, sliding_window: int = 64) -> Path:
-    """Gemma 3, Q8_0: five of six layers see the last `sliding_window` tokens only; the embedding is the output too."""
+def write_gemma(path: Path, seed: int = 1, sliding_window: int = 64, *, exact: bool = False) -> Path:
+    """Gemma 3: five of six layers see the last `sliding_window` tokens only; the embedding is the output too.
+
+    Q8_0, or F16 if `exact`: then it hardly matters in which order sums are made.
+    """
     shape = Shape(
         "gemma3",
         layers=7,  # the sixth sees all, and one behind it does not
         heads=4,
         kv_heads=1,
         sliding_window=sliding_window,
-        weights=GGMLQuantizationType.Q8_0,
-        file_type=LlamaFileType.MOSTLY_Q8_0,
+        weights=GGMLQuantizationType.F16 if exact else GGMLQuantizationType.Q8_0,
+        file_type=LlamaFileType.MOSTLY_F16 if exact else LlamaFileType.MOSTLY_Q8_0,
     )
     return _write(path, shape, gemma_vocabulary(), seed)
 

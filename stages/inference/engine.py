@@ -113,7 +113,7 @@ class Engine:
             sequence.tokens += part  # before they are computed: what fails may leave some of them behind
             self._decode(rows)
         self._keep_prefix(sequence)
-        self._sequences.release(sequence)
+        self._sequences.release(sequence, len(sequence.tokens))
 
     def cancel(self, name: str) -> None:
         """Let a task go at the next step."""
@@ -154,11 +154,15 @@ class Engine:
             if task.cancelled or now >= task.deadline_ns:
                 task.ending = "cancelled" if task.cancelled else "late"
                 gone.append(task)
-                if task.sequence is not None:
-                    self._sequences.release(task.sequence)
+                self._release(task)
         self._working = [task for task in self._working if not task.ending]
         self._waiting = [task for task in self._waiting if not task.ending]
         return gone
+
+    def _release(self, task: Task) -> None:
+        if task.sequence is not None:
+            task.computed = len(task.sequence.tokens)
+            self._sequences.release(task.sequence, task.lasting)
 
     def _place(self) -> None:
         """Give tasks their sequences, in the order they came. Whose prefix another one computes waits for it."""
@@ -308,8 +312,7 @@ class Engine:
         task.drafts.grow(tokens)
 
     def _end(self, task: Task) -> None:
-        assert task.sequence is not None
-        self._sequences.release(task.sequence)
+        self._release(task)
         self._working.remove(task)
         if task.ending == "whole":
             self._answers.pop(task.owner, None)

@@ -5,12 +5,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from models.manifest import Manifest
 from models.store import file_sha256
 from pipeline.config import InferenceSection, resolve
 from pipeline.errors import OrstateError
 from pipeline.messages import Certainty, Prompt, PromptJob
+from stages.answer import AnswerForm
 from stages.inference.backend import Answer
 from stages.inference.certainty import Scored, certainty
 from stages.inference.engine import Engine
@@ -23,6 +25,10 @@ from stages.inference.shelf import Shelf
 from stages.inference.tasks import Task
 from stages.inference.tokens import PromptTokens
 from stages.surgery import Surgery
+
+
+# By how many tokens a sequence is cut back after an answer: those of most answers, and of the tail before them.
+BACK: Final[dict[AnswerForm, int]] = {"small": 128, "full": 512}
 
 
 class LlamaBackend:
@@ -96,6 +102,7 @@ class LlamaBackend:
             owner=job.rules.session if job.kind == "session" else "",
             prompt=tokens.prompt,
             shared=tokens.shared,
+            lasting=tokens.lasting,
             guide=guide,
             sampler=Sampler(self._sampling),
             limit=self._settings.max_tokens,
@@ -146,12 +153,11 @@ class LlamaBackend:
     def _answer(self, task: Task) -> Answer:
         pieces = [self._model.piece(token) for token in task.answer]
         text = b"".join(pieces).decode(errors="replace")
-        done = len(task.sequence.tokens) if task.sequence is not None else 0
         error = ""
         if task.ending == "late":
             where = f"answer token {len(task.answer)}"
-            if done < len(task.prompt):
-                where = f"{done} of {len(task.prompt)} prompt tokens"
+            if task.computed < len(task.prompt):
+                where = f"{task.computed} of {len(task.prompt)} prompt tokens"
             error = f"the deadline passed at {where}"
         elif task.ending == "cancelled":
             error = "the question was taken back while the model worked on it"
@@ -177,6 +183,7 @@ def layout_of(settings: InferenceSection, manifest: Manifest) -> Layout:
         rows=settings.rows,
         threads=settings.threads or default_threads(),
         unified=False,
+        back=BACK[settings.answer],
         kind=fastest_cells(),
         flash_attention=manifest.flash_attention,
     )

@@ -53,7 +53,8 @@ class Layout:
 
     `cells`: tokens that the whole cache holds. `unified`: all sequences share them, and what two sequences have
     in common is there once; else each sequence has `cells / sequences` of its own. `kind`: the numbers in a cell.
-    `rows`: most rows of a step.
+    `rows`: most rows of a step. `back`: by how many tokens a sequence can be cut back at least, where layers see a
+    sliding window; those keep no more cells than that takes, which each row would pass over. None: they keep all.
     """
 
     cells: int
@@ -63,7 +64,7 @@ class Layout:
     unified: bool = True
     flash_attention: bool = True
     kind: Cells = "f16"
-    full_window: bool = True  # sliding-window layers keep every cell, so that a sequence can be cut back anywhere
+    back: int | None = None
 
 
 @c.llama_log_callback  # type: ignore[untyped-decorator]
@@ -149,11 +150,14 @@ class Context:
         self.vocabulary = model.tokens
         parameters = c.llama_context_default_params()
         parameters.n_ctx = layout.cells
-        parameters.n_batch = parameters.n_ubatch = layout.rows
+        # The window's layers have so many cells more than it is long. Twice, because cells that were given up are not the
+        # next to be written if they lie around the end of the cache
+        parameters.n_batch = parameters.n_ubatch = max(layout.rows, 2 * (layout.back or 0))
         parameters.n_seq_max = layout.sequences
         parameters.n_threads = parameters.n_threads_batch = layout.threads
         parameters.kv_unified = layout.unified
-        parameters.swa_full = layout.full_window
+        parameters.swa_full = layout.back is None
+        self._window = 0 if layout.back is None else c.llama_model_n_swa(model.handle)
         parameters.type_k = parameters.type_v = _CELLS[layout.kind]
         parameters.flash_attn_type = (
             c.LLAMA_FLASH_ATTN_TYPE_ENABLED if layout.flash_attention else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -193,8 +197,18 @@ class Context:
         return np.ctypeslib.as_array(pointer, (self.vocabulary,))
 
     def cut_back(self, sequence: int, length: int) -> bool:
-        """Forget all but the first `length` tokens of a sequence; False if this model cannot forget only a part."""
+        """Forget all but the first `length` tokens of a sequence.
+
+        False, after which nothing has changed, if this model cannot forget only a part, or if a layer's sliding window
+        before `length` is no longer there.
+        """
+        if length and self._window and self._first_kept(sequence) > max(0, length - self._window):
+            return False
         return bool(c.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
+    def _first_kept(self, sequence: int) -> int:
+        """The first position of which every layer has its cell; -1 if the sequence is empty."""
+        return int(c.llama_memory_seq_pos_min(self._memory, sequence))
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Let an empty sequence begin with the first `length` tokens of another."""

@@ -1,7 +1,7 @@
 """Which tokens each sequence of the cache holds, and which sequence a prompt goes to. Used by the inference process.
 
-A sequence is a row of the cache with cells of its own. After an answer it stays as it is, until a prompt comes that
-goes on from there, or its place is needed: then what it holds of a session goes to the shelf.
+A sequence is a row of the cache with cells of its own. After an answer it keeps what the session's next prompt begins
+with, until that comes, or its place is needed: then it goes to the shelf.
 """
 
 from collections.abc import Sequence as Tokens
@@ -98,16 +98,17 @@ class Sequences:
         del sequence.tokens[len(sequence.tokens) - fewer :]
         self._cache.cut_back(sequence.number, len(sequence.tokens))
 
-    def release(self, sequence: Sequence) -> None:
-        """Its work is over; what it holds stays."""
+    def release(self, sequence: Sequence, lasting: int) -> None:
+        """Its work is over. The first `lasting` tokens stay, and more where the cache cannot be cut back so far."""
         sequence.at_work = False
+        if lasting < len(sequence.tokens) and self._cache.cut_back(sequence.number, lasting):
+            del sequence.tokens[lasting:]
 
     def spoil_all(self) -> None:
         """Nothing in the cache is to be relied on."""
         for sequence in self._all:
             self._empty(sequence)
-            sequence.owner = ""
-            self.release(sequence)
+            sequence.owner, sequence.at_work = "", False
 
     def _apart(self, sequence: Sequence) -> int:
         """How far from those at work: llama.cpp computes neighbours in one go (llama_batch_allocr::split_equal)."""

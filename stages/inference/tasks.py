@@ -19,6 +19,7 @@ class Task:
     owner: str  # the session; "" if nobody will go on from there
     prompt: list[int]
     shared: int  # tokens of the prompt that all prompts of its kind begin with
+    lasting: int  # and that the owner's next one begins with
     guide: Guide
     sampler: Sampler
     limit: int  # most tokens of the answer
@@ -26,6 +27,7 @@ class Task:
     answer: list[int] = field(default_factory=list)
     choices: list[tuple[int, Choice]] = field(default_factory=list)  # with their places in the answer
     reused: int = 0
+    computed: int = 0  # of prompt and answer, at its ending; what was reused is counted
     started_ns: int = 0
     ending: Ending = ""
     cancelled: bool = False

@@ -20,10 +20,14 @@ _TURN_ENDS = "<end_of_turn>\n<start_of_turn>model\n"
 
 
 class Tokens(NamedTuple):
-    """A whole prompt. The first `shared` tokens are those of every prompt about the surgery."""
+    """A whole prompt. The first `shared` tokens are those of every prompt about the surgery.
+
+    The first `lasting` are those of the session's next prompt too, unless its transcript is cut back.
+    """
 
     prompt: list[int]
     shared: int
+    lasting: int
 
 
 class PromptTokens:
@@ -57,7 +61,8 @@ class PromptTokens:
                 f"{self._room}; raise inference.context or lower inference.max_tokens"
             )
         lines = [self._tokenize(line, False) for line in prompt.transcript.splitlines(keepends=True)]
-        return Tokens(head + _newest(lines, free) + end, len(head))
+        lasting = head + _newest(lines, free)
+        return Tokens(lasting + end, len(head), len(lasting))
 
     def _head(self, prompt: Prompt) -> list[int]:
         key = (prompt.form, prompt.shared)

@@ -44,6 +44,7 @@ def make_task(
         owner=f"s{session}",
         prompt=prompt(surgery, session, lines),
         shared=len(HEADS[surgery]),
+        lasting=len(prompt(surgery, session, lines)) - len(TAIL),
         guide=FakeGuide(length, start),
         sampler=Sampler(Sampling(temperature=temperature, top_p=0.9, seed=7)),
         limit=limit,
@@ -83,7 +84,7 @@ class World:
     count: int = 4
     rows: int = 16
     guess: int = 0
-    recurrent: bool = False
+    back: int | None = None
     shelf_bytes: int = 100_000
     files: Prefixes | None = None
     decoder: FakeDecoder = field(init=False)
@@ -94,7 +95,7 @@ class World:
     ended: list[Task] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.decoder = FakeDecoder(cells=self.cells, sequences=self.count, rows=self.rows, recurrent=self.recurrent)
+        self.decoder = FakeDecoder(cells=self.cells, sequences=self.count, rows=self.rows, back=self.back)
         self.shelf = Shelf(self.shelf_bytes)
         self.sequences = Sequences(self.decoder, self.count, self.shelf)
         self.engine = Engine(

@@ -31,10 +31,10 @@ def state_of(tokens: Sequence[int]) -> State:
 class FakeDecoder:
     """Implements `engine.Decoder`. Each of `sequences` has `cells` of its own.
 
-    `recurrent`: a sequence can only be forgotten as a whole.
+    `back`: a sequence can be cut back by so many tokens; 0 is a recurrent model, None one without a limit.
     """
 
-    def __init__(self, *, cells: int, sequences: int = 4, rows: int = 16, recurrent: bool = False) -> None:
+    def __init__(self, *, cells: int, sequences: int = 4, rows: int = 16, back: int | None = None) -> None:
         self.held: list[list[int]] = [[] for _ in range(sequences)]  # the tokens of each sequence
         self.decodes: list[list[Row]] = []
         self.before_decode: Callable[[list[Row]], None] = lambda rows: None
@@ -42,7 +42,7 @@ class FakeDecoder:
         self.fits: Callable[[State], bool] = lambda state: True  # what does not leaves half of its tokens behind
         self._cells = cells
         self._rows = rows
-        self._recurrent = recurrent
+        self._back = back
         self._logits: dict[int, Logits] = {}
 
     @property
@@ -77,7 +77,7 @@ class FakeDecoder:
         return self._logits[row]
 
     def cut_back(self, sequence: int, length: int) -> bool:
-        if self._recurrent and 0 < length < len(self.held[sequence]):
+        if self._back is not None and length and len(self.held[sequence]) - length > self._back:
             return False
         assert length <= len(self.held[sequence])
         del self.held[sequence][length:]

@@ -12,8 +12,7 @@ from stages.inference.tasks import Task
 
 def computed_tokens(task: Task) -> int:
     """Those of prompt and answer that were computed in the task's own sequence."""
-    assert task.sequence is not None
-    return len(task.sequence.tokens) - task.reused
+    return task.computed - task.reused
 
 
 def test_an_answer_is_what_the_model_says_to_the_whole_prompt() -> None:
@@ -52,11 +51,11 @@ def test_of_a_prompt_that_grew_only_what_is_new_is_computed() -> None:
     assert rows == len(line(0, 2) + TAIL) + written == computed_tokens(task)
 
 
-def test_of_a_prompt_that_comes_again_only_the_last_token_is_computed() -> None:
+def test_of_a_prompt_that_comes_again_only_what_did_not_last_is_computed() -> None:
     world = World()
     [first] = world.run(make_task("a"))
     [second] = world.run(make_task("b"))
-    assert second.reused == len(prompt()) - 1
+    assert second.reused == second.lasting == len(prompt()) - len(TAIL)
     assert second.answer == first.answer
 
 

@@ -83,13 +83,13 @@ class Memory:
 @st.composite
 def worlds(draw: st.DrawFn, asked: list[Plan]) -> World:
     """Sequences in which every plan has room, and nothing more."""
-    recurrent = draw(st.booleans())
+    back = draw(st.sampled_from([None, 0, 4, 40]))
     world = World(
         cells=max(plan.cells for plan in asked),
         count=draw(st.integers(1, 5)),
         rows=draw(st.integers(1, 40)),
-        guess=0 if recurrent else draw(st.sampled_from([0, 3, 32])),
-        recurrent=recurrent,
+        guess=draw(st.sampled_from([guess for guess in (0, 3, 32) if back is None or guess <= back])),
+        back=back,
         shelf_bytes=draw(st.sampled_from([0, 200, 2000])),
         files=Memory() if draw(st.booleans()) else None,
     )

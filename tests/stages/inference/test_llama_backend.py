@@ -54,7 +54,8 @@ def test_a_prefix_longer_than_the_sliding_window_is_still_used(gemma: Any, make_
     assert first.prompt_tokens > 512  # the window of Gemma 3 270M
     [second] = ask(gemma, make_job("b", shared=shared))
     assert second.text == first.text
-    assert second.reused_tokens == second.prompt_tokens - 1
+    tail = len(gemma._model.tokenize(make_job().prompt.tail, False))
+    assert second.reused_tokens == second.prompt_tokens - tail
     [third] = ask(gemma, make_job("c", shared=often[:640]))
     assert third.reused_tokens > 100
 

@@ -14,8 +14,8 @@ HEAD = list(range(1, 31))  # a beginning that is worth more than WORTH tokens
 class Store:
     """Some sequences over a decoder without a model, and a shelf with one prefix."""
 
-    def __init__(self, count: int = 3, recurrent: bool = False, shelf_bytes: int = 10_000) -> None:
-        self.decoder = FakeDecoder(cells=100, sequences=count, rows=100, recurrent=recurrent)
+    def __init__(self, count: int = 3, back: int | None = None, shelf_bytes: int = 10_000) -> None:
+        self.decoder = FakeDecoder(cells=100, sequences=count, rows=100, back=back)
         self.shelf = Shelf(shelf_bytes)
         self.shelf.put_prefix(Saved(HEAD, state_of(HEAD)))
         self.sequences = Sequences(self.decoder, count, self.shelf)
@@ -33,7 +33,7 @@ class Store:
     def ask(self, prompt: list[int], owner: str = "s") -> tuple[Sequence, int]:
         """The same, but it is released."""
         sequence, reused = self.begin(prompt, owner)
-        self.sequences.release(sequence)
+        self.sequences.release(sequence, len(prompt))
         return sequence, reused
 
 
@@ -131,9 +131,27 @@ def test_a_sequence_at_work_is_given_to_nobody_else() -> None:
     second, _ = store.begin([*HEAD, 40])
     assert first is not second
     assert store.sequences.free == 0
-    store.sequences.release(first)
+    store.sequences.release(first, len(first.tokens))
     assert store.sequences.free == 1
     assert store.begin([*HEAD, 40])[0] is first
+
+
+def test_what_lasts_is_kept_of_a_sequence_when_its_work_is_over_and_is_what_is_shelved() -> None:
+    store = Store(count=1)
+    sequence, _ = store.begin([*HEAD, 40, 41, 60, 61])
+    store.sequences.release(sequence, len(HEAD) + 2)
+    assert sequence.tokens == store.decoder.held[0] == [*HEAD, 40, 41]
+    store.ask([*HEAD, 50], "other")
+    assert store.ask([*HEAD, 40, 41, 42, 60])[1] == len(HEAD) + 2
+
+
+def test_a_sequence_that_cannot_be_cut_back_so_far_stays_whole_until_a_prompt_begins_otherwise() -> None:
+    store = Store(count=1, back=3)
+    sequence, _ = store.begin([*HEAD, 40, 41, 42, 43, 44])
+    store.sequences.release(sequence, len(HEAD) + 1)
+    assert sequence.tokens == store.decoder.held[0] == [*HEAD, 40, 41, 42, 43, 44]
+    assert store.ask([*HEAD, 40, 41, 42, 43, 44, 45])[1] == len(HEAD) + 5
+    assert store.ask([*HEAD, 40, 50])[1] == len(HEAD)  # from the shelf: what it holds cannot be cut back to that
 
 
 def test_a_state_that_does_not_fit_is_dropped_and_leaves_nothing_behind() -> None:
@@ -153,7 +171,7 @@ def test_after_a_session_that_does_not_fit_the_prefix_is_tried() -> None:
 
 
 def test_a_model_that_cannot_forget_a_part_begins_anew_with_the_prefix() -> None:
-    store = Store(count=1, recurrent=True)
+    store = Store(count=1, back=0)
     store.ask([*HEAD, 40, 41, 42])
     assert store.ask([*HEAD, 40, 50])[1] == len(HEAD)
     assert store.ask([*HEAD, 40, 50, 51])[1] == len(HEAD) + 2  # but it can go on from where it is
