@@ -84,12 +84,19 @@ class Session:
         self.epoch = -1
         self.number = 0  # of the newest snapshot that was sent
         self.publishers = Publishers()
+        self.ending = False
         self._section = section
         self.begin(message, surgery, cues, now)
 
     def begin(self, message: SessionStart, surgery: Surgery, cues: PhaseCues, now: float) -> None:
-        """A clean start with `surgery` and its cues. `now`: Unix time, if the message does not say when t = 0 was."""
-        self.publishers.restart(message)
+        """A clean start with `surgery` and its cues. `now`: Unix time, if the message does not say when t = 0 was.
+
+        Raises Rejected for a start that came before.
+        """
+        if self.ending:
+            self.publishers.begin(message)
+        else:
+            self.publishers.restart(message)
         self.epoch += 1
         self.surgery = surgery
         self.started_at = now if message.started_at is None else message.started_at
@@ -112,13 +119,21 @@ class Session:
         self._noted: dict[tuple[str, str, str], float] = {}
 
     def come_back(self, message: SessionStart) -> None:
-        """A publisher that starts again what runs already: it counts anew, nothing else changes."""
+        """A publisher that starts again what runs already: it counts anew, nothing else changes.
+
+        Raises Rejected for a start that came before.
+        """
         self.publishers.restart(message)
         self.seq = message.seq
 
     def take(self, message: Input) -> None:
         """Count an input in. Raises Rejected for a repeated one, or one too far back in time."""
         self.publishers.take(message)
+        self._check_time(message)
+        self.t = max(self.t, message.t)
+        self.seq = message.seq
+
+    def _check_time(self, message: Input) -> None:
         behind = self.t - message.t
         if behind > self._section.backwards_s:
             raise Rejected(
@@ -126,8 +141,6 @@ class Session:
                 f"session {self.name!r}: t={message.t:g} is {behind:g} s behind the newest t={self.t:g}, more than "
                 f"prompt.backwards_s={self._section.backwards_s:g}; t counts up from the start of the session",
             )
-        self.t = max(self.t, message.t)
-        self.seq = message.seq
 
     @property
     def phase(self) -> str:

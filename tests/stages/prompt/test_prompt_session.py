@@ -10,7 +10,7 @@ from pipeline.errors import Rejected
 from pipeline.messages import Action, Observation, Override, SessionStart, Toggle, Transcript, Verdict
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import load_language
-from stages.prompt.publishers import MAX_PUBLISHERS
+from stages.prompt.publishers import LATE, MAX_PUBLISHERS
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import VOTE_S, Change, Session
 from stages.surgery import Phase, load_surgeries
@@ -399,10 +399,60 @@ def test_a_repeated_number_is_rejected_and_gaps_are_counted_for_each_publisher()
     for publisher, seq in (("mic", 1), ("mic", 4), ("camera", 7), ("mic", 5)):
         running.take(Transcript(session="a", publisher=publisher, seq=seq, t=0.0, text=""))
     assert running.publishers.gaps == 2
-    for seq in (5, 3):
-        with pytest.raises(Rejected, match=f"'mic': seq {seq} is not newer than 5") as caught:
+    for seq in (5, 4):
+        with pytest.raises(Rejected, match=f"'mic': seq {seq} was taken already") as caught:
             running.take(Transcript(session="a", publisher="mic", seq=seq, t=0.0, text=""))
         assert caught.value.reason == "repeated_message"
+
+
+def test_a_message_that_was_overtaken_is_taken_late_and_once_and_is_no_gap() -> None:
+    running = session()
+    for seq in (1, 4, 3, 2):
+        running.take(Transcript(session="a", publisher="mic", seq=seq, t=0.0, text=""))
+    assert running.publishers.gaps == 0
+    with pytest.raises(Rejected, match="seq 3 was taken already"):
+        running.take(Transcript(session="a", publisher="mic", seq=3, t=0.0, text=""))
+
+
+def test_a_number_that_was_left_out_is_waited_for_only_so_long() -> None:
+    running = session()
+    for seq in (1, 3, 5 + LATE):
+        running.take(Transcript(session="a", publisher="mic", seq=seq, t=0.0, text=""))
+    for seq in (2, 4):
+        with pytest.raises(Rejected, match=f"seq {seq} was taken already or is too far behind {5 + LATE}"):
+            running.take(Transcript(session="a", publisher="mic", seq=seq, t=0.0, text=""))
+    assert running.publishers.gaps == LATE + 2
+
+
+START = SessionStart(session="a", seq=0, t=0.0, surgery="PCNL")
+
+
+def said(seq: int, text: str) -> Transcript:
+    return Transcript(session="a", seq=seq, t=float(seq), text=text)
+
+
+def test_a_start_that_comes_twice_takes_nothing_that_came_before_again() -> None:
+    running = session()
+    for message in (said(1, "one"), said(2, "two"), said(3, "three")):
+        running.take(message)
+    with pytest.raises(Rejected, match="this SessionStart .* came before"):
+        running.come_back(START)
+    for message in (said(1, "one"), said(2, "two")):
+        with pytest.raises(Rejected, match="was taken already"):
+            running.take(message)
+    running.take(said(4, "four"))
+    assert running.publishers.gaps == 0
+
+
+def test_a_publisher_that_begins_again_as_it_began_is_heard_from_its_first_new_message_on() -> None:
+    running = session()
+    for message in (said(1, "one"), said(2, "two"), said(3, "three")):
+        running.take(message)
+    with pytest.raises(Rejected):
+        running.come_back(START)
+    running.take(Transcript(session="a", seq=1, t=4.0, text="four"))
+    running.take(Transcript(session="a", seq=2, t=5.0, text="five"))
+    assert running.publishers.gaps == 0
 
 
 def test_more_publishers_than_can_be_remembered_are_rejected() -> None:
