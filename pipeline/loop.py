@@ -58,8 +58,8 @@ class Loop:
         self._records: list[tuple[str, bytes, float]] = []
         self._give_back_at = math.inf
 
-    def run(self) -> None:
-        """Work until the supervisor says stop."""
+    def run(self, first: Iterable[Message] = ()) -> None:
+        """Work until the supervisor says stop. `first`: to be sent before anything else."""
         sockets = [self._wiring.control, *(s.socket for s in self._senders), *(r.socket for r in self._wiring.feedback)]
         if self._wiring.publisher is not None:
             sockets.append(self._wiring.publisher.socket)
@@ -67,6 +67,7 @@ class Loop:
             self._poller.register(socket, zmq.POLLIN)
         for sender in self._senders:
             sender.attach()
+        self._send_on(first)
         self._reporter.tell(control.Ready())
         while not self._stopping:
             self._set_reading(self._may_read())
@@ -298,6 +299,7 @@ class Loop:
             job = decode_inner(payload)
             if isinstance(job, PromptJob):
                 error = f"the {peer.stage} process died twice while it worked on {job.job_id}"
+                self._reporter.dead_letter("crashed_twice", error, sender.name, payload)
                 self._handle(JobLost(job=job, error=error), "control", payload)
 
     def _report(self) -> None:

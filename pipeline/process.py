@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -20,6 +21,8 @@ from pipeline.codec import encode
 from pipeline.control import StageName
 from pipeline.errors import ConfigError, OrstateError
 from pipeline.loop import Loop
+from pipeline.messages import Message
+from pipeline.restore import journalled
 from pipeline.sockets import Context, Socket, make_socket
 from pipeline.stage import Stage
 from pipeline.wiring import Place, wire
@@ -65,7 +68,11 @@ def _run(name: StageName, place: Place, context: Context) -> None:
     try:
         if (loaded := stage.load()) is not None:
             socket.send(encode(loaded))
-        Loop(name, stage, wiring, place.config.supervision.status_s).run()
+        again: Iterable[Message] = ()
+        if place.incarnation and place.journal:
+            limit = place.config.ingress.max_message_bytes
+            again = stage.restore(journalled(name, Path(place.journal), limit))
+        Loop(name, stage, wiring, place.config.supervision.status_s).run(again)
     finally:
         stage.close()
         if wiring.journal is not None:

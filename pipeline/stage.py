@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pipeline.messages import Message, ModelChanged
+from pipeline.restore import Journalled
 
 
 class Stage(Protocol):
@@ -27,6 +28,9 @@ class Stage(Protocol):
 
     def load(self) -> ModelChanged | None:
         """Do what takes long, once, before the first message. The inference stage says what became of its model."""
+
+    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
+        """Know again what a process before this one knew, from its journal; what is to be sent. Before `handle`."""
 
     def handle(self, message: Message) -> Iterable[Message]:
         """Take one message; what is to be sent on. Raises Rejected for an input that cannot be taken."""

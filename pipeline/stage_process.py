@@ -37,6 +37,7 @@ class StageProcess:
         self._started_s = 0.0
         self._recent: deque[float] = deque()
         self._hung = ""
+        self.due_s: float | None = None  # monotonic: it is started again then, after too many deaths
 
     @property
     def pid(self) -> int:
@@ -56,6 +57,7 @@ class StageProcess:
             target=process.main, args=(self.name, msgspec.json.encode(place)), name=f"orstate-{self.name}"
         )
         self.state, self.welcomed, self._started_s, self._hung = "starting", False, time.monotonic(), ""
+        self.due_s = None
         self._process.start()
 
     def report(self, counters: dict[str, float]) -> None:
@@ -77,6 +79,11 @@ class StageProcess:
         self.counters = {name: value for name, value in self.counters.items() if not name.endswith(NOW)}
         self._before = self.counters
         return not self.misconfigured and len(self._recent) <= self._supervision.restarts_per_minute
+
+    def rest(self) -> float:
+        """Stay down until one more restart is allowed: seconds from now. Call it after `may_restart` said no."""
+        self.due_s = self._recent[0] + 60.0
+        return max(0.0, self.due_s - time.monotonic())
 
     def kill_if_hung(self, board: Board) -> None:
         """SIGKILL if a budget is overrun; that also ends a stopped process."""

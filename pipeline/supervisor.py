@@ -111,6 +111,9 @@ class Supervisor:
     def _watch(self) -> None:
         for stage in self._stages.values():
             stage.kill_if_hung(self._board)
+            # What drains waits for no rest: the stage must say that its input has ended
+            if stage.due_s is not None and (self._draining_since is not None or time.monotonic() >= stage.due_s):
+                self._start(stage)
         since, limit = self._draining_since, self._config.run.drain_s
         if since is not None and time.monotonic() - since > limit and not self._failure:
             late = ", ".join(stage.name for stage in self._stages.values() if stage.state != "drained")
@@ -181,10 +184,14 @@ class Supervisor:
         self._tell_peers(stage, control.Peer(stage=stage.name, state="down", at_work=at_work))
         if stage.name == "inference":
             self._model_changed(ModelChanged(state="down", error=f"the inference process died: {how}"))
+        limit = self._config.supervision.restarts_per_minute
         if stage.may_restart():
             self._start(stage)
+        elif stage.name == "inference" and limit and not stage.misconfigured:  # the rules carry on without it
+            rest_s = stage.rest()
+            error = f"the inference process died {limit + 1} times within a minute ({how})"
+            self._model_changed(ModelChanged(state="down", error=f"{error}; it is started again in {rest_s:.0f} s"))
         elif not self._failure:
-            limit = self._config.supervision.restarts_per_minute
             last = f": {log[-1]}" if log else ""
             self._failure = f"{stage.name} is not started again ({how}{last})"
             if not stage.misconfigured:

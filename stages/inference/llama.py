@@ -26,7 +26,6 @@ from stages.inference.tasks import Task
 from stages.inference.tokens import PromptTokens
 from stages.surgery import Surgery
 
-
 # By how many tokens a sequence is cut back after an answer: those of most answers, and of the tail before them.
 BACK: Final[dict[AnswerForm, int]] = {"small": 128, "full": 512}
 

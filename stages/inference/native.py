@@ -150,8 +150,8 @@ class Context:
         self.vocabulary = model.tokens
         parameters = c.llama_context_default_params()
         parameters.n_ctx = layout.cells
-        # The window's layers have so many cells more than it is long. Twice, because cells that were given up are not the
-        # next to be written if they lie around the end of the cache
+        # The window's layers have so many cells more than it is long. Twice, because cells that were given up are
+        # not the next to be written if they lie around the end of the cache
         parameters.n_batch = parameters.n_ubatch = max(layout.rows, 2 * (layout.back or 0))
         parameters.n_seq_max = layout.sequences
         parameters.n_threads = parameters.n_threads_batch = layout.threads

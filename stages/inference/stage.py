@@ -11,6 +11,7 @@ from models.manifest import STUB, Manifest, find_manifest
 from pipeline.config import Config, InferenceSection, resolve
 from pipeline.errors import OrstateError
 from pipeline.messages import Cancel, Completion, Message, ModelChanged, ModelState, PromptJob
+from pipeline.restore import Journalled
 from stages.inference.backend import Answer, Backend
 from stages.inference.cycle import Cycle
 from stages.inference.stub import StubBackend
@@ -111,6 +112,10 @@ class InferenceStage:
     @property
     def at_work(self) -> tuple[str, ...]:
         return self._backend.at_work if self._backend is not None else ()
+
+    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
+        """Nothing: what was not answered is sent again."""
+        return ()
 
     def handle(self, message: Message) -> Iterable[Message]:
         """Take a job, or take one back. Without a model a job is answered at once."""

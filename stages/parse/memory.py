@@ -41,10 +41,18 @@ class Sessions:
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._early: OrderedDict[str, list[Completion]] = OrderedDict()  # of sessions that are not known yet
+        self._published: OrderedDict[str, int] = OrderedDict()  # states of those that a process before knew
 
     def find(self, name: str) -> Session | None:
         """The session of that name, if it is remembered."""
         return self._sessions.get(name)
+
+    def count_on(self, name: str, published: int) -> None:
+        """A process before this one published that many states of a session."""
+        self._published[name] = max(published, self._published.get(name, 0))
+        self._published.move_to_end(name)
+        if len(self._published) > MAX_SESSIONS:
+            self._published.popitem(last=False)
 
     def keep_early(self, completion: Completion) -> None:
         """Keep an answer that came before anything else of its session."""
@@ -58,6 +66,7 @@ class Sessions:
         if session is None:
             session = self._sessions[rules.session] = Session(rules)
             session.early = self._early.pop(rules.session, [])
+            session.published = self._published.pop(rules.session, 0)
             if len(self._sessions) > MAX_SESSIONS:
                 self._sessions.popitem(last=False)
             return session, True

@@ -24,6 +24,7 @@ from pipeline.messages import (
     Toggle,
     Verdict,
 )
+from pipeline.restore import Journalled
 from stages.parse.contract import Contract, ContractError, load_schema
 from stages.parse.extract import STRATEGIES
 from stages.parse.judge import Judgement, judge
@@ -87,6 +88,13 @@ class ParseStage:
 
     def load(self) -> None:
         """Nothing takes long."""
+
+    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
+        """Count each session's states on from where a process before this one was."""
+        for _, message in journalled:
+            if isinstance(message, SurgeryState):
+                self._sessions.count_on(message.session, message.seq)
+        return ()
 
     def handle(self, message: Message) -> Iterable[Message]:
         """A state for a rule outcome; a verdict, and a session's state, for a completion; nothing for one that

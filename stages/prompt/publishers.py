@@ -1,4 +1,4 @@
-"""The sequence numbers of a session's publishers: what was left out, late, or came twice. Runs in the prompt process."""
+"""The sequence numbers of a session's publishers: what was left out, late, or came twice. Prompt process."""
 
 from collections import deque
 from typing import Final

@@ -7,6 +7,7 @@ that is due follows it, because its answer is published after that state.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from pipeline.config import Config, PromptSection
@@ -30,6 +31,7 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
+from pipeline.restore import Journalled
 from stages.answer import AnswerForm
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language, load_language
@@ -102,6 +104,23 @@ class PromptStage:
 
     def load(self) -> None:
         """Nothing takes long."""
+
+    def restore(self, journalled: Iterable[Journalled]) -> list[Message]:
+        """Take the inputs of before once more, ask nothing, and tell what each session has come to."""
+        wall = self._wall
+        for at, message in journalled:
+            self._wall = partial(float, at)
+            if isinstance(message, LLMResponse) and message.outcome != "rejected":
+                self._requests.answered(message)
+            elif isinstance(message, Input):
+                try:
+                    self._handlers[type(message)](message, self._clock())
+                except Rejected:  # it was told then
+                    continue
+        self._wall = wall
+        self._counts.clear()  # of what was counted then
+        self._gaps = -sum(asking.session.publishers.gaps for asking in self._sessions.values())
+        return self._tell_all(self._clock())
 
     @property
     def accepting(self) -> bool:
@@ -314,8 +333,11 @@ class PromptStage:
         if message.state == "unavailable":  # it will not come back: what waits for it would wait for ever
             for job_id in self._open.waiting():
                 sent += self._open.give_up(job_id, "model_unavailable", self._why_not(), now)
+        return [*sent, *self._tell_all(now)]
+
+    def _tell_all(self, now: int) -> list[Message]:
         live = [asking.session for asking in self._sessions.values() if not asking.session.ending]
-        return [*sent, *(self._next_snapshot(session, Change(), now) for session in live)]
+        return [self._next_snapshot(session, Change(), now) for session in live]
 
     def _job_lost(self, message: JobLost, now: int) -> list[Message]:
         self._counts["jobs_lost"] += 1

@@ -99,3 +99,60 @@ def test_a_request_under_way_when_the_prompt_process_is_killed_has_exactly_one_a
     assert answer.output is not None
     assert "M06" in answer.output["machines"]["1"]
     assert answers_in(Path(ready.journal), "q1") == {msgspec.msgpack.encode(answer)}
+
+
+def test_a_session_goes_on_after_its_prompt_process_was_killed_and_is_not_started_again(
+    settings: tuple[str, ...],
+) -> None:
+    with Sidecar(model="stub", settings=settings) as sidecar:
+        sidecar.wait_model()
+        states = sidecar.states("or1", timeout_s=WAIT_S)
+        say(sidecar, 1, 0.0, "turn on the suction")
+        answered_by_the_model(states, 2)
+        os.kill(states.wait_status(WAIT_S).stages["prompt"].pid, signal.SIGKILL)
+        told = next(states)
+        assert (told.based_on, "M06" in told.state["machines"]["1"]) == (2, True)
+        until_prompt(states, is_ready_again)
+        sidecar.publish(Transcript(session="or1", seq=3, t=10.0, text="camera on"))
+        sidecar.publish(Transcript(session="or1", seq=4, t=20.0, text="turn it off again"))
+        last = answered_by_the_model(states, 4)
+        assert "M06" in last.state["machines"]["1"]
+        assert "M08" in last.state["machines"]["0"]
+        assert states.gaps == 0
+        assert sidecar.finish() == 0
+
+
+def test_a_killed_parse_process_counts_the_states_on(settings: tuple[str, ...]) -> None:
+    with Sidecar(model="stub", settings=settings) as sidecar:
+        sidecar.wait_model()
+        states = sidecar.states("or1", timeout_s=WAIT_S)
+        say(sidecar, 1, 0.0, "turn on the suction")
+        before = answered_by_the_model(states, 2)
+        os.kill(states.wait_status(WAIT_S).stages["parse"].pid, signal.SIGKILL)
+        while (parse := states.wait_status(WAIT_S).stages["parse"]).restarts != 1 or parse.state != "ready":
+            pass
+        sidecar.publish(Transcript(session="or1", seq=3, t=10.0, text="camera on"))
+        after = next(state for state in states if state.based_on == 3)
+        assert after.seq > before.seq
+        assert sidecar.finish() == 0
+    assert after.state["machines"]["1"] == ["M01", "M06", "M08", "M09"]
+
+
+def test_inference_that_dies_too_often_rests_and_the_rules_carry_on(settings: tuple[str, ...]) -> None:
+    with Sidecar(model="stub", settings=(*settings, "supervision.restarts_per_minute=1")) as sidecar:
+        sidecar.wait_model()
+        states = sidecar.states("or1", timeout_s=WAIT_S)
+        for restarts in (0, 1):
+            while (it := states.wait_status(WAIT_S).stages["inference"]).restarts != restarts or it.state != "ready":
+                pass
+            os.kill(it.pid, signal.SIGKILL)
+        while states.wait_status(WAIT_S).stages["inference"].restarts != 2:
+            pass
+        say(sidecar, 1, 0.0, "turn on the suction")
+        state = next(state for state in states if state.based_on == 2)
+        assert (state.outcome, state.degraded) == ("stage_crashed", True)
+        assert "died 2 times within a minute (killed by SIGKILL); it is started again in" in str(
+            state.state["metadata"]
+        )
+        assert "M06" in state.state["machines"]["1"]
+        assert sidecar.finish() == 0

@@ -28,6 +28,7 @@ from pipeline.messages import (
     Verdict,
 )
 from pipeline.queue import Receiver, Sender
+from pipeline.restore import Journalled
 from pipeline.segment import segment_name
 from pipeline.sockets import Context, Socket, make_socket
 
@@ -82,6 +83,9 @@ class FakeStage:
 
     def load(self) -> ModelChanged | None:
         return None
+
+    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
+        return ()
 
     def handle(self, message: Message) -> Iterable[Message]:
         self.handled.append(message)

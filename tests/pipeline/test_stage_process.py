@@ -89,6 +89,19 @@ def test_deaths_of_more_than_a_minute_ago_are_forgotten(clock: Clock) -> None:
     assert allowed == [True, True, True, False]  # at 0, 30, 60.5 and 61 s
 
 
+def test_after_one_death_too_many_it_rests_until_the_first_is_a_minute_ago(clock: Clock) -> None:
+    inference = StageProcess("inference", PLACE, LIMITS)
+    for seconds in (0.0, 10.0, 10.0):
+        clock.now += seconds
+        allowed = inference.may_restart()
+    assert not allowed
+    assert inference.rest() == 40.0
+    assert inference.due_s == clock.now + 40.0
+    clock.now += 40.5
+    assert not inference.may_restart()  # it died at once: deaths at 10, 20 and 60.5 s
+    assert inference.rest() == 9.5
+
+
 def test_counters_go_on_over_a_restart_and_what_a_dead_process_held_is_not_counted(clock: Clock) -> None:
     prompt = StageProcess("prompt", PLACE, LIMITS)
     held = {

@@ -7,7 +7,6 @@ weights of 16 bits: with those of 8 bits the order of sums matters as much as a 
 import random
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -22,6 +22,7 @@ from parse_builders import (
 from pipeline.config import Config, ParseSection, PromptSection
 from pipeline.errors import ConfigError, Rejected
 from pipeline.messages import Certainty, Message, ModelChanged, SurgeryState, Verdict
+from pipeline.restore import Journalled
 from pipeline.stage import Stage
 from stages.parse.contract import ContractError
 from stages.parse.stage import create
@@ -405,3 +406,12 @@ def test_a_truncated_answer_is_counted_and_answers_its_request() -> None:
     )
     assert (response.outcome, response.success, response.degraded) == ("truncated", False, True)
     assert stage.counters()["outcome.truncated"] == 1
+
+
+def test_a_process_started_again_counts_the_states_of_a_session_on() -> None:
+    before = make_stage()
+    states = [publish(before, make_rules(seq=seq)) for seq in (1, 2, 3)]
+    again = make_stage()
+    assert list(again.restore([Journalled(0.0, state) for state in states])) == []
+    assert publish(again, make_rules(seq=4)).seq == 4
+    assert publish(again, make_rules(seq=5)).seq == 5

@@ -435,7 +435,7 @@ def test_a_start_that_comes_twice_takes_nothing_that_came_before_again() -> None
     running = session()
     for message in (said(1, "one"), said(2, "two"), said(3, "three")):
         running.take(message)
-    with pytest.raises(Rejected, match="this SessionStart .* came before"):
+    with pytest.raises(Rejected, match=r"this SessionStart .* came before"):
         running.come_back(START)
     for message in (said(1, "one"), said(2, "two")):
         with pytest.raises(Rejected, match="was taken already"):

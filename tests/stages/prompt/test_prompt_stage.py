@@ -1,8 +1,10 @@
 """The prompt stage: what it sends for each message, and when the model is asked."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.config import Config, InferenceSection, PromptSection, Run, resolve
@@ -25,6 +27,7 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
+from pipeline.restore import Journalled
 from pipeline.stage import Stage
 from stages.prompt.stage import PromptStage, create
 from stages.surgery import load_surgeries
@@ -645,3 +648,59 @@ def test_the_prompt_shows_as_many_examples_as_the_configuration_says() -> None:
         return job(room.say(1.0, "suction on")).prompt.shared.count("Transcript:\n")
 
     assert shown(examples="few") < shown(examples="many") == shown()
+
+
+# --- after a death ----------------------------------------------------------------------------------------
+
+
+def known(room: Room) -> list[RuleOutcome]:
+    """What the stage knows of its sessions, but for what counts processes and snapshots."""
+    told = [outcome([message]) for message in room.model("down", "so that it tells")]
+    return [msgspec.structs.replace(rules, number=0, stamps={}) for rules in told]
+
+
+def test_a_process_started_again_knows_its_sessions_from_the_journal_and_tells_them() -> None:
+    room, inputs = Room(ready=False), list[Message]()
+    for message in (
+        SessionStart(session="a", seq=1, t=0.0, surgery="PCNL"),
+        Transcript(session="a", seq=2, t=1.0, text="turn on the suction"),
+        SessionStart(session="b", seq=1, t=0.0, surgery="Lobectomy"),
+        Transcript(session="a", seq=5, t=9.0, text="in a minute turn on the laser"),
+        Transcript(session="a", seq=2, t=9.5, text="turn off the suction"),  # rejected then, and now
+        Override(session="a", seq=6, t=10.0, machine="M05", action="ON"),
+        Observation(session="b", seq=2, t=3.0, kind="phase", label="Phase2", value="", confidence=0.9),
+        SessionStart(session="over", seq=1, t=0.0, surgery="PCNL"),
+        SessionEnd(session="over", seq=2, t=1.0),
+    ):
+        inputs.append(message)
+        with suppress(Rejected):
+            room.send(message)
+    again = Room(ready=False, incarnation=1)
+    told = again.stage.restore([Journalled(1_700_000_000.0, message) for message in inputs])
+    assert [(rules.session, rules.seq) for rules in map(outcome, ([message] for message in told))] == [
+        ("a", 6),
+        ("b", 2),
+    ]
+    assert known(again) == known(room)
+    counters = again.stage.counters()
+    assert (counters["gaps"], counters["repeated"], counters["sessions_open"]) == (0.0, 0.0, 2.0)
+    again.send(Transcript(session="a", seq=8, t=12.0, text="camera on"))
+    assert again.stage.counters()["gaps"] == 1.0
+
+
+def test_a_session_that_did_not_say_when_it_began_began_when_that_was_journalled() -> None:
+    again = Room(ready=False, incarnation=1)
+    [told] = again.stage.restore([Journalled(1_600_000_000.0, SessionStart(session="a", seq=1, t=0.0, surgery="PCNL"))])
+    assert outcome([told]).started_at == 1_600_000_000.0
+    assert outcome(again.start(session="new")).started_at == 1_700_000_000.0
+
+
+def test_an_answer_of_before_is_the_answer_still_and_a_refusal_is_not() -> None:
+    answered, refused = (
+        LLMResponse(request_id=name, outcome=how, success=how == "ok", degraded=how != "ok")
+        for name, how in (("q1", "ok"), ("q2", "rejected"))
+    )
+    again = Room(incarnation=1)
+    again.stage.restore([Journalled(0.0, answered), Journalled(0.0, refused)])
+    assert again.send(LLMRequest(request_id="q1", surgery="PCNL")) == [answered]
+    assert [type(message) for message in again.send(LLMRequest(request_id="q2", surgery="PCNL"))] == [PromptJob]
