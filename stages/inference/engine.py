@@ -7,7 +7,8 @@ computed together with the next choice; so are guesses at what follows (drafts.p
 step, so that a long prompt holds up nobody.
 
 Sequences have cells of their own, and llama.cpp computes sequences in one go only as far as they bring equally many
-rows. So those that write are given guesses until they bring as many as the others, and no more.
+rows. So those that write are given guesses until they bring as many as the others, and no more; and rows for nothing
+where few are lacking.
 """
 
 import time
@@ -235,6 +236,17 @@ class Engine:
             del turn.guess[max(0, min(rows - len(turn.tokens), room)) :]
             room -= len(turn.guess)
             self.timing.guessed += len(turn.guess)
+        self._pad(writing, room)
+
+    def _pad(self, turns: list[Turn], room: int) -> None:
+        """Let all bring equally many rows, if that costs less than the rounds that llama.cpp makes for the rest."""
+        most = max(turn.rows for turn in turns)
+        lacking = [most - turn.rows for turn in turns]
+        rounds = len(set(lacking)) - 1
+        fits = sum(lacking) <= room and all(n <= turn.spare for n, turn in zip(lacking, turns, strict=True))
+        if self._longest_guess and fits and sum(lacking) * self._row_cost < rounds * (1.0 - self._row_cost):
+            for n, turn in zip(lacking, turns, strict=True):
+                turn.padding = n
 
     def _guess(self, turn: Turn, room: int) -> None:
         """What a task may go on with, as far as the grammar allows it."""
@@ -252,9 +264,10 @@ class Engine:
             assert sequence is not None
             turn.row = len(rows) + len(turn.tokens) - 1
             start = len(sequence.tokens)
-            sequence.tokens += turn.tokens + turn.guess
-            wanted = [*[False] * (len(turn.tokens) - 1), turn.chooses, *turn.wanted]
-            for at, token in enumerate(turn.tokens + turn.guess):
+            tokens = turn.tokens + turn.guess + turn.tokens[-1:] * turn.padding
+            sequence.tokens += tokens
+            wanted = [*[False] * (len(turn.tokens) - 1), turn.chooses, *turn.wanted, *[False] * turn.padding]
+            for at, token in enumerate(tokens):
                 rows.append(Row(token, start + at, sequence.number, wanted[at]))
         return rows
 
@@ -284,7 +297,7 @@ class Engine:
             row = turn.row + right
         task.drafts.learn(len(turn.guess), right)
         self.timing.right += right
-        if wrong := len(turn.guess) - right:
+        if wrong := len(turn.guess) - right + turn.padding:
             self._sequences.cut_back(task.sequence, wrong)
         if task.ending:
             self._end(task)

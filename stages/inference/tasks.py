@@ -55,14 +55,28 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """What a task does in one step: compute `tokens`, and behind them a guess; choose from `row` on, if it may."""
+    """What a task does in one step: compute `tokens`, and behind them a guess; choose from `row` on, if it may.
+
+    `padding` rows behind those are for nothing but that it brings as many as the others.
+    """
 
     task: Task
     tokens: list[int]
     chooses: bool  # these are all that is pending
     guess: list[int] = field(default_factory=list)
+    padding: int = 0
     wanted: list[bool] = field(default_factory=list)  # of each token of the guess: whether a choice follows it
     row: int = 0  # of the last of `tokens`
+
+    @property
+    def rows(self) -> int:
+        """How many it brings."""
+        return len(self.tokens) + len(self.guess) + self.padding
+
+    @property
+    def spare(self) -> int:
+        """How many more its answer has room for."""
+        return self.task.limit - len(self.task.answer) - len(self.guess) - 1
 
     @property
     def number(self) -> int:
