@@ -1,0 +1,1 @@
+"""Faults, injected into real processes on purpose, and what became of them."""
