@@ -85,7 +85,6 @@ def replay(
             config=config,
             model=model,
             settings=tuple(settings),
-            stall_s=loaded.supervision.inference_busy_s + 30.0,
             on_state=screen.state,
             on_response=screen.response,
             on_sent=screen.sent,

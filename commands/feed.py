@@ -68,6 +68,7 @@ def publish(
                 elif isinstance(message, SessionEnd):
                     seen.wait(message.session, message.seq - 1, SETTLE_S)
                 client.publish(message)
+            client.flush()
         finally:
             states.stop()
             reader.join()

@@ -9,7 +9,7 @@ The same calls as in pipeline/client.py, awaited; one client serves many tasks, 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
@@ -19,11 +19,15 @@ import zmq.asyncio
 from numpy.typing import NDArray
 
 from pipeline import endpoints
-from pipeline.client import GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, with_frame
+from pipeline.client import CLOSE_S, GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, with_frame
+from pipeline.codec import encode
+from pipeline.confirmed import Unconfirmed
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Status, SurgeryState
+from pipeline.presence import Presence
+from pipeline.sending import PROBE_S
 from pipeline.sockets import make_socket
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
 
@@ -78,14 +82,15 @@ class AsyncClient:
         self._context: Any = zmq.asyncio.Context()
         self._frames: FrameWriter | None = None
         self._waiting: dict[str, asyncio.Future[LLMResponse]] = {}
-        self._subscribed = False
-        self._listener: asyncio.Task[None] | None = None
+        self._unconfirmed = Unconfirmed()
+        self._confirmed = asyncio.Condition()
+        self._tasks: list[asyncio.Task[None]] = []
         self._requests: Any = None
-        self._publisher: Any = None
+        self._inputs: Any = None
 
     async def connect(self) -> Self:
         """Find the endpoints. Once more is no error. Raises what `pipeline.client.Client` does."""
-        if self._listener is not None:
+        if self._tasks:
             return self
         self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
         self._endpoint = endpoints.seen_from("", self._endpoint)
@@ -97,10 +102,13 @@ class AsyncClient:
         if not isinstance(answer, Description):
             raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
         self.description = answer
-        self._publisher = make_socket(self._context, zmq.XPUB, high_water_mark=PUBLISH_HIGH_WATER, lossless=True)
-        for endpoint in answer.ingress[:1]:
-            endpoints.reach(self._publisher, endpoints.seen_from(self._endpoint, endpoint), "ingress")
-        self._listener = asyncio.create_task(self._listen(), name="orstate-answers")
+        self._inputs = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
+        self._presence = Presence(self._context, self._inputs)
+        endpoints.reach(self._inputs, self._endpoint, "requests")
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="orstate-answers"),
+            asyncio.create_task(self._hear(), name="orstate-confirmations"),
+        ]
         return self
 
     async def publish(self, message: Input, frame: NDArray[Any] | None = None) -> None:
@@ -109,11 +117,14 @@ class AsyncClient:
             if self._frames is None:
                 self._frames = FrameWriter(self.description.frames)
             message = with_frame(message, frame, self._frames)
-        while not self._subscribed or await self._publisher.poll(0):
-            if not await self._publisher.poll(int(1000 * self._timeout_s)):
-                raise OrstateError(f"the pipeline does not listen at {', '.join(self.description.ingress) or 'any'}")
-            self._subscribed = (await self._publisher.recv()).startswith(b"\x01")
-        await self._publisher.send_multipart(frames_of(message))
+        if self._unconfirmed and self._presence.absent_s() > self._timeout_s:
+            raise endpoints.unanswered(self._endpoint, self._timeout_s)
+        await self._wait(lambda: not self._unconfirmed.full, self._timeout_s)
+        await self._inputs.send_multipart(self._unconfirmed.add(encode(message)))
+
+    async def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until all that was published is in the pipeline's journal; see `pipeline.client.Client.flush`."""
+        await self._wait(lambda: not self._unconfirmed, self._timeout_s if timeout_s is None else timeout_s)
 
     async def submit(self, request: LLMRequest) -> LLMResponse:
         """Ask and wait for the one answer. Raises OrstateError if none comes until past its deadline."""
@@ -138,11 +149,14 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Let everything go. Once more is no error."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
-            self._listener = None
+        if self._tasks:
+            with suppress(OrstateError):
+                await self.flush(CLOSE_S)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks = []
+            self._presence.close()
         if self._frames is not None:
             self._frames.close()
         self._context.destroy(linger=2000)
@@ -164,6 +178,29 @@ class AsyncClient:
                 waiting = self._waiting.get(answer.request_id)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
+
+    async def _hear(self) -> None:
+        """Take confirmations, send again what is asked for, and ask if nothing comes."""
+        while True:
+            if await self._inputs.poll(int(1000 * PROBE_S)):
+                said = (await self._inputs.recv_multipart())[-1]
+                again = self._unconfirmed.heard(said)
+            else:
+                asks = self._unconfirmed and self._presence.absent_s() == 0.0
+                again = [self._unconfirmed.oldest()] if asks else []
+            for frames in again:
+                await self._inputs.send_multipart(frames)
+            async with self._confirmed:
+                self._confirmed.notify_all()
+
+    async def _wait(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        """Until the condition holds. Raises OrstateError if nobody has been there for `timeout_s`."""
+        async with self._confirmed:
+            while not condition():
+                if self._presence.absent_s() > timeout_s:
+                    raise endpoints.unanswered(self._endpoint, timeout_s)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._confirmed.wait(), min(PROBE_S, timeout_s))
 
 
 class AsyncSidecar(AsyncClient):
@@ -197,5 +234,8 @@ class AsyncSidecar(AsyncClient):
     async def close(self) -> None:
         """Let it finish its work, stop it, and let everything go. Once more is no error."""
         if self.launch is not None:
+            if self._tasks and not self.launch.over:
+                with suppress(OrstateError):
+                    await self.flush()
             await asyncio.to_thread(self.launch.stop)
         await super().close()

@@ -10,6 +10,7 @@ A client belongs to one thread; a `States` object may be read in another one.
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -19,16 +20,19 @@ import zmq
 from numpy.typing import NDArray
 
 from pipeline import endpoints
+from pipeline.codec import encode
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Observation, Status, SurgeryState
-from pipeline.sockets import Context, has_message, make_socket, receive_now
+from pipeline.sending import ConfirmedSender
+from pipeline.sockets import Context, make_socket, receive_now
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
 
 PUBLISH_HIGH_WATER = 10_000
 RETRY_S = 2.0  # without an answer a request is sent again under the same id; the pipeline answers once
 STOP_CHECK_MS = 100
+CLOSE_S = 2.0  # for what is not confirmed yet
 GRACE_S = 5.0  # beyond a request's own deadline, for the way back
 
 
@@ -117,25 +121,34 @@ class Client:
             self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
             endpoints.reach(self._requests, self._endpoint, "requests")
             self.description = self._describe()
-            self._publisher = make_socket(self._context, zmq.XPUB, high_water_mark=PUBLISH_HIGH_WATER, lossless=True)
-            for endpoint in self.description.ingress[:1]:
-                endpoints.reach(self._publisher, endpoints.seen_from(self._endpoint, endpoint), "ingress")
+            self._sender = ConfirmedSender(self._context, self._endpoint, timeout_s)
         except BaseException:
             self._context.destroy(linger=0)
             raise
-        self._subscribed = False
 
     def publish(self, message: Input, frame: NDArray[Any] | None = None) -> None:
         """Send one input; blocks while the pipeline is behind. With a `frame`, its pixels go by shared memory.
 
-        Raises OrstateError if the pipeline does not listen, or if the frame does not fit.
+        It is kept until the pipeline has it in its journal, and sent again to one that was started again.
+        Raises OrstateError if the pipeline is not there, or if the frame does not fit.
         """
         if frame is not None:
             if self._frames is None:
                 self._frames = FrameWriter(self.description.frames)
             message = with_frame(message, frame, self._frames)
-        self._wait_for_listener()
-        self._publisher.send_multipart(frames_of(message))
+        self._sender.send(encode(message))
+
+    @property
+    def unconfirmed(self) -> int:
+        """Messages that were published and are not known to be in the pipeline's journal."""
+        return self._sender.unconfirmed
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until all that was published is in the pipeline's journal.
+
+        Raises OrstateError if the pipeline is not there for `timeout_s` (default: the client's own).
+        """
+        self._sender.flush(timeout_s)
 
     def submit(self, request: LLMRequest) -> LLMResponse:
         """Ask and wait for the one answer. Raises OrstateError if none comes until past its deadline."""
@@ -166,6 +179,9 @@ class Client:
         """Let everything go. Once more is no error."""
         if not self._closed:
             self._closed = True
+            with suppress(OrstateError):
+                self.flush(CLOSE_S)
+            self._sender.close()
             if self._frames is not None:
                 self._frames.close()
             for states in self._open:
@@ -186,13 +202,6 @@ class Client:
         if not isinstance(answer, Description):
             raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
         return answer
-
-    def _wait_for_listener(self) -> None:
-        """The XPUB end hears of subscriptions, so nothing is sent before somebody listens, or after he left."""
-        while not self._subscribed or has_message(self._publisher):
-            if not self._publisher.poll(int(1000 * self._timeout_s)):
-                raise OrstateError(f"the pipeline does not listen at {', '.join(self.description.ingress) or 'any'}")
-            self._subscribed = self._publisher.recv().startswith(b"\x01")
 
 
 class Sidecar:
@@ -229,6 +238,8 @@ class Sidecar:
 
     def finish(self) -> int:
         """Let it finish its work and end; its exit code. States that came out until then can still be read."""
+        with suppress(OrstateError):  # it is gone: its exit code says so
+            self.client.flush()
         code = self.launch.stop()
         self.client.stop_states()
         return code
@@ -236,6 +247,9 @@ class Sidecar:
     def stop(self) -> int:
         """Let it finish its work and end, and let everything go; its exit code. Once more is no error."""
         code = 0
+        if self._client is not None and self._launch is not None and not self._launch.over:
+            with suppress(OrstateError):
+                self._client.flush()
         if self._launch is not None:
             code = self._launch.stop()
         if self._client is not None:
@@ -264,6 +278,10 @@ class Sidecar:
     def publish(self, message: Input, frame: NDArray[Any] | None = None) -> None:
         """See `Client.publish`."""
         self.client.publish(message, frame)
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """See `Client.flush`."""
+        self.client.flush(timeout_s)
 
     def submit(self, request: LLMRequest) -> LLMResponse:
         """See `Client.submit`."""

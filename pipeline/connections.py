@@ -23,6 +23,9 @@ class Source(Protocol):
     def receive(self) -> Arrival | None:
         """The next message, or None if there is none now. Raises Rejected."""
 
+    def confirm(self) -> None:
+        """What was received is in the journal now: tell those who want to know."""
+
 
 class Sink(Protocol):
     """Where messages go out to the outside."""

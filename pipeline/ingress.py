@@ -9,6 +9,7 @@ import zmq
 
 from pipeline import endpoints
 from pipeline.codec import decode_input, encode, encode_json, is_json, payload_of
+from pipeline.confirmed import Confirmations, is_numbered
 from pipeline.errors import Rejected
 from pipeline.messages import Describe, Description, Input, LLMRequest, LLMResponse
 from pipeline.sockets import Socket, receive_now
@@ -57,9 +58,12 @@ class Subscription:
         message = decode_input(frames, self._max_bytes)
         return Arrival(payload_of(frames), message)
 
+    def confirm(self) -> None:
+        """Nothing: a publisher hears nothing back."""
+
 
 class Requests:
-    """A ROUTER socket: clients ask with DEALER or REQ and get their answers by the same way."""
+    """A ROUTER socket: clients ask with DEALER or REQ, or publish so that each message is confirmed."""
 
     name = "requests"
     ROUTES = 8192
@@ -69,20 +73,26 @@ class Requests:
         self._max_bytes = max_bytes
         self._description = description
         self._routes: OrderedDict[str, tuple[list[bytes], bool]] = OrderedDict()
+        self._confirmations = Confirmations()
         self.counters: Counter[str] = Counter()
         endpoints.bind(socket, bind, "ingress.requests")
 
     def receive(self) -> Arrival | None:
-        """The next request, or None if there is none now. Raises Rejected for what is no request."""
+        """The next request or numbered input, or None if there is none now. Raises Rejected for what is neither."""
         while (frames := receive_now(self.socket)) is not None:
             envelope = frames[: 2 if len(frames) > 2 and not frames[1] else 1]  # REQ sends an empty frame
             body = frames[len(envelope) :]
+            if body and is_numbered(body[0]):
+                if self._confirmations.take(envelope, body[0]):
+                    return self._numbered(body[1:])
+                continue
             if body and self._describe(envelope, payload_of(body)):
                 continue
             message = decode_input(body, self._max_bytes)
             if not isinstance(message, LLMRequest):
                 raise Rejected(
-                    "not_a_request", f"a {type(message).__name__} at the request endpoint; publish it instead"
+                    "not_a_request",
+                    f"a {type(message).__name__} without a number: send it as numbered, or publish it",
                 )
             payload = payload_of(body)
             self._routes[message.request_id] = (envelope, is_json(payload))
@@ -91,6 +101,11 @@ class Requests:
                 self._routes.popitem(last=False)
             return Arrival(payload, message)
         return None
+
+    def confirm(self) -> None:
+        """Tell the clients what of theirs is in the journal, and what is missing."""
+        for frames in self._confirmations.answers():
+            self._send(frames)
 
     def answer(self, response: LLMResponse) -> None:
         """Send an answer to whoever asked last under its id, in the encoding of the question."""
@@ -101,6 +116,12 @@ class Requests:
         envelope, as_json = route
         self._send([*envelope, b"LLMResponse", encode_json(response) if as_json else encode(response)])
         self.counters["answers"] += 1
+
+    def _numbered(self, frames: list[bytes]) -> Arrival:
+        message = decode_input(frames[:1], self._max_bytes)
+        if not isinstance(message, Input):
+            raise Rejected("bad_message", f"a {type(message).__name__} with a number; send it without one", frames[0])
+        return Arrival(frames[0], message)
 
     def _describe(self, envelope: list[bytes], payload: bytes) -> bool:
         if len(payload) > 200:

@@ -166,6 +166,7 @@ class Loop:
             self._arrivals.append((source.name, arrival))
         if self._wiring.journal is not None:
             self._wiring.journal.flush()
+        source.confirm()
         self._work_off()
         return not left and not self._arrivals
 

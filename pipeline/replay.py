@@ -15,12 +15,13 @@ import msgspec
 
 from pipeline import events
 from pipeline.client import Client, States
+from pipeline.errors import OrstateError
 from pipeline.launch import Launch
 from pipeline.log import Log
 from pipeline.messages import Input, LLMRequest, LLMResponse, Status, SurgeryState
 
 MODEL_WAIT_S = 600.0
-POLL_S = 0.05
+POLL_S = 1.0  # between two looks whether the pipeline has ended
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -66,11 +67,8 @@ class Replay:
         self._latency: dict[str, list[float]] = {"rule": [], "model": []}
         self._summary = Summary(inputs=len(log.messages), faults=log.faults)
 
-    def run(self, stall_s: float) -> Summary:
-        """Send everything and wait for the end. `stall_s`: without any sign for so long, the rest is given up.
-
-        Raises OrstateError if the pipeline cannot be reached.
-        """
+    def run(self) -> Summary:
+        """Send everything and wait for the end. Raises OrstateError if the pipeline cannot be reached."""
         begin = time.monotonic()
         with Client(self._launch.wait_ready(MODEL_WAIT_S).requests) as client:
             self._summary.model = self._launch.wait_model(MODEL_WAIT_S).name
@@ -79,8 +77,11 @@ class Replay:
             reader.start()
             try:
                 self._send(client)
-                self._wait_accounted(states, stall_s)
+            except OrstateError:
+                if not self._launch.over:  # else its end is what is to be told
+                    raise
             finally:
+                self._summary.accounted -= client.unconfirmed
                 code = self._launch.stop()
                 if code:
                     states.stop()  # no final status will come
@@ -99,18 +100,14 @@ class Replay:
                 if self._speed is not None:
                     time.sleep(max(0.0, begin + (message.t - first_t) / self._speed - time.monotonic()))
                 client.publish(message)
+            self._summary.accounted += 1
             self._on_sent(number)
-
-    def _wait_accounted(self, states: States, stall_s: float) -> None:
-        """Until the pipeline has taken all that was sent: it counts arrivals, also those it refuses."""
-        seen, since = (-1.0, -1), time.monotonic()
-        while time.monotonic() - since < stall_s and not self._launch.over:
-            arrived = _arrived(states.status)
-            if arrived >= self._summary.inputs:
-                return
-            if (now := (arrived, self._summary.states)) != seen:
-                seen, since = now, time.monotonic()
-            time.sleep(POLL_S)
+        while client.unconfirmed:
+            try:
+                client.flush(POLL_S)
+            except OrstateError:
+                if self._launch.over:
+                    raise
 
     def _read(self, states: States) -> None:
         for state in states:
@@ -127,7 +124,6 @@ class Replay:
         summary = self._summary
         summary.seconds = seconds
         summary.outcomes = dict(sorted(self._outcomes.items()))
-        summary.accounted = int(_arrived(status))
         summary.rule_latency_ms = _percentiles(self._latency["rule"])
         summary.model_latency_ms = _percentiles(self._latency["model"])
         if status is not None:
@@ -148,7 +144,6 @@ def replay(
     config: Path | None = None,
     model: str | None = None,
     settings: tuple[str, ...] = (),
-    stall_s: float = 200.0,
     on_state: Callable[[SurgeryState], None] = lambda _: None,
     on_response: Callable[[LLMResponse], None] = lambda _: None,
     on_sent: Callable[[int], None] = lambda _: None,
@@ -158,13 +153,9 @@ def replay(
     lockstep = ("run.lockstep=true",) if speed is None else ()
     launch = Launch(config, model, (*settings, *lockstep), on_event=on_event)
     try:
-        return Replay(log, launch, speed, on_state, on_response, on_sent).run(stall_s)
+        return Replay(log, launch, speed, on_state, on_response, on_sent).run()
     finally:
         launch.stop()
-
-
-def _arrived(status: Status | None) -> float:
-    return status.stages["prompt"].counters.get("arrived", 0.0) if status is not None else 0.0
 
 
 def _dead_letters(status: Status) -> dict[str, int]:

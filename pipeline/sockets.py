@@ -41,13 +41,8 @@ def make_socket(
     *,
     high_water_mark: int = CONTROL_HIGH_WATER,
     max_bytes: int = -1,
-    lossless: bool = False,
 ) -> Socket:
-    """A socket of that kind.
-
-    `max_bytes`: a peer that sends a larger frame is cut off by ZeroMQ. `lossless`: an XPUB whose pipe is full
-    blocks instead of dropping.
-    """
+    """A socket of that kind. `max_bytes`: a peer that sends a larger frame is cut off by ZeroMQ."""
     socket: Socket = context.socket(kind)
     socket.setsockopt(zmq.SNDHWM, high_water_mark)
     socket.setsockopt(zmq.RCVHWM, high_water_mark)
@@ -60,5 +55,4 @@ def make_socket(
         socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that comes back takes its name over
     if kind == zmq.XPUB:
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # every subscriber is seen, not only the first of a topic
-        socket.setsockopt(zmq.XPUB_NODROP, int(lossless))
     return socket

@@ -178,7 +178,8 @@ class Bench:
 
     def publisher(self, source: Subscription) -> Socket:
         """A publisher to whom the source has subscribed. Within a process what it sends has arrived at once."""
-        socket = make_socket(self.context, zmq.XPUB, lossless=True)
+        socket = make_socket(self.context, zmq.XPUB)
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
         socket.connect("inproc://ingress")
         until(lambda: socket.poll(0) > 0, lambda: source.socket.poll(0), socket)
         assert socket.recv() == b"\x01"

@@ -194,9 +194,55 @@ def test_an_input_at_the_request_endpoint_is_rejected_with_what_to_do(
 ) -> None:
     client(zmq.DEALER).send_multipart([b"Transcript", encode(LINE)])
     await_readable(requests.socket)
-    with pytest.raises(Rejected, match="a Transcript at the request endpoint; publish it instead") as caught:
+    with pytest.raises(Rejected, match="a Transcript without a number: send it as numbered, or publish it") as caught:
         requests.receive()
     assert caught.value.reason == "not_a_request"
+
+
+def test_a_numbered_input_is_taken_and_confirmed_when_told_to(
+    requests: Requests, client: Callable[[int], Socket]
+) -> None:
+    socket = client(zmq.DEALER)
+    socket.send_multipart([b"Numbered 1 first", encode(LINE)])
+    await_readable(requests.socket)
+    arrival = requests.receive()
+    assert arrival is not None
+    assert arrival.message == LINE
+    assert not socket.poll(0)  # it is not in the journal yet
+    requests.confirm()
+    await_readable(socket)
+    assert socket.recv_multipart() == [b"Confirmed 1"]
+
+
+def test_a_numbered_input_of_an_unknown_client_is_let_go_and_asked_for_again(
+    requests: Requests, client: Callable[[int], Socket]
+) -> None:
+    socket = client(zmq.REQ)
+    socket.send_multipart([b"Numbered 7", encode(LINE)])
+    await_readable(requests.socket)
+    assert requests.receive() is None
+    requests.confirm()
+    await_readable(socket)
+    assert socket.recv_multipart() == [b"Resend 0"]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b"Numbered 1 first"],
+        [b"Numbered 1 first", b"\xc1"],
+        [b"Numbered 1 first", encode(Describe())],
+        [b"Numbered x", b""],
+    ],
+)
+def test_a_numbered_message_that_is_no_input_is_rejected(
+    requests: Requests, client: Callable[[int], Socket], frames: list[bytes]
+) -> None:
+    client(zmq.DEALER).send_multipart(frames)
+    await_readable(requests.socket)
+    with pytest.raises(Rejected) as caught:
+        requests.receive()
+    assert caught.value.reason == "bad_message"
 
 
 @pytest.mark.parametrize(

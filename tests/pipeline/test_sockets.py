@@ -64,18 +64,3 @@ def fill(publisher: Socket) -> int:
         except zmq.Again:
             return number
     raise AssertionError("nothing was refused")
-
-
-def test_a_lossless_xpub_refuses_instead_of_dropping(context: Context) -> None:
-    publisher = make_socket(context, zmq.XPUB, high_water_mark=2, lossless=True)
-    publisher.bind("inproc://lossless")
-    subscriber = make_socket(context, zmq.SUB, high_water_mark=2)
-    subscriber.setsockopt(zmq.SUBSCRIBE, b"")
-    subscriber.connect("inproc://lossless")
-    assert publisher.poll(10_000)
-    publisher.recv()
-    sent = fill(publisher)
-    received = []
-    while subscriber.poll(0):
-        received.append(int(subscriber.recv()))
-    assert received == list(range(sent))
