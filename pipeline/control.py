@@ -32,7 +32,13 @@ class Hello(Message, frozen=True, kw_only=True):
 
 
 class Welcome(Message, frozen=True, kw_only=True):
-    """The supervisor takes the stage in; it may load and attach now."""
+    """The supervisor takes the stage in; it may load and attach now.
+
+    `subscriptions`: that the process before it had, for the one that publishes.
+    """
+
+    model: ModelChanged
+    subscriptions: int = 0
 
 
 class Ready(Message, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ Three frames: topic (`state/<session>`, or `status`), type, payload. ZeroMQ drop
 keep up, without a word: `seq` counts each session's states, so a subscriber sees the gap.
 """
 
+import time
+
 from pipeline import endpoints
 from pipeline.codec import encode, encode_json, type_name
 from pipeline.ingress import Requests
@@ -11,6 +13,7 @@ from pipeline.messages import LLMResponse, Message, SurgeryState
 from pipeline.sockets import Socket, receive_now
 
 STATUS_TOPIC = b"status"
+COME_BACK_S = 1.0  # ZeroMQ tries to connect again every half second at most
 BUNDLE = 16  # states that go out together at most: the first of them is not to wait long
 
 
@@ -32,6 +35,9 @@ class Publisher:
         self.encode = encode_json if as_json else encode
         self._status: tuple[bytes, ...] | None = None
         self._waiting: list[tuple[bytes, ...]] = []
+        self.subscriptions = 0
+        self._awaited = 0
+        self._until_s = 0.0
         endpoints.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:
@@ -45,8 +51,17 @@ class Publisher:
         if len(self._waiting) >= BUNDLE:
             self.flush()
 
+    def await_subscriptions(self, count: int) -> None:
+        """So many were there before this process: what it publishes waits for them, but not for long."""
+        self._awaited, self._until_s = count, time.monotonic() + COME_BACK_S
+
     def flush(self) -> None:
         """Hand out what waits; never blocks."""
+        if self._awaited:
+            self.on_readable()
+            if self.subscriptions < self._awaited and time.monotonic() < self._until_s:
+                return
+            self._awaited = 0
         for frames in self._waiting:
             self.socket.send_multipart(frames)
         self._waiting.clear()
@@ -55,9 +70,23 @@ class Publisher:
         """Take subscriptions."""
         came = False
         while (frames := receive_now(self.socket)) is not None:
-            came |= frames[0].startswith(b"\x01")
+            comes = frames[0].startswith(b"\x01")
+            came |= comes
+            self.subscriptions += 1 if comes else -1
         if came and self._status is not None:
             self.socket.send_multipart(self._status)
+
+
+class JournalOnly:
+    """A sink for what only the journal has: it is recorded as everything that is sent on, and goes nowhere."""
+
+    encode = staticmethod(encode)
+
+    def send(self, message: Message, payload: bytes) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
 
 class Answers:

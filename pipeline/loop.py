@@ -81,6 +81,7 @@ class Loop:
             self._take_control()
         if wiring.publisher is not None and wiring.publisher.socket in ready:
             wiring.publisher.on_readable()
+            self._reporter.due = 0.0  # the supervisor is to know of subscriptions before this process may die
         for sender in self._senders:
             if sender.socket in ready:
                 sender.on_readable()
@@ -136,6 +137,9 @@ class Loop:
                 continue
             if always:  # given back even under pressure: the stage that waits for it may be what makes the pressure
                 receiver.release(delivery.slot, delivery.generation)
+            elif isinstance(message, PromptJob) and message.job_id in self._jobs:  # of a sender that was started anew
+                receiver.release(delivery.slot, delivery.generation)
+                continue
             elif isinstance(message, PromptJob):
                 self._jobs[message.job_id] = place
                 if delivery.attempt > 1:
@@ -294,6 +298,7 @@ class Loop:
             return
         if peer.state == "ready":
             sender.attach()
+            self._send_on(self._stage.met(peer.stage))
             return
         sender.detach()
         for payload in sender.suspect(peer.at_work):

@@ -22,7 +22,7 @@ from pipeline.control import StageName
 from pipeline.errors import ConfigError, OrstateError
 from pipeline.loop import Loop
 from pipeline.messages import Message
-from pipeline.restore import journalled
+from pipeline.restore import Journal
 from pipeline.sockets import Context, Socket, make_socket
 from pipeline.stage import Stage
 from pipeline.wiring import Place, wire
@@ -64,14 +64,19 @@ def _run(name: StageName, place: Place, context: Context) -> None:
     if name == "inference":
         neighbour.settle(place.config.inference)
     stage: Stage = import_module(MODULES[name]).create(place.config, place.incarnation)
+    limit = place.config.ingress.max_message_bytes
+    past = Journal(Path(place.journal), limit) if place.incarnation and place.journal else None
     wiring = wire(name, place, context, socket)
     try:
         if (loaded := stage.load()) is not None:
             socket.send(encode(loaded))
+        if wiring.publisher is not None:
+            wiring.publisher.await_subscriptions(answer.subscriptions)
         again: Iterable[Message] = ()
-        if place.incarnation and place.journal:
-            limit = place.config.ingress.max_message_bytes
-            again = stage.restore(journalled(name, Path(place.journal), limit))
+        if name == "prompt":
+            stage.handle(answer.model)
+        if past is not None:
+            again = stage.restore(past)
         Loop(name, stage, wiring, place.config.supervision.status_s).run(again)
     finally:
         stage.close()

@@ -1,21 +1,17 @@
-"""What a process that died had taken, read back from the run's journal by the one that is started in its place."""
+"""What the processes before this one had taken and told, read back from the run's journal."""
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from pipeline.codec import INPUT_TYPES, decode_input
-from pipeline.control import StageName
+from pipeline.codec import INPUT_TYPES, decode_inner, decode_input
 from pipeline.errors import OrstateError, Rejected
 from pipeline.journal import Record, read_records
-from pipeline.messages import LLMResponse, Message
+from pipeline.messages import Learned, LLMResponse, Message, PromptJob, SurgeryState
 from pipeline.wire_format import read_output
-
-_PARTS: Final[dict[StageName, str]] = {"prompt": "inputs", "parse": "outputs"}
-_INPUTS: Final = frozenset(kind.__name__ for kind in INPUT_TYPES)
 
 
 class Journalled(NamedTuple):
@@ -25,27 +21,48 @@ class Journalled(NamedTuple):
     message: Message
 
 
-def journalled(stage: StageName, folder: Path, most_bytes: int) -> Iterator[Journalled]:
-    """What that stage needs to know again, in the order it was journalled: of `prompt` the inputs and the answers to
-    requests, of `parse` the states. What cannot be read is said on standard error and left out.
-    """
-    part = _PARTS.get(stage)
-    files = folder.glob(f"{part}-*.mcap") if part else ()
-    for file in sorted(files, key=lambda file: int(file.stem.rpartition("-")[2])):
-        try:
-            for record in read_records(file):
-                if (message := _read(record, most_bytes)) is not None:
-                    yield Journalled(record.wall_ns / 1e9, message)
-        except (OrstateError, msgspec.DecodeError) as error:
-            print(f"{stage}: not all that was journalled is known again: {file}: {error}", file=sys.stderr)
+class Past(Protocol):
+    """What was journalled before this process began."""
+
+    def read(self, *kinds: type[Message]) -> Iterator[Journalled]:
+        """The messages of these types, in the order they were journalled. May be read again, and side by side."""
 
 
-def _read(record: Record, most_bytes: int) -> Message | None:
-    if record.topic in _INPUTS:
-        try:
-            return decode_input([record.payload], most_bytes)
-        except Rejected:  # a record of another version
-            return None
-    if record.topic == "LLMResponse":
-        return msgspec.msgpack.decode(record.payload, type=LLMResponse)
-    return read_output([record.topic.encode(), record.payload]) if record.topic == "SurgeryState" else None
+class Journal:
+    """The journal of a run as its past: the files that are there now, not those that will be written."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        """`most_bytes`: of an input."""
+        self._most_bytes = most_bytes
+        self._files = {part: _files(folder, part) for part in ("inputs", "outputs")}
+
+    def read(self, *kinds: type[Message]) -> Iterator[Journalled]:
+        """See `Past`. What cannot be read is said on standard error and left out."""
+        topics = {kind.__name__ for kind in kinds}
+        for file in self._files["outputs" if SurgeryState in kinds else "inputs"]:
+            try:
+                for record in read_records(file):
+                    if record.topic in topics and (message := self._message(record)) is not None:
+                        yield Journalled(record.wall_ns / 1e9, message)
+            except (OrstateError, msgspec.DecodeError) as error:
+                print(f"not all that was journalled is known again: {file}: {error}", file=sys.stderr)
+
+    def _message(self, record: Record) -> Message | None:
+        if record.topic in _INPUTS:
+            try:
+                return decode_input([record.payload], self._most_bytes)
+            except Rejected:  # a record of another version
+                return None
+        if record.topic == SurgeryState.__name__:
+            return read_output([record.topic.encode(), record.payload])
+        if record.topic == PromptJob.__name__:
+            return decode_inner(record.payload)
+        return _ours.decode(record.payload)
+
+
+_INPUTS = frozenset(kind.__name__ for kind in INPUT_TYPES)
+_ours: msgspec.msgpack.Decoder[Learned | LLMResponse] = msgspec.msgpack.Decoder(Learned | LLMResponse)
+
+
+def _files(folder: Path, part: str) -> list[Path]:
+    return sorted(folder.glob(f"{part}-*.mcap"), key=lambda file: int(file.stem.rpartition("-")[2]))

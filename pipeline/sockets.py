@@ -54,5 +54,5 @@ def make_socket(
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # an answer that reaches nobody is an error, not silence
         socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that comes back takes its name over
     if kind == zmq.XPUB:
-        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # every subscriber is seen, not only the first of a topic
+        socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # every subscriber is seen, not only the first and last of a topic
     return socket

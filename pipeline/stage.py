@@ -7,8 +7,9 @@ but the one it is given, so a test or a notebook can run it.
 from collections.abc import Iterable
 from typing import Protocol
 
+from pipeline.control import StageName
 from pipeline.messages import Message, ModelChanged
-from pipeline.restore import Journalled
+from pipeline.restore import Past
 
 
 class Stage(Protocol):
@@ -29,8 +30,11 @@ class Stage(Protocol):
     def load(self) -> ModelChanged | None:
         """Do what takes long, once, before the first message. The inference stage says what became of its model."""
 
-    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
-        """Know again what a process before this one knew, from its journal; what is to be sent. Before `handle`."""
+    def restore(self, past: Past) -> Iterable[Message]:
+        """Know again what a process before this one knew; what is to be sent. Before any `handle` but the model's."""
+
+    def met(self, peer: StageName) -> Iterable[Message]:
+        """The process of another stage, to which this one sends, is ready, and new; what it is to be told."""
 
     def handle(self, message: Message) -> Iterable[Message]:
         """Take one message; what is to be sent on. Raises Rejected for an input that cannot be taken."""

@@ -37,6 +37,7 @@ class StageProcess:
         self._started_s = 0.0
         self._recent: deque[float] = deque()
         self._hung = ""
+        self.subscriptions = 0  # that the process has, or the one before it had when it died
         self.due_s: float | None = None  # monotonic: it is started again then, after too many deaths
 
     @property
@@ -63,6 +64,7 @@ class StageProcess:
     def report(self, counters: dict[str, float]) -> None:
         """New counters of the running process; what its predecessors counted is added."""
         self.counters = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
+        self.subscriptions = int(self.counters.get("subscriptions_now", 0))
 
     @property
     def misconfigured(self) -> bool:

@@ -140,7 +140,7 @@ class Supervisor:
             case control.Hello(pid=pid, schema=schema):
                 if pid == stage.pid and schema == control.schema_hash():
                     stage.welcomed = True
-                    self._send(stage.name, control.Welcome())
+                    self._send(stage.name, control.Welcome(model=self._model, subscriptions=stage.subscriptions))
                 else:  # another version of the code, or a stranger: it is not let in
                     self._send(stage.name, control.Stop())
             case control.Ready():

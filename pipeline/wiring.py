@@ -16,7 +16,7 @@ from pipeline.codec import type_name
 from pipeline.config import Config
 from pipeline.connections import Wiring
 from pipeline.control import StageName
-from pipeline.egress import Answers, Publisher
+from pipeline.egress import Answers, JournalOnly, Publisher
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameReader, Overwritten
 from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
@@ -26,6 +26,7 @@ from pipeline.messages import (
     Completion,
     Description,
     Input,
+    Learned,
     LLMResponse,
     Observation,
     PromptJob,
@@ -102,6 +103,7 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
         sinks={SurgeryState: publisher, Status: publisher},
         publisher=publisher,
         to={"prompt": verdicts},
+        counters=lambda: {"subscriptions_now": float(publisher.subscriptions)},
     )
 
 
@@ -127,11 +129,11 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         control=control,
         board=board,
         journal=journal,
-        journalled=frozenset({PromptJob, LLMResponse}),
+        journalled=frozenset({PromptJob, Learned, LLMResponse}),
         sources=[subscription, requests],
         feedback=[_receiver(place, context, "verdicts")],
         outputs={PromptJob: jobs, Cancel: jobs, RuleOutcome: outcomes, Completion: outcomes},
-        sinks={LLMResponse: Answers(requests)},
+        sinks={LLMResponse: Answers(requests), Learned: JournalOnly()},
         to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,

@@ -64,6 +64,8 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
     session: SessionId
     epoch: int  # counts the session's clean starts; an answer of an earlier epoch has expired
     number: int  # grows with each one that is sent, also over restarts; 0 in a request's
+    place: int = 0  # inputs taken, of all sessions: counted on over restarts, as far as they are in the journal
+    again: bool = False  # of an input that a process before this one took: it may have been sent
     seq: Seq
     t: float
     surgery: str
@@ -155,6 +157,16 @@ class Verdict(Message, frozen=True, kw_only=True):
     confidence: Unit = 0.0  # of the answer, as far as the model is trusted with a phase
     toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
     response: LLMResponse | None = None
+
+
+class Learned(Message, frozen=True, kw_only=True):
+    """For the journal only: how a session's question ended, and where among the inputs that was heard of.
+
+    `after`: inputs that had been taken in all, so that a process started anew learns it at the same place.
+    """
+
+    verdict: Verdict
+    after: int
 
 
 class ModelChanged(Message, frozen=True, kw_only=True):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from models.fetch import ensure
 from models.manifest import STUB, Manifest, find_manifest
 from pipeline.config import Config, InferenceSection, resolve
+from pipeline.control import StageName
 from pipeline.errors import OrstateError
 from pipeline.messages import Cancel, Completion, Message, ModelChanged, ModelState, PromptJob
-from pipeline.restore import Journalled
+from pipeline.restore import Past
 from stages.inference.backend import Answer, Backend
 from stages.inference.cycle import Cycle
 from stages.inference.stub import StubBackend
@@ -113,8 +114,12 @@ class InferenceStage:
     def at_work(self) -> tuple[str, ...]:
         return self._backend.at_work if self._backend is not None else ()
 
-    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
+    def restore(self, past: Past) -> Iterable[Message]:
         """Nothing: what was not answered is sent again."""
+        return ()
+
+    def met(self, peer: StageName) -> Iterable[Message]:
+        """Nothing: what parse has not taken is sent again."""
         return ()
 
     def handle(self, message: Message) -> Iterable[Message]:

@@ -1,12 +1,11 @@
 """What parse remembers, all of it bounded: the newest of each session, and the jobs that ended. Parse process."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import Final
 
 from pipeline.messages import Completion, RuleOutcome
 
 MAX_SESSIONS: Final = 1024
-MAX_NUMBERS: Final = 128  # of a session's rule outcomes: more than can be on their way at once
 MAX_JOBS: Final = 8192
 
 
@@ -16,11 +15,10 @@ class Session:
     `early` are answers that overtook the rules they were asked with, which come by another way.
     """
 
-    __slots__ = ("early", "newest", "numbers", "published")
+    __slots__ = ("early", "newest", "published")
 
     def __init__(self, newest: RuleOutcome) -> None:
         self.newest = newest
-        self.numbers = deque((newest.number,), MAX_NUMBERS)
         self.published = 0
         self.early: list[Completion] = []
 
@@ -61,7 +59,7 @@ class Sessions:
             self._early.popitem(last=False)
 
     def update(self, rules: RuleOutcome) -> tuple[Session, bool]:
-        """The session of `rules`, and whether they are news: a hop delivers at least once."""
+        """The session of `rules`, and whether they are news: a hop delivers at least once, and in order."""
         session = self._sessions.get(rules.session)
         if session is None:
             session = self._sessions[rules.session] = Session(rules)
@@ -71,11 +69,10 @@ class Sessions:
                 self._sessions.popitem(last=False)
             return session, True
         self._sessions.move_to_end(rules.session)
-        if rules.number in session.numbers:
+        sent_before = rules.again and rules.place <= session.newest.place
+        if sent_before or not session.awaits(rules):
             return session, False
-        session.numbers.append(rules.number)
-        if session.awaits(rules):
-            session.newest = rules
+        session.newest = rules
         return session, True
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.config import Config, ParseSection, resolve
+from pipeline.control import StageName
 from pipeline.errors import Rejected
 from pipeline.messages import (
     OUTCOMES,
@@ -24,7 +25,7 @@ from pipeline.messages import (
     Toggle,
     Verdict,
 )
-from pipeline.restore import Journalled
+from pipeline.restore import Past
 from stages.parse.contract import Contract, ContractError, load_schema
 from stages.parse.extract import STRATEGIES
 from stages.parse.judge import Judgement, judge
@@ -74,14 +75,11 @@ class ParseStage:
         schema: Mapping[str, Any],
         section: ParseSection,
         clock: Callable[[], int] = time.monotonic_ns,
-        incarnation: int = 0,
     ) -> None:
-        """`incarnation` counts the starts of the process: one before it may have had the rules of a session already."""
         self._surgeries = surgeries
         self._contract = Contract(surgeries, schema)
         self._section = section
         self._clock = clock
-        self._is_first = incarnation == 0
         self._sessions = Sessions()
         self._jobs = Jobs()
         self._counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
@@ -89,11 +87,15 @@ class ParseStage:
     def load(self) -> None:
         """Nothing takes long."""
 
-    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
+    def restore(self, past: Past) -> Iterable[Message]:
         """Count each session's states on from where a process before this one was."""
-        for _, message in journalled:
+        for _, message in past.read(SurgeryState):
             if isinstance(message, SurgeryState):
                 self._sessions.count_on(message.session, message.seq)
+        return ()
+
+    def met(self, peer: StageName) -> Iterable[Message]:
+        """Nothing: verdicts wait in their queue."""
         return ()
 
     def handle(self, message: Message) -> Iterable[Message]:
@@ -136,9 +138,6 @@ class ParseStage:
         if not news:
             self._counts["repeated_outcomes"] += 1
             return []
-        if session.newest.number > rules.number:  # a process that was started again heard of the newer ones first
-            known = session.newest
-            rules, surgery = msgspec.structs.replace(known, seq=rules.seq, stamps=rules.stamps), self._surgery(known)
         sent: list[Message] = [self._known(session, rules, surgery)]
         for completion in session.overtaken():
             sent += self._session(completion, self._surgery(completion.rules))
@@ -164,13 +163,9 @@ class ParseStage:
         if session is not None and session.awaits(completion.rules):
             session.early.append(completion)  # its rules come by another way, and their state is published first
             return []
-        if session is None and self._is_first:
+        if session is None:
             self._sessions.keep_early(completion)
             return []
-        sent: list[Message] = []
-        if session is None:  # the process before this one may have had the rules already
-            session, _ = self._sessions.update(completion.rules)
-            sent.append(self._known(session, completion.rules, surgery))
         newest = session.newest
         judgement = self._stale(completion, newest) or judge(completion, surgery)
         # The session may have begun anew with another surgery; its state is then of that one.
@@ -179,7 +174,6 @@ class ParseStage:
         session.published += 1
         self._count("states", outcome)
         return [
-            *sent,
             _published(newest, session.published, outcome, result.state, timings),
             _verdict(completion, result),
         ]
@@ -273,9 +267,12 @@ class ParseStage:
 
 
 def create(config: Config, incarnation: int = 0) -> ParseStage:
-    """The stage as configured. Raises ConfigError for a folder of surgeries or a schema that cannot be read."""
+    """The stage as configured; every incarnation is alike.
+
+    Raises ConfigError for a folder of surgeries or a schema that cannot be read.
+    """
     surgeries = load_surgeries(resolve(config.prompt.machines))
-    return ParseStage(surgeries, load_schema(), config.parse, incarnation=incarnation)
+    return ParseStage(surgeries, load_schema(), config.parse)
 
 
 def _published(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.messages import Completion, PromptJob, RuleOutcome
+from pipeline.messages import Completion, PromptJob, RuleOutcome, Verdict
 from stages.prompt.session import Session
 
 GivenUp = Literal["timeout", "model_unavailable", "stage_crashed"]
@@ -88,22 +88,35 @@ class OpenQuestions:
 
 @dataclass(slots=True)
 class Asking:
-    """A session with what it asked. `news`: final text came that no question has shown the model."""
+    """A session with what it asked. `heard` and `shown` are places: inputs taken, of all sessions."""
 
     session: Session
     job_id: str = ""  # of the question under way
-    news: bool = False
+    answered: str = ""  # the one before it
+    heard: int = 0  # of the newest final text
+    shown: int = 0  # of the newest question: it has shown the model what came until then
     asked_epoch: int = -1
     asked_t: float = field(default=0.0)
 
     def may_ask(self, min_interval_s: float) -> bool:
         """Whether a question is due: news, none under way, and not too soon after the last one."""
-        if self.job_id or not self.news or len(self.session.window) == 0:
+        if self.job_id or self.heard <= self.shown or len(self.session.window) == 0:
             return False
         if self.session.ending or self.asked_epoch != self.session.epoch:
             return True
         return self.session.t - self.asked_t >= min_interval_s
 
-    def asked(self, job_id: str) -> None:
-        self.job_id, self.news = job_id, False
-        self.asked_epoch, self.asked_t = self.session.epoch, self.session.t
+    def asked(self, job: PromptJob) -> None:
+        self.job_id, self.shown = job.job_id, job.rules.place
+        self.asked_epoch, self.asked_t = job.rules.epoch, job.rules.t
+
+    def learn(self, verdict: Verdict) -> None:
+        """Its question is answered, or one that a process before this one asked and had not journalled."""
+        self.answered = verdict.job_id
+        if verdict.job_id == self.job_id:
+            self.job_id = ""
+        self.session.learn(verdict)
+
+    def forget_news(self) -> None:
+        """What was heard so far is over: no question is to show it."""
+        self.shown = self.heard

@@ -82,7 +82,8 @@ class Session:
     ) -> None:
         self.name = message.session
         self.epoch = -1
-        self.number = 0  # of the newest snapshot that was sent
+        self.number = 0  # of the newest snapshot that was sent, and its place
+        self.place = 0
         self.publishers = Publishers()
         self.ending = False
         self._section = section
@@ -271,6 +272,7 @@ class Session:
             session=self.name,
             epoch=self.epoch,
             number=self.number,
+            place=self.place,
             seq=self.seq,
             t=self.t,
             surgery=self.surgery.surgery,

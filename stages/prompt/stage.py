@@ -5,18 +5,24 @@ that is due follows it, because its answer is published after that state.
 """
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+import msgspec
+
+from pipeline.codec import INPUT_TYPES
 from pipeline.config import Config, PromptSection
+from pipeline.control import StageName
 from pipeline.errors import Rejected
 from pipeline.messages import (
     Cancel,
     Completion,
     Input,
     JobLost,
+    Learned,
     LLMRequest,
     LLMResponse,
     Message,
@@ -31,10 +37,12 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
-from pipeline.restore import Journalled
+from pipeline.restore import Past
 from stages.answer import AnswerForm
+from stages.prompt.course import Course
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language, load_language
+from stages.prompt.numbers import Numbers
 from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
@@ -44,6 +52,8 @@ from stages.prompt.silence import Rules, Silence
 from stages.prompt.site_words import load_vocabulary
 from stages.prompt.tail import PromptForm
 from stages.surgery import Surgery, find_surgery, unknown_surgery
+
+ON_THEIR_WAY: Final = 128  # outcomes, at most, that wait for a slot: two bursts of the loop
 
 
 class PromptStage:
@@ -59,10 +69,13 @@ class PromptStage:
         language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
+        on_their_way: int = 256,
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`incarnation` counts the starts of the process, so that job ids never come twice."""
+        """`incarnation` counts the starts of the process, so that job ids never come twice. `on_their_way`: outcomes
+        that parse may not have had when a process before this one died, at most.
+        """
         self._section = section
         self._surgeries = surgeries
         language = language or load_language()
@@ -75,7 +88,9 @@ class PromptStage:
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
-        self._number = incarnation << 32  # of the newest snapshot of any session
+        self._numbers = Numbers(incarnation)
+        self._on_their_way = on_their_way
+        self._past: Course | None = None  # while it is gone through again
         self._clock = clock
         self._wall = wall
         self._model: ModelState = "loading"
@@ -105,22 +120,62 @@ class PromptStage:
     def load(self) -> None:
         """Nothing takes long."""
 
-    def restore(self, journalled: Iterable[Journalled]) -> list[Message]:
-        """Take the inputs of before once more, ask nothing, and tell what each session has come to."""
-        wall = self._wall
-        for at, message in journalled:
+    def restore(self, past: Past) -> list[Message]:
+        """Take the inputs of before once more, with all that was asked and learned at its place.
+
+        Parse is told what it may not have had. The open questions are asked again, and those that were due behind the
+        last one that was journalled.
+        """
+        wall, outcomes = self._wall, deque[RuleOutcome](maxlen=self._on_their_way)
+        course = self._past = Course(past)
+        lost: list[PromptJob] = []
+        for at, message in past.read(*INPUT_TYPES, LLMResponse):
+            self._relive(course.until(self._numbers.inputs))
             self._wall = partial(float, at)
-            if isinstance(message, LLMResponse) and message.outcome != "rejected":
-                self._requests.answered(message)
-            elif isinstance(message, Input):
-                try:
-                    self._handlers[type(message)](message, self._clock())
-                except Rejected:  # it was told then
-                    continue
-        self._wall = wall
+            if isinstance(message, LLMResponse):
+                if message.outcome != "rejected":
+                    self._requests.answered(message)
+                continue
+            with suppress(Rejected):  # it was told then
+                sent = self._handlers[type(message)](message, self._clock())
+                outcomes += [rules for rules in sent if isinstance(rules, RuleOutcome)]
+                lost += [job for job in sent if isinstance(job, PromptJob)]
+        self._relive(course.until(self._numbers.inputs))
+        self._wall, self._past = wall, None
         self._counts.clear()  # of what was counted then
         self._gaps = -sum(asking.session.publishers.gaps for asking in self._sessions.values())
-        return self._tell_all(self._clock())
+        again = [msgspec.structs.replace(rules, again=True) for rules in outcomes]
+        return [*again, *self._ask_again(course.open), *lost, *self.met("parse")]
+
+    def _relive(self, events: Iterable[PromptJob | Learned]) -> None:
+        for event in events:
+            of_session = event.rules if isinstance(event, PromptJob) else event.verdict
+            asking = self._sessions.get(of_session.session)
+            if asking is None:
+                continue
+            if isinstance(event, PromptJob):
+                asking.asked(event)
+            else:
+                asking.learn(event.verdict)
+        for asking in list(self._sessions.values()):
+            self._forget_if_over(asking)
+
+    def _ask_again(self, jobs: Iterable[PromptJob]) -> list[PromptJob]:
+        """What has no verdict: it may never have been sent. Inference and parse know a job that comes again."""
+        again = []
+        for job in jobs:
+            asking = self._sessions.get(job.rules.session)
+            if asking is not None and asking.job_id == job.job_id:
+                job = msgspec.structs.replace(job, deadline_ns=self._deadline_ns(self._clock()))
+                self._open.add(job)
+                again.append(job)
+        return again
+
+    def met(self, peer: StageName) -> list[Message]:
+        """A new parse process hears of every session, so that it waits for no rules in vain."""
+        if peer != "parse":
+            return []
+        return [self._tell_again(asking.session, self._clock()) for asking in self._sessions.values()]
 
     @property
     def accepting(self) -> bool:
@@ -188,7 +243,7 @@ class PromptStage:
             asking = self._sessions[message.session] = Asking(session)
         elif asking.session.surgery is not surgery or asking.session.ending:
             asking.session.begin(message, surgery, self._cues[surgery.surgery], self._wall())
-            asking.news = False
+            asking.forget_news()
             if asking.job_id:  # about what is over: its answer could only be refused
                 return [Cancel(job_id=asking.job_id), *self._publish(asking, Change(), now)]
         else:
@@ -199,7 +254,8 @@ class PromptStage:
         asking = self._take(message)
         asking.session.ending = True
         sent = self._publish(asking, Change(), now)
-        self._forget_if_over(asking)
+        if self._past is None:  # else its last question is not known yet
+            self._forget_if_over(asking)
         return sent
 
     def _transcript(self, message: Transcript, now: int) -> list[Message]:
@@ -211,7 +267,7 @@ class PromptStage:
         engine = self._engines[session.surgery.surgery]
         change = session.hear(message, engine.read(message.text, message.speaker, session.recent(message.t)))
         if session.window.append(message.t, message.speaker, message.text):
-            asking.news = True
+            asking.heard = self._numbers.inputs + 1
         return self._publish(asking, change, now)
 
     def _observation(self, message: Observation, now: int) -> list[Message]:
@@ -234,14 +290,10 @@ class PromptStage:
         return asking
 
     def _publish(self, asking: Asking, change: Change, now: int) -> list[Message]:
-        rules = self._next_snapshot(asking.session, change, now)
+        session, numbers = asking.session, self._numbers
+        session.number, session.place = numbers.of_input(), numbers.inputs
+        rules = self._snapshot(session, change, now)
         return [rules, self._question(asking, rules)] if self._may_ask(asking) else [rules]
-
-    def _next_snapshot(self, session: Session, change: Change, now: int) -> RuleOutcome:
-        """A snapshot that is sent to parse."""
-        self._number += 1
-        session.number = self._number
-        return self._snapshot(session, change, now)
 
     def _snapshot(self, session: Session, change: Change, now: int) -> RuleOutcome:
         return session.snapshot(change, self._model, self._model_error, {"received": now})
@@ -250,7 +302,8 @@ class PromptStage:
 
     def _may_ask(self, asking: Asking) -> bool:
         """Whether the session's next question is due and the model can be asked."""
-        return self._model == "ready" and asking.may_ask(self._section.min_interval_s)
+        lived = self._past is not None and not self._past.over  # it is known what was asked then
+        return self._model == "ready" and not lived and asking.may_ask(self._section.min_interval_s)
 
     def _question(self, asking: Asking, rules: RuleOutcome) -> PromptJob:
         """The session's next question."""
@@ -263,32 +316,40 @@ class PromptStage:
             rules=rules,
             prompt=self._prompts.build(session.surgery, session.window.transcript, session.moment()),
             answer=self._answer,
-            deadline_ns=None if self._lockstep else now + round(self._section.request_timeout_s * 1e9),
+            deadline_ns=self._deadline_ns(now),
             stamps={**rules.stamps, "asked": now},
         )
-        asking.asked(job.job_id)
+        asking.asked(job)
         self._open.add(job)
         self._counts["questions"] += 1
         return job
 
+    def _deadline_ns(self, now: int) -> int | None:
+        return None if self._lockstep else now + round(self._section.request_timeout_s * 1e9)
+
     def _verdict(self, verdict: Verdict, now: int) -> list[Message]:
-        if not self._open.close(verdict.job_id):
+        was_open = self._open.close(verdict.job_id)
+        asking = self._sessions.get(verdict.session) if verdict.kind == "session" else None
+        if not was_open:
             self._counts["late_verdicts"] += 1
-            return []
+            if asking is None or asking.answered == verdict.job_id:
+                return []
+            asking.learn(verdict)  # asked by a process that died before it had journalled that
+            return [Learned(verdict=verdict, after=self._numbers.inputs)]
         self._counts[f"verdicts.{verdict.outcome}"] += 1
         if verdict.kind == "request":
             if verdict.response is None:
                 return []
             self._requests.answered(verdict.response)
             return [verdict.response]
-        asking = self._sessions[verdict.session]
-        asking.job_id = ""
-        asking.session.learn(verdict)
-        job = None
+        if asking is None:
+            return []
+        sent: list[Message] = [Learned(verdict=verdict, after=self._numbers.inputs)]
+        asking.learn(verdict)
         if self._may_ask(asking):
-            job = self._question(asking, self._snapshot(asking.session, Change(), now))
+            sent.append(self._question(asking, self._snapshot(asking.session, Change(), now)))
         self._forget_if_over(asking)
-        return [] if job is None else [job]
+        return sent
 
     def _forget_if_over(self, asking: Asking) -> None:
         if asking.session.ending and not asking.job_id:
@@ -333,11 +394,13 @@ class PromptStage:
         if message.state == "unavailable":  # it will not come back: what waits for it would wait for ever
             for job_id in self._open.waiting():
                 sent += self._open.give_up(job_id, "model_unavailable", self._why_not(), now)
-        return [*sent, *self._tell_all(now)]
+        live = [asking for asking in self._sessions.values() if not asking.session.ending]
+        return [*sent, *(self._tell_again(asking.session, now) for asking in live)]
 
-    def _tell_all(self, now: int) -> list[Message]:
-        live = [asking.session for asking in self._sessions.values() if not asking.session.ending]
-        return [self._next_snapshot(session, Change(), now) for session in live]
+    def _tell_again(self, session: Session, now: int) -> RuleOutcome:
+        """What is known of a session, though no input of its own changed it."""
+        session.number, session.place = self._numbers.of_other(), self._numbers.inputs
+        return self._snapshot(session, Change(), now)
 
     def _job_lost(self, message: JobLost, now: int) -> list[Message]:
         self._counts["jobs_lost"] += 1
@@ -360,4 +423,5 @@ def create(config: Config, incarnation: int = 0) -> PromptStage:
         language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,
+        on_their_way=config.queues.slots + ON_THEIR_WAY,
     )

@@ -28,7 +28,7 @@ from pipeline.messages import (
     Verdict,
 )
 from pipeline.queue import Receiver, Sender
-from pipeline.restore import Journalled
+from pipeline.restore import Past
 from pipeline.segment import segment_name
 from pipeline.sockets import Context, Socket, make_socket
 
@@ -84,7 +84,10 @@ class FakeStage:
     def load(self) -> ModelChanged | None:
         return None
 
-    def restore(self, journalled: Iterable[Journalled]) -> Iterable[Message]:
+    def met(self, peer: StageName) -> Iterable[Message]:
+        return ()
+
+    def restore(self, past: Past) -> Iterable[Message]:
         return ()
 
     def handle(self, message: Message) -> Iterable[Message]:

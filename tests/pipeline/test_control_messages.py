@@ -28,7 +28,7 @@ FROM_STAGE: list[Message] = [
     control.Drained(),
 ]
 TO_STAGE: list[Message] = [
-    control.Welcome(),
+    control.Welcome(model=ModelChanged(state="loading"), subscriptions=2),
     control.Peer(stage="inference", state="down", at_work=("a", "b")),
     ModelChanged(state="ready"),
     control.Publish(status=STATUS),

@@ -94,9 +94,9 @@ def make_toggle(machine_id: str, action: Any = "ON", **changes: Any) -> Toggle:
     return msgspec.structs.replace(Toggle(machine_id=machine_id, name=machine.name, action=action), **changes)
 
 
-def make_stage(clock: Clock | None = None, incarnation: int = 1, **section: Any) -> ParseStage:
-    """A stage as in a process that was started again: it takes an answer of a session that it does not know."""
-    return ParseStage(SURGERIES, SCHEMA, ParseSection(**section), clock or Clock(), incarnation)
+def make_stage(clock: Clock | None = None, **section: Any) -> ParseStage:
+    """A stage with the schema and surgeries that are shipped."""
+    return ParseStage(SURGERIES, SCHEMA, ParseSection(**section), clock or Clock())
 
 
 def publish(stage: ParseStage, rules: RuleOutcome) -> SurgeryState:
@@ -110,9 +110,10 @@ def publish(stage: ParseStage, rules: RuleOutcome) -> SurgeryState:
 def settle(stage: ParseStage, completion: Completion) -> tuple[SurgeryState, Verdict]:
     """The state and the verdict that a session's completion gives, the state checked against the contract.
 
-    If the answer overtook the rules it was asked with, their own state comes before and is left out here.
+    The rules it was asked with come before, if they did not yet; their own state is left out here.
     """
-    *_, state, verdict = stage.handle(completion)
+    list(stage.handle(completion.rules))
+    state, verdict = stage.handle(completion)
     assert isinstance(state, SurgeryState)
     assert isinstance(verdict, Verdict)
     CONTRACT.check(state.state, state.state["metadata"]["surgery"])

@@ -27,10 +27,10 @@ def test_the_session_that_was_used_longest_ago_is_forgotten_first() -> None:
     assert sessions.update(make_rules(session="1"))[0].published == 0
 
 
-def test_an_outcome_that_comes_late_is_news_once_and_does_not_become_the_newest() -> None:
+def test_an_outcome_that_is_not_the_newest_is_no_news() -> None:
     sessions = Sessions()
     first, second = make_rules(), make_rules()
-    news = [sessions.update(rules)[1] for rules in (second, first, first, second)]
+    news = [sessions.update(rules)[1] for rules in (first, second, first, second)]
     assert news == [True, True, False, False]
     assert sessions.update(first)[0].newest is second
 

@@ -18,11 +18,11 @@ from parse_builders import (
     small_answer,
     with_machine,
 )
+from remembered import Remembered
 
 from pipeline.config import Config, ParseSection, PromptSection
 from pipeline.errors import ConfigError, Rejected
 from pipeline.messages import Certainty, Message, ModelChanged, SurgeryState, Verdict
-from pipeline.restore import Journalled
 from pipeline.stage import Stage
 from stages.parse.contract import ContractError
 from stages.parse.stage import create
@@ -126,7 +126,7 @@ def test_an_answer_that_overtook_its_rule_outcome_waits_for_it() -> None:
 
 
 def test_an_answer_that_is_the_first_of_its_session_waits_for_all_its_rules_in_a_first_process() -> None:
-    stage = make_stage(incarnation=0)
+    stage = make_stage()
     began, asked = make_rules(seq=1, t=0.0), with_machine(make_rules(seq=2, t=1.0), "M06", "ON", "rule")
     assert list(stage.handle(make_completion(small_answer(), asked))) == []
     (known,) = stage.handle(began)
@@ -136,25 +136,36 @@ def test_an_answer_that_is_the_first_of_its_session_waits_for_all_its_rules_in_a
     assert [state.state["source"] for state in states] == ["rule", "rule+gemma"]
 
 
-def test_rules_that_come_after_newer_ones_never_take_a_session_back() -> None:
-    stage = make_stage()
-    began, asked = make_rules(seq=1, t=0.0), with_machine(make_rules(seq=2, t=1.0), "M06", "ON", "rule")
-    assert len(list(stage.handle(make_completion(small_answer(), asked)))) == 3
-    late = publish(stage, began)
-    assert (late.based_on, late.seq) == (1, 3)
-    assert "M06" in late.state["machines"]["1"]
-
-
-def test_an_answer_of_a_session_not_known_here_publishes_its_own_rules_first_and_only_once() -> None:
+def test_an_answer_of_a_session_not_known_here_waits_for_the_rules() -> None:
     stage = make_stage()
     asked = make_rules(seq=8, t=20.0)
-    known, state, _ = stage.handle(make_completion(small_answer(), asked))
+    assert list(stage.handle(make_completion(small_answer(), asked))) == []
+    known, state, _ = stage.handle(with_machine(make_rules(seq=9, t=21.0), "M06", "ON", "rule"))
     assert isinstance(known, SurgeryState)
     assert isinstance(state, SurgeryState)
-    assert (known.seq, known.based_on, known.state["source"]) == (1, 8, "rule")
-    assert (state.seq, state.based_on, state.state["source"]) == (2, 8, "rule+gemma")
-    assert metadata(state)["age_s"] == 0.0
-    assert list(stage.handle(asked)) == []
+    assert (known.seq, known.based_on, known.state["source"]) == (1, 9, "rule")
+    assert (state.seq, state.based_on, state.state["source"]) == (2, 9, "rule+gemma")
+    assert "M06" in state.state["machines"]["1"]
+
+
+def test_what_a_prompt_process_of_before_may_have_sent_is_published_if_it_was_not() -> None:
+    stage = make_stage()
+    first, second, third = (make_rules(seq=n, t=float(n), place=n) for n in (1, 2, 3))
+    publish(stage, first)
+    publish(stage, second)
+    sent_again = [
+        msgspec.structs.replace(rules, number=rules.number + (1 << 48), again=True) for rules in (first, second, third)
+    ]
+    states = [list(stage.handle(rules)) for rules in sent_again]
+    assert [len(state) for state in states] == [0, 0, 1]
+    assert states[2][0].based_on == 3
+    assert stage.counters()["repeated_outcomes"] == 2
+
+
+def test_a_prompt_process_without_its_journal_is_heard_all_the_same() -> None:
+    stage = make_stage()
+    publish(stage, make_rules(seq=5, t=9.0, place=5))
+    assert publish(stage, make_rules(seq=6, t=10.0, place=1, number=1 << 48)).based_on == 6
 
 
 @pytest.mark.parametrize(
@@ -257,10 +268,11 @@ def test_a_merged_state_that_is_not_valid_is_given_up_for_the_rules_own(label: s
 def test_a_second_completion_of_a_job_says_nothing_and_is_counted(kind: Any) -> None:
     stage = make_stage()
     first = make_completion("", outcome="timeout", kind=kind)
+    list(stage.handle(first.rules))
     assert list(stage.handle(first))
     assert list(stage.handle(msgspec.structs.replace(first, outcome="ok", text='{"on": []}'))) == []
     assert stage.counters()["late_completions"] == 1
-    assert publish(stage, make_rules()).seq == (3 if kind == "session" else 1)
+    assert publish(stage, make_rules()).seq == (3 if kind == "session" else 2)
 
 
 # --- requests ----------------------------------------------------------------------------------------------
@@ -330,6 +342,7 @@ def test_counters_tell_states_outcomes_strategies_and_what_was_left_out() -> Non
     assert counted == {
         "states": 2.0,
         "responses": 1.0,
+        "repeated_outcomes": 1.0,
         "outcome.ok": 2.0,
         "outcome.parse_failed": 1.0,
         "strategy.braces": 1.0,
@@ -351,9 +364,8 @@ def test_the_stage_is_always_ready_and_never_has_work_left() -> None:
 
 
 def test_the_stage_is_made_from_the_configuration() -> None:
-    stage = create(Config(parse=ParseSection(apply_model_toggles=True)), incarnation=1)
-    *_, verdict = stage.handle(make_completion(small_answer(on=["M05"])))
-    assert isinstance(verdict, Verdict)
+    stage = create(Config(parse=ParseSection(apply_model_toggles=True)))
+    _, verdict = settle(stage, make_completion(small_answer(on=["M05"])))
     assert len(verdict.toggles) == 1
 
 
@@ -371,9 +383,10 @@ def test_a_surgery_of_a_users_own_needs_no_other_schema(tmp_path: Any) -> None:
         "machines": [{"id": "M42", "name": "Phaco", "category": "Energy"}],
     }
     (tmp_path / "cataract.json").write_bytes(msgspec.json.encode(own))
-    stage = create(Config(prompt=PromptSection(machines=str(tmp_path))), incarnation=1)
+    stage = create(Config(prompt=PromptSection(machines=str(tmp_path))))
     rules = make_rules(load_surgeries(tmp_path)["Cataract"], machines={"M42": "ON"}, set_by={"M42": "rule"})
-    *_, state, _ = stage.handle(make_completion({"phase": "closing", "off": ["m42"]}, rules))
+    stage.handle(rules)
+    state, _ = stage.handle(make_completion({"phase": "closing", "off": ["m42"]}, rules))
     assert metadata(state)["phase"] == "Close"
     assert metadata(state)["next_phase"] == ""
 
@@ -412,6 +425,6 @@ def test_a_process_started_again_counts_the_states_of_a_session_on() -> None:
     before = make_stage()
     states = [publish(before, make_rules(seq=seq)) for seq in (1, 2, 3)]
     again = make_stage()
-    assert list(again.restore([Journalled(0.0, state) for state in states])) == []
+    assert list(again.restore(Remembered(states))) == []
     assert publish(again, make_rules(seq=4)).seq == 4
     assert publish(again, make_rules(seq=5)).seq == 5

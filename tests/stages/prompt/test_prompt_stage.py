@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from remembered import Remembered
 
 from pipeline.config import Config, InferenceSection, PromptSection, Run, resolve
 from pipeline.errors import ConfigError, Rejected
@@ -13,6 +14,7 @@ from pipeline.messages import (
     Cancel,
     Completion,
     JobLost,
+    Learned,
     LLMRequest,
     LLMResponse,
     Message,
@@ -27,7 +29,6 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
-from pipeline.restore import Journalled
 from pipeline.stage import Stage
 from stages.prompt.stage import PromptStage, create
 from stages.surgery import load_surgeries
@@ -78,8 +79,9 @@ class Room:
         return self.send(ModelChanged(state=state, error=error))
 
     def answer(self, job: PromptJob, outcome: Any = "ok", **more: Any) -> list[Message]:
+        """A verdict; what is sent on, the record for the journal apart."""
         rules = job.rules
-        return self.send(
+        sent = self.send(
             Verdict(
                 job_id=job.job_id,
                 kind=job.kind,
@@ -90,6 +92,7 @@ class Room:
                 **more,
             )
         )
+        return [message for message in sent if not isinstance(message, Learned)]
 
 
 def jobs(sent: Iterable[Message]) -> list[PromptJob]:
@@ -676,10 +679,17 @@ def test_a_process_started_again_knows_its_sessions_from_the_journal_and_tells_t
         with suppress(Rejected):
             room.send(message)
     again = Room(ready=False, incarnation=1)
-    told = again.stage.restore([Journalled(1_700_000_000.0, message) for message in inputs])
-    assert [(rules.session, rules.seq) for rules in map(outcome, ([message] for message in told))] == [
-        ("a", 6),
-        ("b", 2),
+    told = [rules for rules in again.stage.restore(Remembered(inputs)) if isinstance(rules, RuleOutcome)]
+    assert [(rules.session, rules.seq, rules.again) for rules in told[-2:]] == [("a", 6, False), ("b", 2, False)]
+    assert [(rules.session, rules.seq, rules.place) for rules in told if rules.again] == [
+        ("a", 1, 1),
+        ("a", 2, 2),
+        ("b", 1, 3),
+        ("a", 5, 4),
+        ("a", 6, 5),
+        ("b", 2, 6),
+        ("over", 1, 7),
+        ("over", 2, 8),
     ]
     assert known(again) == known(room)
     counters = again.stage.counters()
@@ -690,7 +700,9 @@ def test_a_process_started_again_knows_its_sessions_from_the_journal_and_tells_t
 
 def test_a_session_that_did_not_say_when_it_began_began_when_that_was_journalled() -> None:
     again = Room(ready=False, incarnation=1)
-    [told] = again.stage.restore([Journalled(1_600_000_000.0, SessionStart(session="a", seq=1, t=0.0, surgery="PCNL"))])
+    _, told = again.stage.restore(
+        Remembered([SessionStart(session="a", seq=1, t=0.0, surgery="PCNL")], 1_600_000_000.0)
+    )
     assert outcome([told]).started_at == 1_600_000_000.0
     assert outcome(again.start(session="new")).started_at == 1_700_000_000.0
 
@@ -701,6 +713,6 @@ def test_an_answer_of_before_is_the_answer_still_and_a_refusal_is_not() -> None:
         for name, how in (("q1", "ok"), ("q2", "rejected"))
     )
     again = Room(incarnation=1)
-    again.stage.restore([Journalled(0.0, answered), Journalled(0.0, refused)])
+    again.stage.restore(Remembered([answered, refused]))
     assert again.send(LLMRequest(request_id="q1", surgery="PCNL")) == [answered]
     assert [type(message) for message in again.send(LLMRequest(request_id="q2", surgery="PCNL"))] == [PromptJob]
