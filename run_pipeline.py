@@ -13,6 +13,10 @@ from commands.journal import export, redact, verify
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
+ResumeOption = Annotated[
+    Path | None, typer.Option(help="The journal folder of a run that was cut off: go on with it.", exists=True)
+]
+
 app = typer.Typer(
     help="Tells the state of a (simulated) operating room from what is said and seen in it.",
     no_args_is_help=True,
@@ -26,6 +30,7 @@ def run(
     config: ConfigOption = None,
     model: ModelOption = None,
     set_: SetOption = None,
+    resume: ResumeOption = None,
     events: Annotated[bool, typer.Option("--events", help="Events as JSON lines on standard output.")] = False,
     with_launcher: Annotated[
         bool, typer.Option("--with-launcher", help="Stop when standard input is closed, as a launcher's end.")
@@ -45,7 +50,7 @@ def run(
         else:
             say(event.sentence())
 
-    raise typer.Exit(Supervisor(loaded, tell, with_launcher).run())
+    raise typer.Exit(Supervisor(loaded, tell, with_launcher, resume).run())
 
 
 @app.command()
@@ -59,6 +64,7 @@ def replay(
         str, typer.Option(help="Write each state as a JSON line to this file; - is standard output.")
     ] = "",
     journal: Annotated[Path | None, typer.Option(help="The folder in which the run's journal folder is made.")] = None,
+    resume: ResumeOption = None,
     set_: SetOption = None,
 ) -> None:
     """Replay a recorded session through all processes and show what comes out."""
@@ -89,6 +95,7 @@ def replay(
             on_response=screen.response,
             on_sent=screen.sent,
             on_event=screen.event,
+            resume=resume,
         )
         screen.summary(summary)
     raise typer.Exit(1 if summary.failure else 0)

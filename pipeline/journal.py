@@ -111,6 +111,30 @@ def run_folder(parent: Path) -> Path:
     return folder
 
 
+def is_written(folder: Path) -> bool:
+    """Whether a process holds one of the files of a run, or may: writers lock them."""
+    for path in folder.glob("*.mcap"):
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def files_of(folder: Path, part: str) -> list[Path]:
+    """The files of that part of a run, in the order they were begun."""
+    return sorted(folder.glob(f"{part}-*.mcap"), key=lambda file: int(file.stem.rpartition("-")[2]))
+
+
+def check_resumable(folder: Path) -> None:
+    """Raises OrstateError for a folder that holds no journal of a run, or one that is being written."""
+    if not files_of(folder, "inputs"):
+        raise OrstateError(f"{folder}: no run to resume: it has no inputs-N.mcap; give the journal folder of a run")
+    if is_written(folder):
+        raise OrstateError(f"{folder}: a pipeline that runs writes this journal; stop it, or resume another run")
+
+
 def next_file(folder: Path, part: str) -> Path:
     """The first unused `<part>-N.mcap`: a file that a killed process left is never appended to."""
     number = 1
@@ -178,7 +202,7 @@ def input_files(path: Path) -> list[Path]:
     """The files with a journal's inputs: `path` itself, or those of a run's folder, in order."""
     if path.is_file():
         return [path]
-    files = sorted(path.glob("inputs-*.mcap"), key=lambda file: int(file.stem.split("-")[1]))
+    files = files_of(path, "inputs")
     if not files:
         raise OrstateError(f"{path}: no journal: it has no inputs-N.mcap; give a run's folder or a file")
     return files

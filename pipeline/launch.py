@@ -31,6 +31,7 @@ class Launch:
         settings: Iterable[str] = (),
         stderr: IO[bytes] | int | None = None,
         on_event: Callable[[events.AnyEvent], None] = lambda _: None,
+        resume: Path | None = None,
     ) -> None:
         self.events: list[events.AnyEvent] = []
         self.exit_code: int | None = None
@@ -39,6 +40,7 @@ class Launch:
         command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", "--with-launcher", "--events"]
         command += ["--config", str(config)] if config else []
         command += ["--model", model] if model else []
+        command += ["--resume", str(resume)] if resume else []
         for setting in (*settings, f"run.directory={self._directory}"):
             command += ["--set", setting]
         self._process = subprocess.Popen(

@@ -4,10 +4,11 @@ At speed "max" the pipeline runs in lockstep: every question to the model waits 
 input is read, so the same log and model give the same states.
 """
 
+import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -15,12 +16,15 @@ import msgspec
 
 from pipeline import events
 from pipeline.client import Client, States
+from pipeline.codec import INPUT_TYPES
 from pipeline.errors import OrstateError
 from pipeline.launch import Launch
 from pipeline.log import Log
-from pipeline.messages import Input, LLMRequest, LLMResponse, Status, SurgeryState
+from pipeline.messages import Input, LLMRequest, LLMResponse, Message, Status, SurgeryState
+from pipeline.restore import Journal
 
 MODEL_WAIT_S = 600.0
+MOST_BYTES = 1 << 30  # of an input: the pipeline has judged it
 POLL_S = 1.0  # between two looks whether the pipeline has ended
 
 
@@ -56,13 +60,16 @@ class Replay:
         on_state: Callable[[SurgeryState], None],
         on_response: Callable[[LLMResponse], None],
         on_sent: Callable[[int], None],
+        taken: Iterable[Message] = (),
     ) -> None:
+        """`taken`: inputs that a pipeline before this one has taken: they are not sent again."""
         self._log = log
         self._launch = launch
         self._speed = speed  # None: as fast as it goes
         self._on_state = on_state
         self._on_response = on_response
         self._on_sent = on_sent
+        self._taken = Counter(taken)
         self._outcomes: Counter[str] = Counter()
         self._latency: dict[str, list[float]] = {"rule": [], "model": []}
         self._summary = Summary(inputs=len(log.messages), faults=log.faults)
@@ -93,7 +100,9 @@ class Replay:
         begin = time.monotonic()
         first_t = next((m.t for m in self._log.messages if isinstance(m, Input)), 0.0)
         for number, message in enumerate(self._log.messages, 1):
-            if isinstance(message, LLMRequest):
+            if self._taken[message]:
+                self._taken[message] -= 1
+            elif isinstance(message, LLMRequest):
                 self._on_response(client.submit(message))
                 self._summary.responses += 1
             else:
@@ -132,7 +141,7 @@ class Replay:
             summary.dead_letters = _dead_letters(status)
         stopped = next((e for e in reversed(self._launch.events) if isinstance(e, events.Stopped)), None)
         if code or stopped is None:
-            summary.failure = stopped.failure if stopped else f"the pipeline ended with exit code {code}"
+            summary.failure = stopped.failure if stopped else f"the pipeline {_ended(code)}"
         elif summary.accounted < summary.inputs:
             summary.failure = f"{summary.inputs - summary.accounted} of {summary.inputs} inputs are not accounted for"
 
@@ -148,14 +157,23 @@ def replay(
     on_response: Callable[[LLMResponse], None] = lambda _: None,
     on_sent: Callable[[int], None] = lambda _: None,
     on_event: Callable[[events.AnyEvent], None] = lambda _: None,
+    resume: Path | None = None,
 ) -> Summary:
-    """Replay a log through a pipeline launched for it. Raises OrstateError if that cannot be started."""
+    """Replay a log through a pipeline launched for it. Raises OrstateError if that cannot be started.
+
+    `resume`: the journal folder of a replay of that log that was cut off; what it has is not taken again.
+    """
     lockstep = ("run.lockstep=true",) if speed is None else ()
-    launch = Launch(config, model, (*settings, *lockstep), on_event=on_event)
+    taken = [message for _, message in Journal(resume, MOST_BYTES).read(*INPUT_TYPES)] if resume else []
+    launch = Launch(config, model, (*settings, *lockstep), on_event=on_event, resume=resume)
     try:
-        return Replay(log, launch, speed, on_state, on_response, on_sent).run()
+        return Replay(log, launch, speed, on_state, on_response, on_sent, taken).run()
     finally:
         launch.stop()
+
+
+def _ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def _dead_letters(status: Status) -> dict[str, int]:

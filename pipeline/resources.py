@@ -2,10 +2,11 @@
 
 import os
 import secrets
+from pathlib import Path
 
 from pipeline.board import Board
 from pipeline.config import Config, resolve
-from pipeline.journal import run_folder
+from pipeline.journal import check_resumable, files_of, run_folder
 from pipeline.ring import Ring
 from pipeline.rundir import RunDirectory, run_directory
 from pipeline.segment import Segment, remove_orphans, segment_name
@@ -13,16 +14,19 @@ from pipeline.wiring import QUEUES, Place
 
 
 class Resources:
-    """All of it, or nothing: a failure in the middle removes what was made. Raises OrstateError."""
+    """All of it, or nothing: a failure in the middle removes what was made. Raises OrstateError.
 
-    def __init__(self, config: Config) -> None:
+    `resume`: the journal folder of a run that ended, which is gone on with.
+    """
+
+    def __init__(self, config: Config, resume: Path | None = None) -> None:
         self._segments: list[Segment] = []
         self._directory = RunDirectory(run_directory(config))
         try:
             remove_orphans()
             self.board = Board.create(self._name("board"))
             self._segments.append(self.board.segment)
-            self.place = self._make(config)
+            self.place = self._make(config, resume)
         except BaseException:
             self.remove()
             raise
@@ -35,7 +39,9 @@ class Resources:
         self._segments.clear()
         self._directory.remove()
 
-    def _make(self, config: Config) -> Place:
+    def _make(self, config: Config, resume: Path | None) -> Place:
+        if resume is not None:
+            check_resumable(resume)
         names = {"board": self.board.segment.name}
         for queue in QUEUES:
             names[queue] = self._ring(queue, config.queues.slots, config.queues.slot_bytes)
@@ -47,8 +53,8 @@ class Resources:
             control=self._directory.ipc("control"),
             segments=names,
             frames=rings,
-            journal=str(run_folder(resolve(config.run.journal))) if config.run.journal else "",
-            incarnation=0,
+            journal=_journal(config, resume),
+            incarnation=_incarnations(resume) if resume is not None else 0,
         )
 
     def _ring(self, part: str, slots: int, slot_bytes: int) -> str:
@@ -58,3 +64,14 @@ class Resources:
 
     def _name(self, part: str) -> str:
         return segment_name(os.getpid(), f"{secrets.token_hex(4)}-{part}")
+
+
+def _journal(config: Config, resume: Path | None) -> str:
+    if resume is not None:
+        return str(resume.absolute())
+    return str(run_folder(resolve(config.run.journal))) if config.run.journal else ""
+
+
+def _incarnations(folder: Path) -> int:
+    """How often processes of a run were started, by the files that each begins."""
+    return max(len(files_of(folder, part)) for part in ("inputs", "outputs"))

@@ -4,12 +4,13 @@ Run by the supervisor at its start and then every hour. Only folders that a run 
 whose files are being written, by this instance or another.
 """
 
-import fcntl
 import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from pipeline.journal import is_written
 
 NAME: Final = "%Y%m%dT%H%M%S.%fZ"  # pipeline/journal.py: run_folder
 EVERY_S: Final = 3600.0
@@ -32,7 +33,7 @@ def prune(parent: Path, days: float, megabytes: float, now_s: float | None = Non
     for run in runs:
         too_old = days > 0 and now_s - run.ended_s > 86_400 * days
         too_large = megabytes > 0 and total > 1e6 * megabytes and run.size > 0  # one that begins has no file yet
-        if (too_old or too_large) and not _is_written(run.folder):
+        if (too_old or too_large) and not is_written(run.folder):
             shutil.rmtree(run.folder, ignore_errors=True)
             if not run.folder.exists():
                 removed.append(run.folder)
@@ -55,14 +56,3 @@ def _kept(folder: Path) -> Kept | None:
     except (ValueError, OSError):
         return None
     return Kept(folder, max((stat.st_mtime for stat in found), default=began), sum(stat.st_size for stat in found))
-
-
-def _is_written(folder: Path) -> bool:
-    """Whether a process holds one of its files, or may: writers lock them (pipeline/journal.py)."""
-    for path in folder.glob("*.mcap"):
-        try:
-            with path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False

@@ -53,7 +53,7 @@ class StageProcess:
 
     def start(self) -> None:
         """Spawn the process."""
-        place = msgspec.structs.replace(self._place, incarnation=self.restarts)
+        place = msgspec.structs.replace(self._place, incarnation=self._place.incarnation + self.restarts)
         self._process = _spawn.Process(
             target=process.main, args=(self.name, msgspec.json.encode(place)), name=f"orstate-{self.name}"
         )

@@ -28,10 +28,20 @@ STOP_S = 5.0  # for a drained stage to leave
 
 
 class Supervisor:
-    """One instance of the pipeline. `tell` hears of everything that a launcher should know."""
+    """One instance of the pipeline. `tell` hears of everything that a launcher should know.
 
-    def __init__(self, config: Config, tell: Callable[[events.Event], None], with_launcher: bool = False) -> None:
+    `resume`: the journal folder of a run that ended, however it did: this instance goes on with it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        tell: Callable[[events.Event], None],
+        with_launcher: bool = False,
+        resume: Path | None = None,
+    ) -> None:
         self._config = config
+        self._resume = resume
         self._tell = tell
         self._with_launcher = with_launcher  # standard input is the launcher's: its end is a first signal
         self._signals: list[int] = []
@@ -46,7 +56,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until told to stop; 0 if all work was finished, 1 if not. Raises OrstateError if it cannot start."""
-        resources = Resources(self._config)
+        resources = Resources(self._config, self._resume)
         before = [(number, signal.signal(number, self._note)) for number in (signal.SIGINT, signal.SIGTERM)]
         try:
             self._place, self._board = resources.place, resources.board

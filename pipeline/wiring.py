@@ -54,7 +54,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     segments: dict[str, str]  # of queues by name, and of the board
     frames: tuple[str, ...]
     journal: str  # folder, or "" for none
-    incarnation: int  # 0, and one more at each restart
+    incarnation: int  # starts of the process before this one, also those of a run that is resumed
 
     def ipc(self, name: str) -> str:
         """The endpoint of that name in the run directory."""

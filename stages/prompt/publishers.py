@@ -9,28 +9,35 @@ from pipeline.messages import Input, SessionStart
 MAX_PUBLISHERS: Final = 256  # of one session
 LATE: Final = 256  # numbers left out that are still waited for, of one publisher
 STARTS: Final = 16  # SessionStarts that are known again
+FIRST: Final = 16  # messages behind a start that are known again however much came since
 REMEMBERED: Final = 1024  # messages that are known again, of one publisher
 
 
 class _Numbers:
     """What one publisher has counted."""
 
-    __slots__ = ("again", "missing", "newest", "taken")
+    __slots__ = ("again", "first", "missing", "newest", "taken")
 
     def __init__(self, newest: int) -> None:
         self.newest = newest
         self.missing: dict[int, None] = {}  # in their order
+        self.first: dict[int, int] = {}  # hashes of the first messages by number
         self.taken: dict[int, int] = {}  # hashes of the newest messages by number
         self.again: int | None = None  # the number of a start that came twice: it began again, if what follows is new
 
     def remember(self, message: Input) -> None:
+        if len(self.first) < FIRST:
+            self.first[message.seq] = hash(message)
         self.taken[message.seq] = hash(message)
         if len(self.taken) > REMEMBERED:
             del self.taken[next(iter(self.taken))]
 
     def begins_again(self, message: Input) -> bool:
         """Whether a number comes twice because its publisher began again, and not because a message did."""
-        return self.again is not None and self.taken.get(message.seq) != hash(message)
+        begins = self.again is not None and self.first.get(message.seq, self.taken.get(message.seq)) != hash(message)
+        if not begins:
+            self.again = None  # what comes twice comes with its start
+        return begins
 
     def leave_out(self, until: int) -> None:
         self.missing.update(dict.fromkeys(range(max(self.newest + 1, until - LATE), until)))
