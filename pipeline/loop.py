@@ -8,7 +8,7 @@ import math
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import zmq
@@ -22,8 +22,10 @@ from pipeline.ingress import Arrival
 from pipeline.messages import Completion, JobLost, Message, ModelChanged, PromptJob
 from pipeline.queue import Receiver
 from pipeline.reporter import Reporter
+from pipeline.restore import Restored
 from pipeline.stage import Stage
 
+JOURNAL = "journal"  # where messages of a process before this one come from
 STEPS = 2  # of the stage before messages are looked for again: one admits, one works
 BURST = 64  # messages of one input before the others have their turn
 WAKE_S = 1.0  # longest wait without a sign of life on the board
@@ -54,12 +56,13 @@ class Loop:
         self._done: list[tuple[Receiver, int, int]] = []  # to be released once their results are sent
         self._jobs: dict[str, tuple[Receiver, int, int]] = {}  # taken, and answered later
         self._arrived = 0
+        self._again: Iterator[Message] = iter(())  # of a process before this one
         self._arrivals: deque[tuple[str, Arrival]] = deque()  # journalled, and not yet handled
         self._records: list[tuple[str, bytes, float]] = []
         self._give_back_at = math.inf
 
-    def run(self, first: Iterable[Message] = ()) -> None:
-        """Work until the supervisor says stop. `first`: to be sent before anything else."""
+    def run(self, past: Restored = Restored()) -> None:  # noqa: B008, it holds nothing
+        """Work until the supervisor says stop. `past`: of a process before this one, done before anything else."""
         sockets = [self._wiring.control, *(s.socket for s in self._senders), *(r.socket for r in self._wiring.feedback)]
         if self._wiring.publisher is not None:
             sockets.append(self._wiring.publisher.socket)
@@ -67,7 +70,8 @@ class Loop:
             self._poller.register(socket, zmq.POLLIN)
         for sender in self._senders:
             sender.attach()
-        self._send_on(first)
+        self._send_on(past.sent)
+        self._again = past.inputs
         self._reporter.tell(control.Ready())
         while not self._stopping:
             self._set_reading(self._may_read())
@@ -151,6 +155,7 @@ class Loop:
 
     def _take_outside(self, source: Source) -> bool:
         """Take a burst, and have it in the journal before anything follows from it; True if nothing is left."""
+        self._work_off()  # first what came before
         if self._arrivals or not self._may_read():
             return False
         left = True
@@ -175,6 +180,8 @@ class Loop:
         return not left and not self._arrivals
 
     def _work_off(self) -> None:
+        while self._may_read() and (message := next(self._again, None)) is not None:
+            self._handle(message, JOURNAL, b"")
         while self._arrivals and self._may_read():
             source, arrival = self._arrivals.popleft()
             self._handle(arrival.message, source, arrival.payload)
@@ -185,7 +192,8 @@ class Loop:
             self._send_on(self._stage.handle(message))
             return
         except Rejected as rejected:
-            self._reporter.dead_letter(rejected.reason, str(rejected), source, payload)
+            if source != JOURNAL:  # else it was told then
+                self._reporter.dead_letter(rejected.reason, str(rejected), source, payload)
         except Exception as error:  # a fault of ours on one message: shown in full, and the others go on
             traceback.print_exc()
             self._reporter.dead_letter("internal_error", f"{type(error).__name__}: {error}", source, payload)

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -21,8 +20,7 @@ from pipeline.codec import encode
 from pipeline.control import StageName
 from pipeline.errors import ConfigError, OrstateError
 from pipeline.loop import Loop
-from pipeline.messages import Message
-from pipeline.restore import Journal
+from pipeline.restore import Journal, Restored
 from pipeline.sockets import Context, Socket, make_socket
 from pipeline.stage import Stage
 from pipeline.wiring import Place, wire
@@ -72,7 +70,7 @@ def _run(name: StageName, place: Place, context: Context) -> None:
             socket.send(encode(loaded))
         if wiring.publisher is not None:
             wiring.publisher.await_subscriptions(answer.subscriptions)
-        again: Iterable[Message] = ()
+        again = Restored()
         if name == "prompt":
             stage.handle(answer.model)
         if past is not None:

@@ -100,11 +100,11 @@ class Replay:
         begin = time.monotonic()
         first_t = next((m.t for m in self._log.messages if isinstance(m, Input)), 0.0)
         for number, message in enumerate(self._log.messages, 1):
-            if self._taken[message]:
-                self._taken[message] -= 1
-            elif isinstance(message, LLMRequest):
+            if isinstance(message, LLMRequest):
                 self._on_response(client.submit(message))
                 self._summary.responses += 1
+            elif self._taken[message]:
+                self._taken[message] -= 1
             else:
                 if self._speed is not None:
                     time.sleep(max(0.0, begin + (message.t - first_t) / self._speed - time.monotonic()))

@@ -1,7 +1,7 @@
 """What the processes before this one had taken and told, read back from the run's journal."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,6 +19,13 @@ class Journalled(NamedTuple):
 
     wall_s: float
     message: Message
+
+
+class Restored(NamedTuple):
+    """What a stage makes of its past. `inputs`: not known to have been handled; before any that come now."""
+
+    sent: Iterable[Message] = ()
+    inputs: Iterator[Message] = iter(())
 
 
 class Past(Protocol):

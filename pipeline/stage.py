@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.control import StageName
 from pipeline.messages import Message, ModelChanged
-from pipeline.restore import Past
+from pipeline.restore import Past, Restored
 
 
 class Stage(Protocol):
@@ -30,8 +30,8 @@ class Stage(Protocol):
     def load(self) -> ModelChanged | None:
         """Do what takes long, once, before the first message. The inference stage says what became of its model."""
 
-    def restore(self, past: Past) -> Iterable[Message]:
-        """Know again what a process before this one knew; what is to be sent. Before any `handle` but the model's."""
+    def restore(self, past: Past) -> Restored:
+        """Know again what a process before this one knew. Before any `handle` but the model's."""
 
     def met(self, peer: StageName) -> Iterable[Message]:
         """The process of another stage, to which this one sends, is ready, and new; what it is to be told."""

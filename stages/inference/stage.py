@@ -12,7 +12,7 @@ from pipeline.config import Config, InferenceSection, resolve
 from pipeline.control import StageName
 from pipeline.errors import OrstateError
 from pipeline.messages import Cancel, Completion, Message, ModelChanged, ModelState, PromptJob
-from pipeline.restore import Past
+from pipeline.restore import Past, Restored
 from stages.inference.backend import Answer, Backend
 from stages.inference.cycle import Cycle
 from stages.inference.stub import StubBackend
@@ -114,9 +114,9 @@ class InferenceStage:
     def at_work(self) -> tuple[str, ...]:
         return self._backend.at_work if self._backend is not None else ()
 
-    def restore(self, past: Past) -> Iterable[Message]:
+    def restore(self, past: Past) -> Restored:
         """Nothing: what was not answered is sent again."""
-        return ()
+        return Restored()
 
     def met(self, peer: StageName) -> Iterable[Message]:
         """Nothing: what parse has not taken is sent again."""

@@ -15,11 +15,12 @@ class Session:
     `early` are answers that overtook the rules they were asked with, which come by another way.
     """
 
-    __slots__ = ("early", "newest", "published")
+    __slots__ = ("early", "newest", "published", "told")
 
     def __init__(self, newest: RuleOutcome) -> None:
         self.newest = newest
         self.published = 0
+        self.told = 0  # the place of the newest outcome that was published
         self.early: list[Completion] = []
 
     def awaits(self, rules: RuleOutcome) -> bool:
@@ -39,18 +40,19 @@ class Sessions:
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._early: OrderedDict[str, list[Completion]] = OrderedDict()  # of sessions that are not known yet
-        self._published: OrderedDict[str, int] = OrderedDict()  # states of those that a process before knew
+        self._before: OrderedDict[str, tuple[int, int]] = OrderedDict()  # what a process before published of them
 
     def find(self, name: str) -> Session | None:
         """The session of that name, if it is remembered."""
         return self._sessions.get(name)
 
-    def count_on(self, name: str, published: int) -> None:
-        """A process before this one published that many states of a session."""
-        self._published[name] = max(published, self._published.get(name, 0))
-        self._published.move_to_end(name)
-        if len(self._published) > MAX_SESSIONS:
-            self._published.popitem(last=False)
+    def go_on(self, name: str, published: int, told: int) -> None:
+        """A process before this one published that many states of a session, the newest for the outcome of a place."""
+        before = self._before.get(name, (0, 0))
+        self._before[name] = max(published, before[0]), max(told, before[1])
+        self._before.move_to_end(name)
+        if len(self._before) > MAX_SESSIONS:
+            self._before.popitem(last=False)
 
     def keep_early(self, completion: Completion) -> None:
         """Keep an answer that came before anything else of its session."""
@@ -61,19 +63,22 @@ class Sessions:
     def update(self, rules: RuleOutcome) -> tuple[Session, bool]:
         """The session of `rules`, and whether they are news: a hop delivers at least once, and in order."""
         session = self._sessions.get(rules.session)
+        news = True
         if session is None:
             session = self._sessions[rules.session] = Session(rules)
             session.early = self._early.pop(rules.session, [])
-            session.published = self._published.pop(rules.session, 0)
+            session.published, session.told = self._before.pop(rules.session, (0, 0))
             if len(self._sessions) > MAX_SESSIONS:
                 self._sessions.popitem(last=False)
-            return session, True
-        self._sessions.move_to_end(rules.session)
-        sent_before = rules.again and rules.place <= session.newest.place
-        if sent_before or not session.awaits(rules):
+        else:
+            self._sessions.move_to_end(rules.session)
+            news = session.awaits(rules)
+            if news:
+                session.newest = rules
+        if rules.again and rules.place <= session.told:
             return session, False
-        session.newest = rules
-        return session, True
+        session.told = max(session.told, rules.place)
+        return session, news
 
 
 class Jobs:

@@ -25,7 +25,7 @@ from pipeline.messages import (
     Toggle,
     Verdict,
 )
-from pipeline.restore import Past
+from pipeline.restore import Past, Restored
 from stages.parse.contract import Contract, ContractError, load_schema
 from stages.parse.extract import STRATEGIES
 from stages.parse.judge import Judgement, judge
@@ -87,12 +87,12 @@ class ParseStage:
     def load(self) -> None:
         """Nothing takes long."""
 
-    def restore(self, past: Past) -> Iterable[Message]:
-        """Count each session's states on from where a process before this one was."""
+    def restore(self, past: Past) -> Restored:
+        """Go on with each session's states from where a process before this one was."""
         for _, message in past.read(SurgeryState):
             if isinstance(message, SurgeryState):
-                self._sessions.count_on(message.session, message.seq)
-        return ()
+                self._sessions.go_on(message.session, message.seq, message.place)
+        return Restored()
 
     def met(self, peer: StageName) -> Iterable[Message]:
         """Nothing: verdicts wait in their queue."""
@@ -135,10 +135,8 @@ class ParseStage:
     def _rules(self, rules: RuleOutcome) -> list[Message]:
         surgery = self._surgery(rules)
         session, news = self._sessions.update(rules)
-        if not news:
-            self._counts["repeated_outcomes"] += 1
-            return []
-        sent: list[Message] = [self._known(session, rules, surgery)]
+        self._counts["repeated_outcomes"] += not news
+        sent: list[Message] = [self._known(session, rules, surgery)] if news else []
         for completion in session.overtaken():
             sent += self._session(completion, self._surgery(completion.rules))
         return sent
@@ -283,6 +281,7 @@ def _published(
         seq=seq,
         t=rules.t,
         based_on=rules.seq,
+        place=rules.place,
         outcome=outcome,
         degraded=outcome != "ok",
         state=state,

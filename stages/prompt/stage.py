@@ -6,9 +6,10 @@ that is due follows it, because its answer is published after that state.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -37,7 +38,7 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
-from pipeline.restore import Past
+from pipeline.restore import Journalled, Past, Restored
 from stages.answer import AnswerForm
 from stages.prompt.course import Course
 from stages.prompt.cues import PhaseCues
@@ -90,7 +91,8 @@ class PromptStage:
         self._incarnation = f"{incarnation}." if incarnation else ""
         self._numbers = Numbers(incarnation)
         self._on_their_way = on_their_way
-        self._past: Course | None = None  # while it is gone through again
+        self._past: Course | None = None  # while it is gone through again: what was asked is known
+        self._again = False  # inputs of before are taken
         self._clock = clock
         self._wall = wall
         self._model: ModelState = "loading"
@@ -120,32 +122,58 @@ class PromptStage:
     def load(self) -> None:
         """Nothing takes long."""
 
-    def restore(self, past: Past) -> list[Message]:
+    def restore(self, past: Past) -> Restored:
         """Take the inputs of before once more, with all that was asked and learned at its place.
 
-        Parse is told what it may not have had. The open questions are asked again, and those that were due behind the
-        last one that was journalled.
+        Parse is told what it may not have had, and the open questions are asked again. Inputs behind all that is known
+        of questions may not have been handled: they are, as if they came now, and parse knows those that were.
         """
-        wall, outcomes = self._wall, deque[RuleOutcome](maxlen=self._on_their_way)
+        outcomes = deque[RuleOutcome](maxlen=self._on_their_way)
         course = self._past = Course(past)
-        lost: list[PromptJob] = []
-        for at, message in past.read(*INPUT_TYPES, LLMResponse):
+        before = past.read(*INPUT_TYPES, LLMResponse)
+        for at, message in before:
             self._relive(course.until(self._numbers.inputs))
+            if course.over:
+                before = chain([Journalled(at, message)], before)
+                break
+            with self._at(at), suppress(Rejected):  # it was told then
+                sent = self._take_again(message)
+                outcomes += [rules for rules in sent if isinstance(rules, RuleOutcome)]
+        self._relive(course.until(self._numbers.inputs))
+        self._past = None
+        return Restored([*outcomes, *self._ask_again(course.open)], self._unsure(before))
+
+    def _unsure(self, before: Iterator[Journalled]) -> Iterator[Message]:
+        """What may not have been handled. `handle` is called for each before the next is taken."""
+        self._again = True
+        wall = self._wall
+        for at, message in before:
             self._wall = partial(float, at)
             if isinstance(message, LLMResponse):
-                if message.outcome != "rejected":
-                    self._requests.answered(message)
-                continue
-            with suppress(Rejected):  # it was told then
-                sent = self._handlers[type(message)](message, self._clock())
-                outcomes += [rules for rules in sent if isinstance(rules, RuleOutcome)]
-                lost += [job for job in sent if isinstance(job, PromptJob)]
-        self._relive(course.until(self._numbers.inputs))
-        self._wall, self._past = wall, None
+                self._take_again(message)
+            else:
+                yield message
+        self._wall = wall
+        self._again = False
         self._counts.clear()  # of what was counted then
         self._gaps = -sum(asking.session.publishers.gaps for asking in self._sessions.values())
-        again = [msgspec.structs.replace(rules, again=True) for rules in outcomes]
-        return [*again, *self._ask_again(course.open), *lost, *self.met("parse")]
+
+    def _take_again(self, message: Message) -> list[Message]:
+        if not isinstance(message, LLMResponse):
+            return self._handlers[type(message)](message, self._clock())
+        if message.outcome != "rejected":
+            self._requests.answered(message)
+        return []
+
+    @contextmanager
+    def _at(self, wall_s: float) -> Iterator[None]:
+        """What is done now was done then."""
+        wall, self._wall = self._wall, partial(float, wall_s)
+        self._again = True
+        try:
+            yield
+        finally:
+            self._wall, self._again = wall, False
 
     def _relive(self, events: Iterable[PromptJob | Learned]) -> None:
         for event in events:
@@ -293,6 +321,8 @@ class PromptStage:
         session, numbers = asking.session, self._numbers
         session.number, session.place = numbers.of_input(), numbers.inputs
         rules = self._snapshot(session, change, now)
+        if self._again:
+            rules = msgspec.structs.replace(rules, again=True)
         return [rules, self._question(asking, rules)] if self._may_ask(asking) else [rules]
 
     def _snapshot(self, session: Session, change: Change, now: int) -> RuleOutcome:
@@ -302,8 +332,7 @@ class PromptStage:
 
     def _may_ask(self, asking: Asking) -> bool:
         """Whether the session's next question is due and the model can be asked."""
-        lived = self._past is not None and not self._past.over  # it is known what was asked then
-        return self._model == "ready" and not lived and asking.may_ask(self._section.min_interval_s)
+        return self._model == "ready" and self._past is None and asking.may_ask(self._section.min_interval_s)
 
     def _question(self, asking: Asking, rules: RuleOutcome) -> PromptJob:
         """The session's next question."""

@@ -110,8 +110,6 @@ def test_a_session_goes_on_after_its_prompt_process_was_killed_and_is_not_starte
         say(sidecar, 1, 0.0, "turn on the suction")
         answered_by_the_model(states, 2)
         os.kill(states.wait_status(WAIT_S).stages["prompt"].pid, signal.SIGKILL)
-        told = next(states)
-        assert (told.based_on, "M06" in told.state["machines"]["1"]) == (2, True)
         until_prompt(states, is_ready_again)
         sidecar.publish(Transcript(session="or1", seq=3, t=10.0, text="camera on"))
         sidecar.publish(Transcript(session="or1", seq=4, t=20.0, text="turn it off again"))

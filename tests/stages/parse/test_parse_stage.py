@@ -421,10 +421,25 @@ def test_a_truncated_answer_is_counted_and_answers_its_request() -> None:
     assert stage.counters()["outcome.truncated"] == 1
 
 
-def test_a_process_started_again_counts_the_states_of_a_session_on() -> None:
+def test_a_process_started_again_goes_on_with_the_states_of_a_session() -> None:
     before = make_stage()
-    states = [publish(before, make_rules(seq=seq)) for seq in (1, 2, 3)]
+    outcomes = [make_rules(seq=seq, t=float(seq), place=seq) for seq in (1, 2, 3)]
+    states = [publish(before, rules) for rules in outcomes]
     again = make_stage()
-    assert list(again.restore(Remembered(states))) == []
-    assert publish(again, make_rules(seq=4)).seq == 4
-    assert publish(again, make_rules(seq=5)).seq == 5
+    again.restore(Remembered(states))
+    for rules in outcomes:  # from a prompt process that was started again too
+        assert list(again.handle(msgspec.structs.replace(rules, again=True))) == []
+    assert publish(again, make_rules(seq=4, place=4)).seq == 4
+    assert publish(again, make_rules(seq=5, place=5)).seq == 5
+
+
+def test_an_answer_that_waited_for_rules_which_were_published_before_is_taken_with_them() -> None:
+    asked = make_rules(seq=2, t=2.0, place=2)
+    state = publish(make_stage(), asked)
+    again = make_stage()
+    again.restore(Remembered([state]))
+    assert list(again.handle(make_completion(small_answer(), asked))) == []
+    fused, verdict = again.handle(msgspec.structs.replace(asked, number=asked.number + (1 << 48), again=True))
+    assert isinstance(fused, SurgeryState)
+    assert isinstance(verdict, Verdict)
+    assert (fused.seq, fused.state["source"], verdict.outcome) == (2, "rule+gemma", "ok")

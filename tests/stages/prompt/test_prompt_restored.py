@@ -6,7 +6,7 @@ from random import Random
 
 import msgspec
 import pytest
-from remembered import Remembered
+from remembered import Remembered, live_again
 
 from pipeline.config import PromptSection, resolve
 from pipeline.errors import Rejected
@@ -138,11 +138,11 @@ def test_it_goes_on_as_if_nothing_had_happened(seed: int) -> None:
     before = len(first.outcomes)
 
     second = Process(incarnation=1)
-    second.sent(second.stage.restore(Remembered(first.journal)))
+    second.sent(live_again(second.stage, first.journal))
     again = [rules for rules in second.outcomes if rules.again]
     assert [plain(rules) for rules in again] == [plain(rules) for rules in first.outcomes]
     assert all(rules.number > first.outcomes[-1].number for rules in second.outcomes)
-    assert [job.job_id for job in second.asked] == [job.job_id for job in first.asked]
+    assert [plain(job.rules) for job in second.asked] == [plain(job.rules) for job in first.asked]
 
     told = len(second.outcomes)
     for message in inputs[dies_at:]:
@@ -164,16 +164,23 @@ def test_what_was_asked_and_not_journalled_is_learned_from_all_the_same() -> Non
         first.take(message)
     [job] = first.asked
     second = Process(incarnation=1)
-    second.sent(second.stage.restore(Remembered(m for m in first.journal if not isinstance(m, PromptJob))))
+    second.sent(live_again(second.stage, [message for message in first.journal if message is not job]))
     late = msgspec.structs.replace(verdict(job, Random(0)), outcome="ok", phase="Phase3")
     assert second.stage.handle(late) == [Learned(verdict=late, after=second.outcomes[-1].place)]
     assert second.stage.handle(late) == []
+    assert [job.rules.seq for job in second.asked] == [2]  # its own question, for it knew of no other
 
 
-def test_more_than_can_have_been_on_their_way_is_not_told_again() -> None:
-    first = Process()
-    for message in course(Random(1), 60):
+def test_what_is_surely_handled_is_not_told_again_beyond_what_can_have_been_on_its_way() -> None:
+    first, random = Process(), Random(1)
+    for message in course(random, 60):
         first.take(message)
+        first.answer(random)
     stage = PromptStage(PromptSection(), SURGERIES, "completion", "small", incarnation=1, on_their_way=4)
-    told = [rules for rules in stage.restore(Remembered(first.journal)) if isinstance(rules, RuleOutcome)]
-    assert [rules.place for rules in told if rules.again] == [rules.place for rules in first.outcomes[-4:]]
+    restored = stage.restore(Remembered(first.journal))
+    told = [rules.place for rules in restored.sent if isinstance(rules, RuleOutcome)]
+    assert told == list(range(told[-1] - 3, told[-1] + 1))
+    for message in restored.inputs:
+        with suppress(Rejected):
+            told += [rules.place for rules in stage.handle(message) if isinstance(rules, RuleOutcome)]
+    assert told == list(range(told[0], first.outcomes[-1].place + 1))

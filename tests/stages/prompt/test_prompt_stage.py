@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from remembered import Remembered
+from remembered import live_again
 
 from pipeline.config import Config, InferenceSection, PromptSection, Run, resolve
 from pipeline.errors import ConfigError, Rejected
@@ -679,8 +679,7 @@ def test_a_process_started_again_knows_its_sessions_from_the_journal_and_tells_t
         with suppress(Rejected):
             room.send(message)
     again = Room(ready=False, incarnation=1)
-    told = [rules for rules in again.stage.restore(Remembered(inputs)) if isinstance(rules, RuleOutcome)]
-    assert [(rules.session, rules.seq, rules.again) for rules in told[-2:]] == [("a", 6, False), ("b", 2, False)]
+    told = [rules for rules in live_again(again.stage, inputs) if isinstance(rules, RuleOutcome)]
     assert [(rules.session, rules.seq, rules.place) for rules in told if rules.again] == [
         ("a", 1, 1),
         ("a", 2, 2),
@@ -700,9 +699,7 @@ def test_a_process_started_again_knows_its_sessions_from_the_journal_and_tells_t
 
 def test_a_session_that_did_not_say_when_it_began_began_when_that_was_journalled() -> None:
     again = Room(ready=False, incarnation=1)
-    _, told = again.stage.restore(
-        Remembered([SessionStart(session="a", seq=1, t=0.0, surgery="PCNL")], 1_600_000_000.0)
-    )
+    [told] = live_again(again.stage, [SessionStart(session="a", seq=1, t=0.0, surgery="PCNL")], 1_600_000_000.0)
     assert outcome([told]).started_at == 1_600_000_000.0
     assert outcome(again.start(session="new")).started_at == 1_700_000_000.0
 
@@ -713,6 +710,6 @@ def test_an_answer_of_before_is_the_answer_still_and_a_refusal_is_not() -> None:
         for name, how in (("q1", "ok"), ("q2", "rejected"))
     )
     again = Room(incarnation=1)
-    again.stage.restore(Remembered([answered, refused]))
+    live_again(again.stage, [answered, refused])
     assert again.send(LLMRequest(request_id="q1", surgery="PCNL")) == [answered]
     assert [type(message) for message in again.send(LLMRequest(request_id="q2", surgery="PCNL"))] == [PromptJob]
