@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench chaos clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "orstate needs Python 3.11 or newer; set PYTHON=")'
@@ -31,6 +31,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)  ## the machinery beside bare ZeroMQ hops
 	$(BIN)/python run_pipeline.py bench pipeline
+
+chaos: $(INSTALLED)  ## faults of every kind, many times: killed, hung, flooded, out of space
+	$(BIN)/python run_pipeline.py bench chaos --json benchmarks/results/chaos.json
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -101,5 +101,19 @@ def bench_rules(rounds: Annotated[int, typer.Option(min=1)] = 5, json: JsonOptio
     main(rounds, json)
 
 
+@bench_app.command("chaos")
+def bench_chaos(
+    only: Annotated[str, typer.Option(help="Which scenarios, by comma; default: all.")] = "",
+    times: Annotated[int, typer.Option(min=0, help="Faults of each; 0: as many as each is due.")] = 0,
+    seed: Annotated[int, typer.Option(help="When the faults come is drawn from it.")] = 7,
+    json: JsonOption = None,
+) -> None:
+    """Inject faults into real processes, and compare what comes out with undisturbed runs. Exit code 1 if it differs."""
+    from benchmarks.chaos.suite import main
+
+    if not main(_names(only), times, seed, json):
+        raise typer.Exit(1)
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -30,7 +30,7 @@ from pipeline.sockets import Context, make_socket, receive_now
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
 
 PUBLISH_HIGH_WATER = 10_000
-RETRY_S = 2.0  # without an answer a request is sent again under the same id; the pipeline answers once
+RETRY_S = 1.0  # without an answer a request is sent again under the same id; the pipeline answers once
 STOP_CHECK_MS = 100
 CLOSE_S = 2.0  # for what is not confirmed yet
 GRACE_S = 5.0  # beyond a request's own deadline, for the way back
@@ -107,10 +107,11 @@ class States:
 class Client:
     """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself.
 
-    Raises ConfigError if that is no endpoint, and OrstateError if nobody answers within `timeout_s`.
+    `absence_s`: how long the pipeline may be away, as when a process of it is started again, before a call gives up
+    (default: `timeout_s`). Raises ConfigError if that is no endpoint, OrstateError if nobody answers in `timeout_s`.
     """
 
-    def __init__(self, requests: str, timeout_s: float = 10.0) -> None:
+    def __init__(self, requests: str, timeout_s: float = 10.0, absence_s: float | None = None) -> None:
         self._context: Context = zmq.Context()
         self._open: list[States] = []
         self._frames: FrameWriter | None = None
@@ -121,7 +122,7 @@ class Client:
             self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
             endpoints.reach(self._requests, self._endpoint, "requests")
             self.description = self._describe()
-            self._sender = ConfirmedSender(self._context, self._endpoint, timeout_s)
+            self._sender = ConfirmedSender(self._context, self._endpoint, timeout_s if absence_s is None else absence_s)
         except BaseException:
             self._context.destroy(linger=0)
             raise
@@ -151,9 +152,13 @@ class Client:
         self._sender.flush(timeout_s)
 
     def submit(self, request: LLMRequest) -> LLMResponse:
-        """Ask and wait for the one answer. Raises OrstateError if none comes until past its deadline."""
+        """Ask and wait for the one answer.
+
+        Raises OrstateError if none comes until past its deadline, or if the pipeline is not there.
+        """
         deadline = time.monotonic() + request.deadline_ms / 1000 + GRACE_S
         while (left := deadline - time.monotonic()) > 0:
+            self._sender.check()
             self._requests.send_multipart(frames_of(request))
             until = time.monotonic() + min(RETRY_S, left)
             while self._requests.poll(max(0, int(1000 * (until - time.monotonic())))):

@@ -44,6 +44,7 @@ class Loop:
         self._poller = zmq.Poller()
         self._senders = list(wiring.to.values())
         self._receivers = [*wiring.inputs, *wiring.feedback]
+        self._at_once = [sender for sender in self._senders if sender not in wiring.behind_journal]
         self._sinks = list(wiring.sinks.values())
         self._pressing = [sender for sender in self._senders if sender not in wiring.no_pressure]
         self._reading = False
@@ -224,7 +225,7 @@ class Loop:
     def _flush(self) -> None:
         for sink in self._sinks:  # first, so that no answer overtakes the state that it stands in
             sink.flush()
-        for sender in self._senders:
+        for sender in self._at_once:
             sender.flush()
 
     def _settle(self) -> None:
@@ -235,6 +236,8 @@ class Loop:
                 self._wiring.journal.write(topic, payload, t)
             self._records.clear()
             self._wiring.journal.flush()
+        for sender in self._wiring.behind_journal:
+            sender.flush()
         if self._done and not any(sender.backlog for sender in self._senders):
             for receiver, slot, generation in self._done:
                 receiver.release(slot, generation)

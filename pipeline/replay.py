@@ -9,8 +9,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
+from typing import TypeVar
 
 import msgspec
 
@@ -22,6 +24,8 @@ from pipeline.launch import Launch
 from pipeline.log import Log
 from pipeline.messages import Input, LLMRequest, LLMResponse, Message, Status, SurgeryState
 from pipeline.restore import Journal
+
+Result = TypeVar("Result")
 
 MODEL_WAIT_S = 600.0
 MOST_BYTES = 1 << 30  # of an input: the pipeline has judged it
@@ -77,7 +81,7 @@ class Replay:
     def run(self) -> Summary:
         """Send everything and wait for the end. Raises OrstateError if the pipeline cannot be reached."""
         begin = time.monotonic()
-        with Client(self._launch.wait_ready(MODEL_WAIT_S).requests) as client:
+        with Client(self._launch.wait_ready(MODEL_WAIT_S).requests, absence_s=POLL_S) as client:
             self._summary.model = self._launch.wait_model(MODEL_WAIT_S).name
             states = client.states()
             reader = threading.Thread(target=self._read, args=(states,), name="replay-states")
@@ -101,19 +105,23 @@ class Replay:
         first_t = next((m.t for m in self._log.messages if isinstance(m, Input)), 0.0)
         for number, message in enumerate(self._log.messages, 1):
             if isinstance(message, LLMRequest):
-                self._on_response(client.submit(message))
+                self._on_response(self._patiently(partial(client.submit, message)))
                 self._summary.responses += 1
             elif self._taken[message]:
                 self._taken[message] -= 1
             else:
                 if self._speed is not None:
                     time.sleep(max(0.0, begin + (message.t - first_t) / self._speed - time.monotonic()))
-                client.publish(message)
+                self._patiently(partial(client.publish, message))
             self._summary.accounted += 1
             self._on_sent(number)
-        while client.unconfirmed:
+        self._patiently(client.flush)
+
+    def _patiently(self, act: Callable[[], Result]) -> Result:
+        """Do it, again if the pipeline was away: the supervisor brings it back, or ends."""
+        while True:
             try:
-                client.flush(POLL_S)
+                return act()
             except OrstateError:
                 if self._launch.over:
                     raise

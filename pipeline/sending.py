@@ -46,6 +46,11 @@ class ConfirmedSender:
         """Messages that are not known to be in the pipeline's journal."""
         return len(self._unconfirmed)
 
+    def check(self) -> None:
+        """Raises OrstateError if nobody has been there for long."""
+        with self._lock:
+            self._check(self._timeout_s)
+
     def send(self, payload: bytes) -> None:
         """Send a message; blocks while too many are unconfirmed. Raises OrstateError if nobody is there for long."""
         with self._lock:

@@ -103,6 +103,7 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
         sinks={SurgeryState: publisher, Status: publisher},
         publisher=publisher,
         to={"prompt": verdicts},
+        behind_journal=(verdicts,),
         counters=lambda: {"subscriptions_now": float(publisher.subscriptions)},
     )
 

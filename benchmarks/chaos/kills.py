@@ -1,4 +1,4 @@
-"""kill -9 of each process at a random moment of a running replay: what comes out is that of an undisturbed run."""
+"""kill -9 and SIGSTOP of each process at a random moment of a replay: what comes out is that of an undisturbed run."""
 
 import os
 import signal
@@ -25,10 +25,11 @@ from pipeline.replay import MOST_BYTES, Replay, Summary, replay
 from pipeline.restore import Journal
 from pipeline.verify import verify
 
+HANG_S = 5.0  # more than a busy machine keeps a process waiting
 NO_LIMITS = ("inference.prefix_cache=", "supervision.restarts_per_minute=100")
 
 
-def _settings(folder: Path) -> tuple[str, ...]:
+def settings_in(folder: Path) -> tuple[str, ...]:
     return (f"run.journal={str(folder / 'journal')!r}", *NO_LIMITS)
 
 
@@ -38,12 +39,12 @@ def undisturbed() -> Outcome:
     with TemporaryDirectory(prefix="or-") as name:
         folder, outcome = Path(name), Outcome()
         log = write_case(folder / "case.mcap")
-        summary = _replay(log, folder, outcome)
+        summary = replay_case(log, folder, outcome)
         assert not summary.failure, summary.failure
     return outcome
 
 
-def _replay(
+def replay_case(
     log: Log,
     folder: Path,
     outcome: Outcome,
@@ -53,7 +54,7 @@ def _replay(
         log,
         speed=None,
         model="stub",
-        settings=_settings(folder),
+        settings=settings_in(folder),
         on_state=outcome.take,
         on_response=outcome.answers.append,
         resume=resume,
@@ -69,60 +70,71 @@ def _when(random: Random) -> int:
     return random.randrange(1, _states())
 
 
-class _Killer:
-    """Sends a signal when so many states have come."""
+class _Watch:
+    """Acts once, when so many states have come."""
 
-    def __init__(self, outcome: Outcome, after: int, strike: Callable[[], None]) -> None:
+    def __init__(self, outcome: Outcome, after: int, act: Callable[[], None]) -> None:
         self._outcome = outcome
         self._left = after
-        self._strike = strike
+        self._act = act
 
     def state(self, state: SurgeryState) -> None:
         self._outcome.take(state)
         self._left -= 1
         if self._left == 0:
-            self._strike()
+            self._act()
 
 
 def kill_stage(stage: StageName, folder: Path, random: Random) -> Trial:
-    """A stage process: it is started again, and nothing but a report tells of it."""
-    log, outcome, after = write_case(folder / "case.mcap"), Outcome(), _when(random)
-    launch = Launch(model="stub", settings=(*_settings(folder), "run.lockstep=true"))
-    killed: list[int] = []
+    """A stage process is killed: it is started again, and nothing but a report tells of it."""
+    return strike(stage, signal.SIGKILL, "killed by SIGKILL", (), folder, random)
 
-    def strike() -> None:
-        killed.append(_pid(launch, stage))
-        os.kill(killed[0], signal.SIGKILL)
+
+def stop_stage(stage: StageName, folder: Path, random: Random) -> Trial:
+    """A stage process hangs: it is found by its budget, killed, and started again."""
+    budgets = (f"supervision.busy_s={HANG_S}", f"supervision.inference_busy_s={HANG_S}")
+    return strike(stage, signal.SIGSTOP, "hung (no sign of life for", budgets, folder, random)
+
+
+def strike(stage: StageName, number: int, told: str, settings: tuple[str, ...], folder: Path, random: Random) -> Trial:
+    """Send a stage process a signal at a random moment of a replay. `told`: how the report of its death begins."""
+    log, outcome, after = write_case(folder / "case.mcap"), Outcome(), _when(random)
+    launch = Launch(model="stub", settings=(*settings_in(folder), *settings, "run.lockstep=true"))
+    struck: list[int] = []
+
+    def act() -> None:
+        struck.append(_pid(launch, stage))
+        os.kill(struck[0], number)
 
     processes = family(launch.pid)
     try:
-        watch = _Killer(outcome, after, strike)
+        watch = _Watch(outcome, after, act)
         summary = Replay(log, launch, None, watch.state, outcome.answers.append, lambda _: None).run()
         processes += family(launch.pid)
     finally:
         launch.stop()
     ready = launch.ready
     problems = [summary.failure] if summary.failure else []
-    deaths = [(event.pid, event.how) for event in launch.events if isinstance(event, events.StageDied)]
-    if deaths != [(pid, "killed by SIGKILL") for pid in killed]:
-        problems.append(f"told of {deaths} where {killed} was killed")
+    deaths = [event for event in launch.events if isinstance(event, events.StageDied)]
+    if [event.pid for event in deaths] != struck or not all(event.how.startswith(told) for event in deaths):
+        problems.append(f"told of {[(event.pid, event.how) for event in deaths]} where {struck} was struck")
     directory = Path(ready.directory) if ready else None
-    fault = f"kill -9 of {stage} after {after} states"
-    return _judged(fault, log, outcome, Path(summary.journal), problems, remains(processes, directory, launch.pid))
+    fault = f"{signal.Signals(number).name} to {stage} after {after} states"
+    return judged(fault, log, outcome, Path(summary.journal), problems, remains(processes, directory, launch.pid))
 
 
 def kill_supervisor(folder: Path, random: Random) -> Trial:
     """The supervisor: the stages leave at once, the launcher says why, and `--resume` goes on."""
     log, outcome, after = write_case(folder / "case.mcap"), Outcome(), _when(random)
-    launch = Launch(model="stub", settings=(*_settings(folder), "run.lockstep=true"))
+    launch = Launch(model="stub", settings=(*settings_in(folder), "run.lockstep=true"))
     processes: list[psutil.Process] = []
 
-    def strike() -> None:
+    def act() -> None:
         processes.extend(family(launch.pid))
         os.kill(launch.pid, signal.SIGKILL)
 
     try:
-        watch = _Killer(outcome, after, strike)
+        watch = _Watch(outcome, after, act)
         summary = Replay(log, launch, None, watch.state, outcome.answers.append, lambda _: None).run()
     finally:
         launch.stop()
@@ -139,7 +151,7 @@ def kill_launcher(folder: Path, random: Random) -> Trial:
     """The replay command: the pipeline finishes what it has and ends by itself; `--resume` goes on."""
     log, after = write_case(folder / "case.mcap"), _when(random)
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "replay", str(log.path), "--model", "stub"]
-    for setting in _settings(folder):
+    for setting in settings_in(folder):
         command += ["--set", setting]
     process = subprocess.Popen([*command, "--states", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
@@ -156,10 +168,10 @@ def kill_launcher(folder: Path, random: Random) -> Trial:
 
 def _resumed(fault: str, folder: Path, log: Log, outcome: Outcome, problems: list[str], left: list[str]) -> Trial:
     journal = next((folder / "journal").iterdir())
-    summary = _replay(log, folder, outcome, journal)
+    summary = replay_case(log, folder, outcome, journal)
     if summary.failure:
         problems.append(f"the resumed run: {summary.failure}")
-    return _judged(fault, log, _published(journal, outcome.answers), journal, problems, left)
+    return judged(fault, log, _published(journal, outcome.answers), journal, problems, left)
 
 
 def _published(journal: Path, answers: list[LLMResponse]) -> Outcome:
@@ -182,7 +194,7 @@ def _cmdline(process: psutil.Process) -> list[str]:
         return []
 
 
-def _judged(fault: str, log: Log, outcome: Outcome, journal: Path, problems: list[str], left: list[str]) -> Trial:
+def judged(fault: str, log: Log, outcome: Outcome, journal: Path, problems: list[str], left: list[str]) -> Trial:
     wrong = [*wrong_states(undisturbed(), outcome), *gaps(outcome)]
     lost = lost_requests(log, undisturbed(), outcome, journal)
     broken = [f"{found.file}: {fault}" for found in verify(journal) for fault in found.faults]
@@ -197,6 +209,7 @@ def _judged(fault: str, log: Log, outcome: Outcome, journal: Path, problems: lis
 
 KILLS: dict[str, Scenario] = {
     **{f"kill-{stage}": partial(kill_stage, stage) for stage in STAGES},
+    **{f"stop-{stage}": partial(stop_stage, stage) for stage in STAGES},
     "kill-supervisor": kill_supervisor,
     "kill-launcher": kill_launcher,
 }

@@ -1,0 +1,74 @@
+"""`bench chaos`: all scenarios, each so many times, and what became of the faults."""
+
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from benchmarks.chaos.disorder import DISORDER
+from benchmarks.chaos.kills import KILLS
+from benchmarks.chaos.trial import Scenario, Tally, tally
+from benchmarks.report import report, write
+from pipeline.errors import ConfigError
+
+
+class Entry(NamedTuple):
+    """A scenario, and how often it is run in a whole suite."""
+
+    scenario: Scenario
+    times: int
+
+
+SCENARIOS: dict[str, Entry] = {
+    **{name: Entry(scenario, 50 if name.startswith("kill-") else 10) for name, scenario in KILLS.items()},
+    **{name: Entry(scenario, 10) for name, scenario in DISORDER.items()},
+}
+
+
+def main(only: list[str], times: int, seed: int, path: Path | None) -> bool:
+    """Run the scenarios of these names (default: all), `times` each (0: as often as each is due).
+
+    Prints a table, writes the report to `path`; whether every fault was survived. Raises ConfigError for a name.
+    """
+    if unknown := [name for name in only if name not in SCENARIOS]:
+        raise ConfigError(f"--only {','.join(unknown)}: no scenario; there are {', '.join(SCENARIOS)}")
+    chosen = {name: SCENARIOS[name] for name in (only or SCENARIOS)}
+    results = _run(chosen, times, seed)
+    _show(results)
+    total = {
+        field: float(sum(getattr(result, field) for result in results.values()))
+        for field in ("injected", "survived", "requests_lost", "states_wrong", "leaks")
+    }
+    runs = {"seed": seed, "scenarios": {name: msgspec.to_builtins(result) for name, result in results.items()}}
+    write(report("chaos", runs, total), path)
+    return total["injected"] == total["survived"]
+
+
+def _run(chosen: dict[str, Entry], times: int, seed: int) -> dict[str, Tally]:
+    results = {}
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        for name, entry in chosen.items():
+            count = times or entry.times
+            task = progress.add_task(name, total=count)
+            trials = []
+            for number in range(count):
+                with TemporaryDirectory(prefix="or-") as folder:  # short: ipc sockets may lie in it
+                    trials.append(entry.scenario(Path(folder), Random(f"{seed} {name} {number}")))
+                progress.advance(task)
+                if not trials[-1].survived:
+                    progress.console.print(f"{name}: {trials[-1]}", highlight=False)
+            results[name] = tally(trials)
+    return results
+
+
+def _show(results: dict[str, Tally]) -> None:
+    table = Table("fault", *("injected", "survived", "requests lost", "states wrong", "leaks"))
+    for name, r in results.items():
+        table.add_row(name, *map(str, (r.injected, r.survived, r.requests_lost, r.states_wrong, r.leaks)))
+    Console(stderr=True).print(table)
