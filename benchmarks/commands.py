@@ -108,7 +108,7 @@ def bench_chaos(
     seed: Annotated[int, typer.Option(help="When the faults come is drawn from it.")] = 7,
     json: JsonOption = None,
 ) -> None:
-    """Inject faults into real processes, and compare what comes out with undisturbed runs. Exit code 1 if it differs."""
+    """Inject faults into real processes and compare what comes out with undisturbed runs; if not alike, exit code 1."""
     from benchmarks.chaos.suite import main
 
     if not main(_names(only), times, seed, json):

@@ -8,10 +8,9 @@ from random import Random
 import psutil
 
 from benchmarks.chaos.case import Outcome, said, write_case, wrong_states
-from benchmarks.chaos.kills import judged, replay_case, settings_in, undisturbed
+from benchmarks.chaos.kills import judged, pid_of, replay_case, settings_in, undisturbed
 from benchmarks.chaos.remains import family, remains
 from benchmarks.chaos.trial import Scenario, Trial
-from pipeline import events
 from pipeline.client import Client
 from pipeline.launch import Launch
 from pipeline.messages import Input, SessionEnd, SessionStart, Status, Transcript
@@ -35,8 +34,8 @@ def repeated(folder: Path, random: Random) -> Trial:
         sent.insert(min(len(sent), place + random.randrange(6)), message)
     outcome, status, left = _send(folder, sent)
     wrong = wrong_states(undisturbed(), outcome)
-    counted = _counter(status, "dead_letter.repeated_message")
-    problems = [] if counted == len(again) else [f"{counted:g} counted as repeated where {len(again)} were"]
+    counted = sum(_counter(status, f"dead_letter.{reason}") for reason in ("repeated_message", "unknown_session"))
+    problems = [] if counted == len(again) else [f"{counted:g} refused where {len(again)} came twice"]
     return _trial(f"{len(again)} messages came twice", problems, wrong, left)
 
 
@@ -102,9 +101,7 @@ def talk_while_stopped(folder: Path, random: Random) -> Trial:
             launch.wait_model(WAIT_S)
             processes = family(launch.pid)
             states = client.states("a", timeout_s=WAIT_S)
-            inference = next(
-                e.pid for e in launch.events if isinstance(e, events.StageReady) and e.stage == "inference"
-            )
+            inference = pid_of(launch, "inference")
             os.kill(inference, signal.SIGSTOP)
             client.publish(SessionStart(session="a", seq=1, t=0.0, surgery="PCNL"))
             for n in range(lines):

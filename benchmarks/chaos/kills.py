@@ -103,7 +103,7 @@ def strike(stage: StageName, number: int, told: str, settings: tuple[str, ...], 
     struck: list[int] = []
 
     def act() -> None:
-        struck.append(_pid(launch, stage))
+        struck.append(pid_of(launch, stage))
         os.kill(struck[0], number)
 
     processes = family(launch.pid)
@@ -183,7 +183,8 @@ def _published(journal: Path, answers: list[LLMResponse]) -> Outcome:
     return outcome
 
 
-def _pid(launch: Launch, stage: StageName) -> int:
+def pid_of(launch: Launch, stage: StageName) -> int:
+    """The process of that stage that became ready last."""
     return [event.pid for event in launch.events if isinstance(event, events.StageReady) and event.stage == stage][-1]
 
 
