@@ -11,6 +11,7 @@ The same calls as in pipeline/client.py, awaited; one client serves many tasks, 
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -213,15 +214,16 @@ class AsyncSidecar(AsyncClient):
         settings: Iterable[str] = (),
         stderr: IO[bytes] | int | None = None,
         timeout_s: float = 60.0,
+        resume: Path | None = None,
     ) -> None:
         super().__init__("", timeout_s)
-        self._arguments = (config, model, tuple(settings), stderr)
+        self._start = partial(Launch, config, model, tuple(settings), stderr, resume=resume)
         self.launch: Launch | None = None
 
     async def connect(self) -> Self:
         """Launch and wait until messages are taken. Once more is no error. Raises OrstateError."""
         if self.launch is None:
-            self.launch = Launch(*self._arguments)
+            self.launch = self._start()
             self._endpoint = (await asyncio.to_thread(self.launch.wait_ready, self._timeout_s)).requests
         return await super().connect()
 

@@ -11,6 +11,7 @@ A client belongs to one thread; a `States` object may be read in another one.
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -213,7 +214,8 @@ class Sidecar:
     """Launches a pipeline and talks to it. Leaving the `with` block lets it finish its work and stops it.
 
     `config`: a TOML file; `model`: a manifest's name, a path to a GGUF, or `stub`; `settings`: section.key=value.
-    `stderr`: where the pipeline's own messages go (default: ours).
+    `stderr`: where the pipeline's own messages go (default: ours). `resume`: the journal folder of a run that was cut
+    off, to go on with.
     """
 
     def __init__(
@@ -223,8 +225,9 @@ class Sidecar:
         settings: Iterable[str] = (),
         stderr: IO[bytes] | int | None = None,
         timeout_s: float = 60.0,
+        resume: Path | None = None,
     ) -> None:
-        self._arguments = (config, model, tuple(settings), stderr)
+        self._start = partial(Launch, config, model, tuple(settings), stderr, resume=resume)
         self._timeout_s = timeout_s
         self._launch: Launch | None = None
         self._client: Client | None = None
@@ -232,7 +235,7 @@ class Sidecar:
     def start(self) -> Self:
         """Launch and wait until messages are taken. Once more is no error. Raises OrstateError."""
         if self._launch is None:
-            launch = Launch(*self._arguments)
+            launch = self._start()
             try:
                 self._client = Client(launch.wait_ready(self._timeout_s).requests, self._timeout_s)
             except BaseException:

@@ -34,11 +34,13 @@ class Hello(Message, frozen=True, kw_only=True):
 class Welcome(Message, frozen=True, kw_only=True):
     """The supervisor takes the stage in; it may load and attach now.
 
-    `subscriptions`: that the process before it had, for the one that publishes.
+    For the one that publishes: `subscriptions` are to come within `wait_s`, those of the process before it or, where a
+    run is resumed, that of its launcher.
     """
 
     model: ModelChanged
     subscriptions: int = 0
+    wait_s: float = 1.0  # ZeroMQ tries to connect again every half second at most
 
 
 class Ready(Message, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from pipeline.messages import LLMResponse, Message, SurgeryState
 from pipeline.sockets import Socket, receive_now
 
 STATUS_TOPIC = b"status"
-COME_BACK_S = 1.0  # ZeroMQ tries to connect again every half second at most
+MOST_WAITING = 4096  # states, while subscriptions are awaited
 BUNDLE = 16  # states that go out together at most: the first of them is not to wait long
 
 
@@ -51,15 +51,16 @@ class Publisher:
         if len(self._waiting) >= BUNDLE:
             self.flush()
 
-    def await_subscriptions(self, count: int) -> None:
-        """So many were there before this process: what it publishes waits for them, but not for long."""
-        self._awaited, self._until_s = count, time.monotonic() + COME_BACK_S
+    def await_subscriptions(self, count: int, wait_s: float) -> None:
+        """So many are to come (back): what is published waits for them, but not for long and not without bounds."""
+        self._awaited, self._until_s = count, time.monotonic() + wait_s
 
     def flush(self) -> None:
         """Hand out what waits; never blocks."""
         if self._awaited:
             self.on_readable()
-            if self.subscriptions < self._awaited and time.monotonic() < self._until_s:
+            lacking = self.subscriptions < self._awaited
+            if lacking and time.monotonic() < self._until_s and len(self._waiting) < MOST_WAITING:
                 return
             self._awaited = 0
         for frames in self._waiting:

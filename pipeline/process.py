@@ -69,7 +69,7 @@ def _run(name: StageName, place: Place, context: Context) -> None:
         if (loaded := stage.load()) is not None:
             socket.send(encode(loaded))
         if wiring.publisher is not None:
-            wiring.publisher.await_subscriptions(answer.subscriptions)
+            wiring.publisher.await_subscriptions(answer.subscriptions, answer.wait_s)
         again = Restored()
         if name == "prompt":
             stage.handle(answer.model)

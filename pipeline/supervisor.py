@@ -24,6 +24,7 @@ from pipeline.sockets import make_socket
 from pipeline.stage_process import StageProcess, last_lines
 
 TICK_MS = 100
+LAUNCHER_S = 10.0  # for the launcher of a resumed run to subscribe
 STOP_S = 5.0  # for a drained stage to leave
 
 
@@ -150,7 +151,7 @@ class Supervisor:
             case control.Hello(pid=pid, schema=schema):
                 if pid == stage.pid and schema == control.schema_hash():
                     stage.welcomed = True
-                    self._send(stage.name, control.Welcome(model=self._model, subscriptions=stage.subscriptions))
+                    self._send(stage.name, self._welcome(stage))
                 else:  # another version of the code, or a stranger: it is not let in
                     self._send(stage.name, control.Stop())
             case control.Ready():
@@ -163,6 +164,11 @@ class Supervisor:
                 self._tell(events.DeadLettered(reason=letter.reason, error=letter.error, source=letter.source))
             case control.Drained():
                 stage.state = "drained"
+
+    def _welcome(self, stage: StageProcess) -> control.Welcome:
+        if self._resume is not None and self._with_launcher and not stage.restarts:
+            return control.Welcome(model=self._model, subscriptions=1, wait_s=LAUNCHER_S)
+        return control.Welcome(model=self._model, subscriptions=stage.subscriptions)
 
     def _became_ready(self, stage: StageProcess) -> None:
         stage.state = "ready"

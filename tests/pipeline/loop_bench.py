@@ -28,7 +28,7 @@ from pipeline.messages import (
     Verdict,
 )
 from pipeline.queue import Receiver, Sender
-from pipeline.restore import Past
+from pipeline.restore import Past, Restored
 from pipeline.segment import segment_name
 from pipeline.sockets import Context, Socket, make_socket
 
@@ -80,15 +80,18 @@ class FakeStage:
         self.idle = True
         self.at_work: tuple[str, ...] = ()
         self.at_hand: list[Callable[[], Iterable[Message]]] = []
+        self.peers: list[StageName] = []
+        self.to_peers: list[Message] = []
 
     def load(self) -> ModelChanged | None:
         return None
 
     def met(self, peer: StageName) -> Iterable[Message]:
-        return ()
+        self.peers.append(peer)
+        return self.to_peers
 
-    def restore(self, past: Past) -> Iterable[Message]:
-        return ()
+    def restore(self, past: Past) -> Restored:
+        return Restored()
 
     def handle(self, message: Message) -> Iterable[Message]:
         self.handled.append(message)
@@ -110,7 +113,15 @@ class FakeStage:
 class Running:
     """A loop in a thread, and the supervisor's end of its control socket."""
 
-    def __init__(self, name: StageName, stage: FakeStage, bench: "Bench", report_s: float, **wiring: Any) -> None:
+    def __init__(
+        self,
+        name: StageName,
+        stage: FakeStage,
+        bench: "Bench",
+        report_s: float,
+        past: Restored | None = None,
+        **wiring: Any,
+    ) -> None:
         self.name = name
         self.stage = stage
         self.board = bench.board
@@ -119,7 +130,7 @@ class Running:
         socket.setsockopt(zmq.IDENTITY, name.encode())
         socket.connect(bench.endpoint)
         loop = Loop(name, stage, Wiring(control=socket, board=bench.board, **wiring), report_s)
-        self._thread = threading.Thread(target=loop.run, daemon=True)
+        self._thread = threading.Thread(target=loop.run, args=(past or Restored(),), daemon=True)
         self._thread.start()
         assert isinstance(self.hear(), control.Ready)
         assert isinstance(self.hear(), control.Report)

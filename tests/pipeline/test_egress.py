@@ -1,5 +1,6 @@
 """Where states go out."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import zmq
 from queue_hop import await_readable, until
 
+from pipeline import egress
 from pipeline.egress import BUNDLE, Publisher, state_topic
 from pipeline.errors import OrstateError
 from pipeline.messages import Status, SurgeryState
@@ -134,3 +136,37 @@ def test_what_one_cycle_made_goes_out_together_and_a_full_bundle_at_once(
 def _next(socket: Socket) -> list[bytes]:
     await_readable(socket)
     return socket.recv_multipart()
+
+
+def test_what_a_new_process_publishes_waits_for_those_who_had_subscribed(
+    publisher: Publisher, context: Context, short_dir: Path
+) -> None:
+    publisher.await_subscriptions(1, 60.0)
+    publish(publisher, state("or1", 1))
+    socket = make_socket(context, zmq.SUB)
+    socket.setsockopt(zmq.SUBSCRIBE, b"state/")
+    socket.connect(f"ipc://{short_dir}/states")
+    until(lambda: socket.poll(0) > 0, publisher.flush, socket, publisher.socket)
+    assert read_output(socket.recv_multipart()) == state("or1", 1)
+    assert publisher.subscriptions == 1
+
+
+def test_it_does_not_wait_for_ever(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher.await_subscriptions(5, 1.0)
+    publish(publisher, state("or1", 1))
+    assert len(publisher._waiting) == 1
+    later = time.monotonic() + 1.0
+    monkeypatch.setattr(egress.time, "monotonic", lambda: later)
+    publisher.flush()
+    assert publisher._waiting == []
+
+
+def test_subscriptions_are_counted_and_those_that_leave_are_not(
+    publisher: Publisher, subscribe: Callable[..., Socket]
+) -> None:
+    one, _ = subscribe(b"state/"), subscribe(b"state/")
+    assert publisher.subscriptions == 2
+    one.close()
+    await_readable(publisher.socket)
+    publisher.on_readable()
+    assert publisher.subscriptions == 1

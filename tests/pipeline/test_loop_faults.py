@@ -21,6 +21,7 @@ from pipeline.messages import (
     Transcript,
 )
 from pipeline.reporter import NOTICES
+from pipeline.restore import Restored
 
 # --- faults ------------------------------------------------------------------------------------------------
 
@@ -204,3 +205,40 @@ def test_the_death_of_a_stage_that_nothing_is_sent_to_changes_nothing(bench: Ben
     inferring.running.tell(control.Peer(stage="prompt", state="ready"))
     inferring.ask("a")
     assert take(inferring.parse, 1)[0].attempt == 1
+
+
+def test_a_job_that_a_new_sender_sends_again_runs_once_and_gives_its_second_slot_back(bench: Bench) -> None:
+    stage = FakeStage()
+    inferring = Inferring(bench, stage)
+    inferring.ask("a")
+    until(lambda: len(stage.handled) == 1, lambda: None)
+    inferring.ask("a", "b")
+    until(lambda: len(stage.handled) == 2, inferring.jobs.on_readable)
+    assert [m.job_id for m in stage.handled if isinstance(m, PromptJob)] == ["a", "b"]
+
+
+def test_a_neighbour_that_was_started_again_is_met_behind_what_it_may_lack(bench: Bench) -> None:
+    stage = FakeStage(lambda m: [outcome(m.seq)] if isinstance(m, Transcript) else ())
+    stage.to_peers = [outcome(9)]
+    prompting = Prompting(bench, stage, slots=4)
+    prompting.publish(line(1))
+    take(prompting.parse, 1)
+    prompting.running.tell(control.Peer(stage="parse", state="down"))
+    prompting.running.tell(control.Peer(stage="parse", state="ready"))
+    assert seqs(prompting.parse, 1) == [9]
+    assert stage.peers == ["parse"]
+
+
+def test_what_may_not_have_been_handled_comes_before_what_comes_now_and_is_not_told_again(bench: Bench) -> None:
+    def answer(message: Message) -> Iterable[Message]:
+        if isinstance(message, Transcript) and message.seq == 2:
+            raise Rejected("repeated_message", "it was told then")
+        return [outcome(message.seq)] if isinstance(message, Transcript) else ()
+
+    stage = FakeStage(answer)
+    past = Restored([outcome(0)], iter([line(1), line(2), line(3)]))
+    prompting = Prompting(bench, stage, slots=8, past=past)
+    prompting.publish(line(4))
+    assert seqs(prompting.parse, 4) == [0, 1, 3, 4]
+    counters = prompting.running.stop().counters
+    assert not [name for name in counters if name.startswith("dead_letter")]
