@@ -24,8 +24,8 @@ class Session:
         self.early: list[Completion] = []
 
     def awaits(self, rules: RuleOutcome) -> bool:
-        """Whether these rules are still on their way."""
-        return rules.number > self.newest.number
+        """Whether these rules are still on their way; a new prompt process may send those of older places again."""
+        return rules.place > self.newest.place
 
     def overtaken(self) -> list[Completion]:
         """The early answers whose rules have come; they are no longer kept."""
@@ -72,7 +72,7 @@ class Sessions:
                 self._sessions.popitem(last=False)
         else:
             self._sessions.move_to_end(rules.session)
-            news = session.awaits(rules)
+            news = rules.number > session.newest.number
             if news:
                 session.newest = rules
         if rules.again and rules.place <= session.told:

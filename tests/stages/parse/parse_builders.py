@@ -39,7 +39,8 @@ def make_rules(surgery: Surgery = PCNL, **changes: Any) -> RuleOutcome:
     outcome = RuleOutcome(
         session="or-1",
         epoch=0,
-        number=next(NUMBERS),
+        number=(number := next(NUMBERS)),
+        place=number,
         seq=1,
         t=10.0,
         surgery=surgery.surgery,

@@ -443,3 +443,15 @@ def test_an_answer_that_waited_for_rules_which_were_published_before_is_taken_wi
     assert isinstance(fused, SurgeryState)
     assert isinstance(verdict, Verdict)
     assert (fused.seq, fused.state["source"], verdict.outcome) == (2, "rule+gemma", "ok")
+
+
+def test_an_answer_waits_for_its_own_rules_where_older_ones_are_sent_again() -> None:
+    first, asked = make_rules(seq=1, t=1.0, place=1), make_rules(seq=2, t=2.0, place=2)
+    stage = make_stage()
+    stage.restore(Remembered([publish(make_stage(), rules) for rules in (first, asked)]))
+    assert list(stage.handle(make_completion(small_answer(), asked))) == []
+    again = [msgspec.structs.replace(rules, number=rules.number + (1 << 48), again=True) for rules in (first, asked)]
+    assert list(stage.handle(again[0])) == []
+    fused, _ = stage.handle(again[1])
+    assert isinstance(fused, SurgeryState)
+    assert fused.based_on == 2
