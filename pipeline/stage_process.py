@@ -14,6 +14,7 @@ from pipeline import process
 from pipeline.board import Board
 from pipeline.config import Supervision
 from pipeline.control import StageName
+from pipeline.stage import LOADING
 from pipeline.wiring import Place
 
 LOG_LINES = 8
@@ -120,6 +121,7 @@ class StageProcess:
         since_ns, work = board.read(self.name)
         at_model = self.name == "inference" and work
         budget = self._supervision.inference_busy_s if at_model else self._supervision.busy_s
+        budget = self._supervision.load_s if work == (LOADING,) else budget
         if self.state not in ("ready", "drained") or not since_ns or now - since_ns / 1e9 <= budget:
             return ""
         return f"no sign of life for {budget:g} s" + (f", at work on {', '.join(work)}" if work else "")

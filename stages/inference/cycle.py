@@ -92,6 +92,12 @@ class Cycle:
         self.jobs += len(jobs)
         return jobs
 
+    def clear(self) -> list[PromptJob]:
+        """Take out all waiting jobs."""
+        jobs = [waiting.job for waiting in self._waiting]
+        self._waiting.clear()
+        return jobs
+
     def withdraw(self, job_id: str) -> PromptJob | None:
         """Take out a waiting job; None if it does not wait."""
         found = next((waiting for waiting in self._waiting if waiting.job.job_id == job_id), None)
