@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from models.fetch import ensure
 from models.manifest import STUB, Manifest, find_manifest
 from models.store import verify_file
@@ -229,10 +231,13 @@ class InferenceStage:
         try:
             answers = backend.step()
         except Exception as error:
-            text = f"the model failed: {type(error).__name__}: {error}"
             lost = [job for job, _ in self._admitted.values()]
             self._admitted.clear()
             backend.abandon()
+            if len(lost) > 1:  # alone, each shows whether the fault was its own
+                self._cycle.put_back(msgspec.structs.replace(job, alone=True) for job in lost)
+                return []
+            text = f"the model failed: {type(error).__name__}: {error}"
             return [self._unanswered(job, "model_unavailable", text) for job in lost]
         return [self._answered(answer) for answer in answers]
 

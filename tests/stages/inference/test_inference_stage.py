@@ -198,6 +198,27 @@ def test_an_exception_of_the_model_is_an_outcome_and_the_stage_goes_on(
     assert stage.counters()["failures"] == 2
 
 
+def test_an_exception_of_the_model_costs_only_the_job_at_which_it_comes_again(
+    stage: InferenceStage, backend: Scripted, make_job: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_one = backend.step
+
+    def step() -> list[Answer]:
+        if any(job.job_id == "b" for job in backend.jobs):
+            raise MemoryError("of b")
+        return answer_one()
+
+    monkeypatch.setattr(backend, "step", step)
+    for name in "abcd":
+        stage.handle(make_job(name))
+    assert [(c.job_id, c.outcome) for c in run(stage)] == [
+        ("a", "ok"),
+        ("b", "model_unavailable"),
+        ("c", "ok"),
+        ("d", "ok"),
+    ]
+
+
 def test_a_job_that_is_taken_back_while_it_waits_is_answered_at_once_and_not_run(
     stage: InferenceStage, backend: Scripted, make_job: Make
 ) -> None:
