@@ -311,6 +311,8 @@ class Loop:
             self._handle(JobLost(job=job, error=error), "control", payload)
 
     def _report(self) -> None:
+        if self._wiring.journal is not None:  # it may have to try again, though nothing new comes
+            self._wiring.journal.flush()
         counters = {**self._stage.counters(), **self._wiring.counters(), "arrived": float(self._arrived)}
         self._reporter.report(counters, self._senders, self._receivers)
 
