@@ -84,9 +84,9 @@ def verify_file(path: Path, manifest: Manifest, sha256: str = "", notes: Path | 
     Without any sha256 the size and the first bytes are all there is to check, or without a size the file's frame,
     and the sentence says so. Raises ModelBroken.
     """
-    advice = "delete it"
+    advice = "put a whole one there"
     if manifest.source is not None:
-        advice += f" and run: python run_pipeline.py models fetch {manifest.name}"
+        advice = f"delete it and run: python run_pipeline.py models fetch {manifest.name}"
     with path.open("rb") as file:
         if (found := file.read(len(MAGIC))) != MAGIC:
             raise ModelBroken(f"{path}: begins with {found!r}, a GGUF file with {MAGIC!r}; {advice}")

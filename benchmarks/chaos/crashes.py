@@ -106,7 +106,8 @@ def _is_by_model(state: SurgeryState) -> bool:
     return source == "rule+stub"
 
 
-def _undisturbed(it: Instance, lines: Iterable[str]) -> dict[int, list[str]]:
+def undisturbed(it: Instance, lines: Iterable[str]) -> dict[int, list[str]]:
+    """What is on after each of these lines in a session of its own, while nothing is wrong."""
     speaker = Speaker(it, "undisturbed")
     speaker.say(*lines)
     return speaker.heard(by_model=True)
@@ -128,7 +129,7 @@ def _session(
     """
     with Instance(folder, *settings, program=PROGRAM) as it:
         it.launch.wait_model(60)
-        expected = _undisturbed(it, LINES)
+        expected = undisturbed(it, LINES)
         guilty, neighbour = Speaker(it, "guilty"), Speaker(it, "neighbour")
         guilty.say(*first)
         neighbour.say(*LINES)

@@ -46,7 +46,7 @@ class Backend(Protocol):
         """Forget all admitted jobs, after an exception of `step`."""
 
     def fault(self) -> str:
-        """Why the model can be relied on no more; "" if it can. Asked before jobs are admitted."""
+        """Why the model can be relied on no more; "" if it can. Asked before jobs are admitted and answers given."""
 
     def counters(self) -> dict[str, float]:
         """Totals and sizes, by name."""

@@ -147,15 +147,15 @@ class InferenceStage:
         if backend is None:
             return self._load_again() if self.wait_s() == 0.0 else []
         late = "the deadline passed while the question waited for the model"
-        completions = [self._unanswered(job, "timeout", late) for job in self._cycle.expire()]
+        sent: list[Message] = [self._unanswered(job, "timeout", late) for job in self._cycle.expire()]
         if self._cycle.due(backend.active):
             fault = backend.fault()
-            return [*completions, *(self._let_go(fault) if fault else self._admit(backend))]
+            return [*sent, *(self._let_go(fault) if fault else self._admit(backend))]
         if backend.active:
             began = self._clock()
-            completions += self._run(backend)
+            sent += self._run(backend)
             self._counts.inference_ns += self._clock() - began
-        return completions
+        return sent
 
     def wait_s(self) -> float | None:
         if self._backend is None:
@@ -227,7 +227,7 @@ class InferenceStage:
     def _model(self) -> ModelChanged:
         return ModelChanged(state=self.model_state, name=self.model_name, label=self.label, error=self.model_error)
 
-    def _run(self, backend: Backend) -> list[Completion]:
+    def _run(self, backend: Backend) -> list[Message]:
         try:
             answers = backend.step()
         except Exception as error:
@@ -239,6 +239,8 @@ class InferenceStage:
                 return []
             text = f"the model failed: {type(error).__name__}: {error}"
             return [self._unanswered(job, "model_unavailable", text) for job in lost]
+        if answers and (fault := backend.fault()):  # they may be of weights that are no model's
+            return self._let_go(fault)
         return [self._answered(answer) for answer in answers]
 
     def _answered(self, answer: Answer) -> Completion:

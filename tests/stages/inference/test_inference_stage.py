@@ -343,6 +343,22 @@ def test_a_model_that_can_be_relied_on_no_more_answers_what_waits_and_is_loaded_
     assert again.state == "ready"
 
 
+def test_an_answer_of_a_model_that_broke_meanwhile_is_not_given(
+    stage: InferenceStage, backend: Scripted, make_job: Make
+) -> None:
+    for name in "ab":
+        stage.handle(make_job(name))
+    stage.step()
+    backend.broken = "x.gguf: was changed"
+    *completions, changed = stage.step()
+    assert [(c.job_id, c.outcome, c.text) for c in completions if isinstance(c, Completion)] == [
+        ("a", "model_unavailable", ""),
+        ("b", "model_unavailable", ""),
+    ]
+    assert isinstance(changed, ModelChanged)
+    assert changed.state == "unavailable"
+
+
 def test_a_job_that_the_model_cannot_be_asked_is_answered_and_the_others_run(
     stage: InferenceStage, backend: Scripted, make_job: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
