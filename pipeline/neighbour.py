@@ -33,4 +33,4 @@ def settle(settings: InferenceSection) -> None:
     os.sched_setaffinity(0, cores_of(settings))
     os.nice(settings.niceness)
     with suppress(OSError):  # not every container has it
-        OOM_SCORE.write_text(str(FIRST_TO_GO))
+        OOM_SCORE.write_text(str(max(FIRST_TO_GO, int(OOM_SCORE.read_text()))))
