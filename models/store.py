@@ -53,8 +53,10 @@ def verify(manifest: Manifest) -> str:
     return verify_file(locate(manifest), manifest)
 
 
-def file_sha256(path: Path, notes: Path) -> str:
+def file_sha256(path: Path, notes: Path | None) -> str:
     """The sha256 of a file. It is noted in the folder `notes` for the next time, until the file changes."""
+    if notes is None:
+        return _sha256(path)
     found = path.stat()
     note = notes / f"{path.name}.sha256"
     seen = f"{found.st_size} {found.st_mtime_ns} {found.st_ino} "
@@ -64,29 +66,32 @@ def file_sha256(path: Path, notes: Path) -> str:
         noted = ""
     if noted.startswith(seen):
         return noted.removeprefix(seen)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _sha256(path)
     with suppress(OSError):  # then it is computed the next time too
         notes.mkdir(parents=True, exist_ok=True)
         note.write_text(f"{seen}{digest}")
     return digest
 
 
-def verify_file(path: Path, manifest: Manifest, sha256: str = "") -> str:
-    """What was checked of the weights at `path`. `sha256` is used if the manifest has none.
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_file(path: Path, manifest: Manifest, sha256: str = "", notes: Path | None = None) -> str:
+    """What was checked of the weights at `path`. `sha256` is used if the manifest has none; `notes`: see `file_sha256`.
 
     Without any sha256 the size and the first bytes are all there is to check, or without a size the file's frame,
     and the sentence says so. Raises ModelBroken.
     """
-    advice = "delete it"
+    advice = "put a whole one there"
     if manifest.source is not None:
-        advice += f" and run: python run_pipeline.py models fetch {manifest.name}"
+        advice = f"delete it and run: python run_pipeline.py models fetch {manifest.name}"
     with path.open("rb") as file:
         if (found := file.read(len(MAGIC))) != MAGIC:
             raise ModelBroken(f"{path}: begins with {found!r}, a GGUF file with {MAGIC!r}; {advice}")
     if expected := manifest.sha256 or sha256:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(path, notes)
         if digest != expected:
             raise ModelBroken(f"{path}: sha256 is {digest}, expected {expected}; {advice}")
         return f"{path}: sha256 is the expected one, {digest}"

@@ -118,6 +118,7 @@ class InferenceSection(Section, frozen=True, kw_only=True):
     shelf_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 1024  # memory for sessions that are not at work
     guess: Annotated[int, Meta(ge=0, le=256)] = 32  # tokens guessed ahead at most and computed at one go; 0: none
     rows: Annotated[int, Meta(ge=16, le=4096)] = 128  # tokens that are computed between two looks at a deadline
+    retry_s: Positive = 30.0  # a model that cannot be loaded is tried again so often
     prefix_cache: str = "models/prefixes"  # folder of computed prompt beginnings; "": none are kept
     threads: Annotated[int, Meta(ge=0, le=256)] = 0  # 0: half of the cores, but two where there are two
     affinity: tuple[Annotated[int, Meta(ge=0, le=4095)], ...] = ()  # cores to run on; none: wherever there is room

@@ -8,7 +8,7 @@ from pipeline.board import Board
 from pipeline.control import StageName
 from pipeline.egress import Publisher
 from pipeline.ingress import Arrival
-from pipeline.journal import JournalWriter
+from pipeline.journal import Journal
 from pipeline.messages import Message
 from pipeline.queue import Receiver, Sender
 from pipeline.sockets import Socket
@@ -46,7 +46,7 @@ class Wiring:
 
     control: Socket
     board: Board
-    journal: JournalWriter | None = None
+    journal: Journal | None = None
     journalled: frozenset[type[Message]] = frozenset()
     sources: list[Source] = field(default_factory=list)  # from outside
     inputs: list[Receiver] = field(default_factory=list)  # from other stages

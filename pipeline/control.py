@@ -1,6 +1,6 @@
 """What the supervisor and the stages say to each other over the control socket, and what it makes public of it.
 
-stage -> supervisor   Hello, Ready, ModelChanged, Report, Notice, Drained
+stage -> supervisor   Hello, Ready, ModelChanged, Report, Notice, JournalState, Drained
 supervisor -> stage   Welcome, Peer, ModelChanged, Publish, Drain, Stop
 """
 
@@ -67,6 +67,13 @@ class Notice(Message, frozen=True, kw_only=True):
     letter: DeadLetter
 
 
+class JournalState(Message, frozen=True, kw_only=True):
+    """A stage's journal cannot be written, or (without an error) is written again. `lost`: records until now."""
+
+    error: str = ""
+    lost: int = 0
+
+
 class Publish(Message, frozen=True, kw_only=True):
     """Parse owns the PUB socket: it sends the status for the supervisor."""
 
@@ -85,5 +92,5 @@ class Stop(Message, frozen=True, kw_only=True):
     """Leave now."""
 
 
-FROM_STAGE = msgspec.msgpack.Decoder(Hello | Ready | ModelChanged | Report | Notice | Drained)
+FROM_STAGE = msgspec.msgpack.Decoder(Hello | Ready | ModelChanged | Report | Notice | JournalState | Drained)
 TO_STAGE = msgspec.msgpack.Decoder(Welcome | Peer | ModelChanged | Publish | Drain | Stop)

@@ -85,6 +85,21 @@ class DeadLettered(Event, frozen=True, kw_only=True, tag="dead_letter"):
         return f"dead letter ({self.reason}) at {self.source}: {self.error}"
 
 
+class JournalChanged(Event, frozen=True, kw_only=True, tag="journal"):
+    """A stage's journal cannot be written, or is written again. `lost`: records that are not in it."""
+
+    stage: str
+    error: str
+    lost: int
+
+    def sentence(self) -> str:
+        """What became of it."""
+        lost = f"{self.lost} records are lost" if self.lost else "nothing is lost"
+        if not self.error:
+            return f"journal of the {self.stage} process: is written again, {lost}"
+        return f"journal of the {self.stage} process: {self.error}; {lost}, the pipeline goes on and tries again"
+
+
 class JournalsRemoved(Event, frozen=True, kw_only=True, tag="journals_removed"):
     """Journals of earlier runs were beyond the limits of the configuration."""
 
@@ -107,5 +122,5 @@ class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
         return (f"stopped: {self.failure}" if self.failure else "stopped, all work done") + journal
 
 
-AnyEvent = Ready | Model | StageDied | StageReady | DeadLettered | JournalsRemoved | Stopped
+AnyEvent = Ready | Model | StageDied | StageReady | DeadLettered | JournalChanged | JournalsRemoved | Stopped
 EVENTS = msgspec.json.Decoder(AnyEvent)

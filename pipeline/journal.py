@@ -12,9 +12,10 @@ import os
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Final, NamedTuple, Protocol, cast
 
 import msgspec
 from mcap.exceptions import McapError
@@ -28,6 +29,7 @@ from pipeline.errors import OrstateError
 PROFILE = "orstate"
 MAGIC = b"\x89MCAP0\r\n"
 BUFFER_BYTES = 1 << 17  # so that what one `flush` hands over is one call of the system
+LOSS_TOPIC: Final = "Loss"
 
 
 class Record(NamedTuple):
@@ -40,10 +42,72 @@ class Record(NamedTuple):
     sequence: int
 
 
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of the topic LOSS_TOPIC: here so many records are missing, because they could not be written."""
+
+    records: int
+    error: str
+
+
+class Unwritten(OrstateError):
+    """The file cannot be written now; what was to be written is kept, and goes on from there with the next try."""
+
+
+class Journal(Protocol):
+    """Where a stage process keeps what comes and goes: a JournalWriter, or one that stands a full disk."""
+
+    def write(self, topic: str, payload: bytes, message_s: float = 0.0, sequence: int = 0) -> None:
+        """Append one record."""
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+
+    def close(self) -> None:
+        """Finish the file. Once more is no error."""
+
+
+class _Spool:
+    """Bytes on their way to a file. Those that it does not take stay, in their order, so that no record is torn."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._written = 0
+        self.waiting = bytearray()
+        self.refused = False  # at the last try
+
+    @property
+    def closed(self) -> bool:
+        return self._descriptor < 0
+
+    def tell(self) -> int:
+        return self._written + len(self.waiting)
+
+    def write(self, data: bytes) -> int:
+        self.waiting += data
+        return len(data)
+
+    def flush(self) -> None:
+        try:
+            while self.waiting:
+                taken = os.write(self._descriptor, self.waiting)
+                self._written += taken
+                del self.waiting[:taken]
+            self.refused = False
+        except OSError as error:
+            self.refused = True
+            raise Unwritten(f"{self._path}: cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
+
 class JournalWriter:
     """Appends records to a new MCAP file. Mode 0600: it can hold what was said in a room.
 
-    `before`: the last hash of the file that this one goes on from.
+    `before`: the last hash of the file that this one goes on from. What the file does not take raises Unwritten, and
+    is kept: no record is written twice, torn or left out, however often it fails.
     """
 
     def __init__(self, path: Path, before: bytes = b"") -> None:
@@ -51,12 +115,20 @@ class JournalWriter:
         self._chain = Chain(path.stem, before)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # retention leaves alone what is being written
-        self._file: IO[bytes] = os.fdopen(descriptor, "wb", BUFFER_BYTES)
-        self._writer = Writer(self._file, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True)
+        self._file = _Spool(path, descriptor)
+        self._writer = Writer(
+            cast(IO[bytes], self._file), use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True
+        )
         self._writer.start(profile=PROFILE, library="orstate")
-        self._file.flush()  # whenever the process is killed, the file is one that can be read
+        with suppress(Unwritten):  # whenever the process is killed, the file is one that can be read
+            self._file.flush()
         self._channels: dict[tuple[str, str], int] = {}
         self.records = 0
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the file has not taken yet."""
+        return len(self._file.waiting)
 
     def write(
         self, topic: str, payload: bytes, message_s: float = 0.0, sequence: int = 0, *, wall_ns: int | None = None
@@ -67,6 +139,8 @@ class JournalWriter:
         self._add(topic, payload, wall_ns, message_ns, sequence)
         self._chain.add(topic, payload, wall_ns, message_ns, sequence)
         self.records += 1
+        if self.waiting >= BUFFER_BYTES and not self._file.refused:  # then `flush` tries again
+            self._file.flush()
 
     def _add(self, topic: str, payload: bytes, wall_ns: int, message_ns: int, sequence: int) -> None:
         encoding = "json" if payload[:1] == b"{" else "msgpack"
@@ -89,11 +163,14 @@ class JournalWriter:
             self._file.flush()
 
     def close(self) -> None:
-        """Finish the file with its index and summary. Once more is no error."""
+        """Finish the file with its index and summary. Once more is no error; the file is closed after Unwritten too."""
         if not self._file.closed:
             self._seal(last=True)
             self._writer.finish()  # type: ignore[no-untyped-call]
-            self._file.close()
+            try:
+                self._file.flush()
+            finally:
+                self._file.close()
 
     def _seal(self, *, last: bool = False) -> None:
         if links := self._chain.links(last=last):

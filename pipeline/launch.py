@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import msgspec
 
@@ -20,9 +20,14 @@ from pipeline.config import ROOT
 from pipeline.errors import OrstateError
 from pipeline.segment import remove_orphans
 
+PROGRAM: Final = (sys.executable, str(ROOT / "run_pipeline.py"))
+
 
 class Launch:
-    """One launched instance, in a run directory of its own. `on_event` is called in the thread that reads."""
+    """One launched instance, in a run directory of its own. `on_event` is called in the thread that reads.
+
+    `program`: the command line in front of the subcommand, for one that is started by another command.
+    """
 
     def __init__(
         self,
@@ -32,12 +37,13 @@ class Launch:
         stderr: IO[bytes] | int | None = None,
         on_event: Callable[[events.AnyEvent], None] = lambda _: None,
         resume: Path | None = None,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self.events: list[events.AnyEvent] = []
         self.exit_code: int | None = None
         self._on_event = on_event
         self._directory = Path(tempfile.mkdtemp(prefix="orstate-"))
-        command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", "--with-launcher", "--events"]
+        command = [*program, "run", "--with-launcher", "--events"]
         command += ["--config", str(config)] if config else []
         command += ["--model", model] if model else []
         command += ["--resume", str(resume)] if resume else []

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from pipeline.codec import INPUT_TYPES, AnyInput, decode_input
 from pipeline.errors import OrstateError, Rejected
-from pipeline.journal import Record, input_files, is_whole, read_records
+from pipeline.journal import LOSS_TOPIC, Loss, Record, input_files, is_whole, read_records
 from pipeline.messages import Input, LLMRequest, SessionEnd, SessionStart, Transcript
 
 REPLAYED = {type.__name__ for type in (*INPUT_TYPES, LLMRequest)}
@@ -63,6 +63,9 @@ class Log:
             if not is_whole(file):
                 self.faults.append(f"{file}: not closed by its writer; replayed up to its last whole record")
             for number, record in enumerate(read_records(file), 1):
+                if record.topic == LOSS_TOPIC:
+                    lost = msgspec.msgpack.decode(record.payload, type=Loss).records
+                    self.faults.append(f"{file}: record {number}: here {lost} records could not be written")
                 if record.topic not in REPLAYED:
                     continue
                 try:

@@ -207,6 +207,9 @@ class Loop:
         wiring = self._wiring
         for message in messages:
             kind = type(message)
+            if kind is ModelChanged:  # of the inference stage, which loaded its model again
+                self._reporter.tell(message)
+                continue
             sink = wiring.sinks.get(kind)
             payload = encode(message) if sink is None else sink.encode(message)
             if sink is None:
@@ -312,14 +315,21 @@ class Loop:
             self._send_on(self._stage.met(peer.stage))
             return
         sender.detach()
-        for payload in sender.suspect(peer.at_work):
+        for payload, attempts in sender.suspect(peer.at_work, _is_late):
             job = decode_inner(payload)
-            if isinstance(job, PromptJob):
-                error = f"the {peer.stage} process died twice while it worked on {job.job_id}"
-                self._reporter.dead_letter("crashed_twice", error, sender.name, payload)
-                self._handle(JobLost(job=job, error=error), "control", payload)
+            if not isinstance(job, PromptJob):
+                continue
+            reason, error = "crashed_twice", f"the {peer.stage} process died twice while it worked on {job.job_id}"
+            if attempts == 1:
+                reason = "crashed_late"
+                error = f"the {peer.stage} process died while it worked on {job.job_id}, whose deadline has passed"
+            self._reporter.dead_letter(reason, error, sender.name, payload)
+            job = msgspec.structs.replace(job, alone=job.alone or attempts > 1)
+            self._handle(JobLost(job=job, error=error), "control", payload)
 
     def _report(self) -> None:
+        if self._wiring.journal is not None:  # it may have to try again, though nothing new comes
+            self._wiring.journal.flush()
         counters = {**self._stage.counters(), **self._wiring.counters(), "arrived": float(self._arrived)}
         self._reporter.report(counters, self._senders, self._receivers)
 
@@ -329,3 +339,9 @@ class Loop:
         due = min(self._reporter.due, self._give_back_at, self._quiet_at) - time.monotonic()
         wait = self._stage.wait_s()
         return math.ceil(1000 * max(0.0, min(WAKE_S, due, math.inf if wait is None else wait)))
+
+
+def _is_late(payload: bytes) -> bool:
+    """Whether nobody waits any more for that job: tried again it would not be worked on, and never be found guilty."""
+    job = decode_inner(payload)
+    return isinstance(job, PromptJob) and job.deadline_ns is not None and job.deadline_ns <= time.monotonic_ns()

@@ -1,9 +1,15 @@
 """How the model's process shares the machine with the video process beside it. Runs in the inference process."""
 
 import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
 from pipeline.config import InferenceSection
 from pipeline.errors import ConfigError
+
+OOM_SCORE: Final = Path("/proc/self/oom_score_adj")
+FIRST_TO_GO: Final = 500  # of 1000: as if it took half of the memory more
 
 
 def cores_of(settings: InferenceSection) -> set[int]:
@@ -20,6 +26,11 @@ def cores_of(settings: InferenceSection) -> set[int]:
 
 
 def settle(settings: InferenceSection) -> None:
-    """Take the cores and the niceness; threads that are made later inherit both. Raises ConfigError."""
+    """Take the cores and the niceness; threads that are made later inherit both. Raises ConfigError.
+
+    Where memory runs out, this process is the one to be ended: it is the largest, and the rules carry on without it.
+    """
     os.sched_setaffinity(0, cores_of(settings))
     os.nice(settings.niceness)
+    with suppress(OSError):  # not every container has it
+        OOM_SCORE.write_text(str(max(FIRST_TO_GO, int(OOM_SCORE.read_text()))))

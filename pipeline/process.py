@@ -3,11 +3,13 @@
 Only here the pipeline names the stages, by module; each has `create(config, incarnation)`.
 """
 
+import io
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -82,12 +84,22 @@ def _run(name: StageName, place: Place, context: Context) -> None:
             wiring.journal.close()
 
 
+class _Log(io.TextIOBase):
+    """Standard error, written at once. A full disk costs the line, and not the process that wanted to say it."""
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            os.write(2, text.encode(errors="backslashreplace"))
+        return len(text)
+
+
 def _redirect_stderr(path: Path) -> None:
     """Native libraries write to file descriptor 2, so it is the descriptor that goes to the log."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    sys.stdout = sys.stderr = _Log()
 
 
 def _die_with_supervisor() -> None:

@@ -20,6 +20,7 @@ What is sent, and what is released, goes out in bundles: each message of ZeroMQ 
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 from zlib import crc32
 
@@ -171,17 +172,20 @@ class Sender:
         """What was sent and not released, by key."""
         return {sent.key: sent.payload for sent in self._sent.values()}
 
-    def suspect(self, keys: tuple[str, ...]) -> list[bytes]:
+    def suspect(
+        self, keys: tuple[str, ...], is_late: Callable[[bytes], bool] = lambda _: False
+    ) -> list[tuple[bytes, int]]:
         """The receiver died while it worked on `keys`: each is tried once more, as attempt 2.
 
-        Returns those that were at their second attempt already; they are taken out and not sent again.
+        Returns those that were at their second attempt already, or are too late for one, each with its number of
+        attempts; they are taken out and not sent again.
         """
         lost = []
         for slot, sent in list(self._sent.items()):
             if sent.key not in keys:
                 continue
-            if sent.filled.attempt >= 2:
-                lost.append(sent.payload)
+            if sent.filled.attempt >= 2 or is_late(sent.payload):
+                lost.append((sent.payload, sent.filled.attempt))
                 del self._sent[slot]
                 self._free.append(slot)
             else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline import control
 from pipeline.codec import encode, type_name
-from pipeline.journal import JournalWriter
+from pipeline.journal import Journal
 from pipeline.messages import DeadLetter, Message
 from pipeline.queue import Receiver, Sender
 from pipeline.sockets import Socket
@@ -17,7 +17,7 @@ NOTICES = 20  # dead letters told to the supervisor between two reports; the jou
 class Reporter:
     """Counts and tells. `due` is when the next report should be made (monotonic seconds)."""
 
-    def __init__(self, socket: Socket, journal: JournalWriter | None, interval_s: float) -> None:
+    def __init__(self, socket: Socket, journal: Journal | None, interval_s: float) -> None:
         self.due = 0.0
         self._socket = socket
         self._journal = journal

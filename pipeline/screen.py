@@ -13,7 +13,7 @@ from pipeline.messages import LLMResponse, SurgeryState
 from pipeline.replay import Summary
 from pipeline.terminal import Changes, show_summary
 
-SHOWN = (events.StageDied, events.Model, events.DeadLettered)
+SHOWN = (events.StageDied, events.Model, events.DeadLettered, events.JournalChanged)
 
 
 class StateLine(msgspec.Struct, frozen=True, kw_only=True):

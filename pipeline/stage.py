@@ -5,11 +5,13 @@ but the one it is given, so a test or a notebook can run it.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from pipeline.control import StageName
 from pipeline.messages import Message, ModelChanged
 from pipeline.restore import Past, Restored
+
+LOADING: Final = "loading"  # in `at_work`: the next `step` loads the model again, which may take long
 
 
 class Stage(Protocol):

@@ -14,10 +14,12 @@ from pipeline import process
 from pipeline.board import Board
 from pipeline.config import Supervision
 from pipeline.control import StageName
+from pipeline.stage import LOADING
 from pipeline.wiring import Place
 
 LOG_LINES = 8
 NOW = ("depth", "_open", "_now")  # so end the names of counters that say what is, not what was since the start
+WANT_OF_MEMORY = ", probably for want of memory: the kernel has ended a process for that since it was started"
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -38,6 +40,7 @@ class StageProcess:
         self._recent: deque[float] = deque()
         self._hung = ""
         self.subscriptions = 0  # that the process has, or the one before it had when it died
+        self._oom_kills = 0
         self.due_s: float | None = None  # monotonic: it is started again then, after too many deaths
 
     @property
@@ -59,6 +62,7 @@ class StageProcess:
         )
         self.state, self.welcomed, self._started_s, self._hung = "starting", False, time.monotonic(), ""
         self.due_s = None
+        self._oom_kills = _oom_kills()
         self._process.start()
 
     def report(self, counters: dict[str, float]) -> None:
@@ -100,7 +104,10 @@ class StageProcess:
         self._process.join()
         self.state = "down"
         code = self._process.exitcode or 0
-        return self._hung + (f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}")
+        if code >= 0:
+            return f"{self._hung}exit code {code}"
+        memory = code == -signal.SIGKILL and not self._hung and _oom_kills() > self._oom_kills
+        return f"{self._hung}killed by {signal.Signals(-code).name}" + (WANT_OF_MEMORY if memory else "")
 
     def stop(self, timeout_s: float) -> None:
         """Wait for the end, kill if it does not come, give the process object back."""
@@ -122,9 +129,19 @@ class StageProcess:
         since_ns, work = board.read(self.name)
         at_model = self.name == "inference" and work
         budget = self._supervision.inference_busy_s if at_model else self._supervision.busy_s
+        budget = self._supervision.load_s if work == (LOADING,) else budget
         if self.state not in ("ready", "drained") or not since_ns or now - since_ns / 1e9 <= budget:
             return ""
         return f"no sign of life for {budget:g} s" + (f", at work on {', '.join(work)}" if work else "")
+
+
+def _oom_kills() -> int:
+    """How many processes of this machine the kernel has ended for want of memory."""
+    try:
+        counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+        return int(counts.get("oom_kill", 0))
+    except (OSError, ValueError):
+        return 0
 
 
 def last_lines(log: Path) -> list[str]:

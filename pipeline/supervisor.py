@@ -162,6 +162,8 @@ class Supervisor:
                 stage.report(counters)
             case control.Notice(letter=letter):
                 self._tell(events.DeadLettered(reason=letter.reason, error=letter.error, source=letter.source))
+            case control.JournalState(error=error, lost=lost):
+                self._tell(events.JournalChanged(stage=stage.name, error=error, lost=lost))
             case control.Drained():
                 stage.state = "drained"
 
@@ -267,3 +269,4 @@ class Supervisor:
         deadline = time.monotonic() + (STOP_S if not self._failure else 1.0)
         for stage in self._stages.values():
             stage.stop(max(0.0, deadline - time.monotonic()))
+        self._listen()  # their last words: what could not be journalled

@@ -12,16 +12,19 @@ import msgspec
 
 from pipeline.chain import TOPIC, Chain, Links
 from pipeline.errors import OrstateError
-from pipeline.journal import Record, is_whole, read_all
+from pipeline.journal import LOSS_TOPIC, Loss, Record, is_whole, read_all
 
 PARTS: Final = ("inputs", "outputs")
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What one file is like. `unsealed`: records behind the last link, as a killed process leaves them."""
+    """What one file is like. `unsealed`: records behind the last link, as a killed process leaves them; `lost`: those
+    that it says itself it lacks, because they could not be written.
+    """
 
     file: str
     records: int
+    lost: int = 0
     closed: bool
     unsealed: int
     last_hash: str
@@ -30,10 +33,10 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """The finding for a person, in a line or a few."""
         end = "closed" if self.closed else f"its process was killed, {self.unsealed} records behind the last link"
+        lost = f", {self.lost} more could not be written" if self.lost else ""
         faults = "".join(f"\n    {fault}" for fault in self.faults)
-        return (
-            f"{'FAIL' if self.faults else 'ok  '} {self.file}: {self.records} records, {end}, {self.last_hash}{faults}"
-        )
+        verdict = "FAIL" if self.faults else "ok  "
+        return f"{verdict} {self.file}: {self.records} records{lost}, {end}, {self.last_hash}{faults}"
 
 
 def verify(path: Path) -> list[Verified]:
@@ -65,6 +68,8 @@ def _number(file: Path) -> int:
 
 def _file(path: Path, before: bytes | None) -> Verified:
     """`before`: the last hash of the file before, which the first link must repeat; None: it is not looked at."""
+    if not path.stat().st_size:  # of a process that was killed while its disk was full
+        return Verified(file=path.name, records=0, closed=False, unsealed=0, last_hash="", faults=())
     walk = _Walk(path.stem, before)
     try:
         for record in read_all(path):
@@ -79,6 +84,7 @@ def _file(path: Path, before: bytes | None) -> Verified:
     return Verified(
         file=path.name,
         records=walk.records,
+        lost=walk.lost,
         closed=walk.closed,
         unsealed=len(walk.pending),
         last_hash=walk.sealed.hex(),
@@ -92,6 +98,7 @@ class _Walk:
     def __init__(self, part: str, before: bytes | None) -> None:
         self.faults: list[str] = []
         self.records = 0
+        self.lost = 0
         self.closed = False
         self.sealed = b""  # the last hash that the file says
         self.pending: list[tuple[Record, bytes]] = []  # records without a link yet, and their hashes
@@ -107,11 +114,19 @@ class _Walk:
             self._link(record.payload)
             return
         self.records += 1
+        if record.topic == LOSS_TOPIC:
+            self._lack(record.payload)
         if self._chain is None:
             self._waiting.append(record)
             self.pending.append((record, b""))
         else:
             self._add(record)
+
+    def _lack(self, payload: bytes) -> None:
+        try:
+            self.lost += msgspec.msgpack.decode(payload, type=Loss).records
+        except msgspec.DecodeError as error:
+            self._fault(f"record {self.records}: a loss that cannot be read: {error}")
 
     def _add(self, record: Record) -> None:
         assert self._chain is not None

@@ -12,7 +12,7 @@ import msgspec
 import zmq
 
 from pipeline.board import Board
-from pipeline.codec import type_name
+from pipeline.codec import encode, type_name
 from pipeline.config import Config
 from pipeline.connections import Wiring
 from pipeline.control import StageName
@@ -20,7 +20,7 @@ from pipeline.egress import Answers, JournalOnly, Publisher
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameReader, Overwritten
 from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
-from pipeline.journal import JournalWriter, open_next
+from pipeline.journal import Journal
 from pipeline.messages import (
     Cancel,
     Completion,
@@ -39,6 +39,7 @@ from pipeline.queue import Receiver, Sender
 from pipeline.ring import Ring
 from pipeline.segment import Segment
 from pipeline.sockets import Context, Socket, make_socket
+from pipeline.stage_journal import StageJournal
 
 QueueName = Literal["jobs", "outcomes", "completions", "verdicts"]
 QUEUES: tuple[QueueName, ...] = ("jobs", "outcomes", "completions", "verdicts")
@@ -93,10 +94,11 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
     states = make_socket(context, zmq.XPUB, high_water_mark=egress.high_water_mark)
     publisher = Publisher(states, place.endpoint(egress.states, "states"), egress.encoding == "json")
     verdicts = _sender(place, context, "verdicts")
+    journal = _journal(place, "outputs", control)
     return Wiring(
         control=control,
         board=board,
-        journal=_journal(place, "outputs"),
+        journal=journal,
         journalled=frozenset({Completion, SurgeryState}),
         inputs=[_receiver(place, context, "outcomes"), _receiver(place, context, "completions")],
         outputs={Verdict: verdicts},
@@ -104,7 +106,10 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
         publisher=publisher,
         to={"prompt": verdicts},
         behind_journal=(verdicts,),
-        counters=lambda: {"subscriptions_now": float(publisher.subscriptions)},
+        counters=lambda: {
+            "subscriptions_now": float(publisher.subscriptions),
+            **(journal.counters() if journal is not None else {}),
+        },
     )
 
 
@@ -124,7 +129,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         place.description(),
     )
     jobs, outcomes = _sender(place, context, "jobs"), _sender(place, context, "outcomes")
-    journal = _journal(place, "inputs")
+    journal = _journal(place, "inputs", control)
     arrivals = Arrivals(journal, FrameReader(place.frames), place.config.frames.journal)
     return Wiring(
         control=control,
@@ -138,14 +143,18 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,
-        counters=lambda: {**arrivals.counters, **{f"requests.{k}": float(v) for k, v in requests.counters.items()}},
+        counters=lambda: {
+            **arrivals.counters,
+            **{f"requests.{k}": float(v) for k, v in requests.counters.items()},
+            **(journal.counters() if journal is not None else {}),
+        },
     )
 
 
 class Arrivals:
     """Journals what came in, and looks after the frames that observations point to."""
 
-    def __init__(self, journal: JournalWriter | None, frames: FrameReader, keep_pixels: bool) -> None:
+    def __init__(self, journal: Journal | None, frames: FrameReader, keep_pixels: bool) -> None:
         self._journal = journal
         self._frames = frames
         self._keep_pixels = keep_pixels and journal is not None
@@ -189,5 +198,5 @@ def _receiver(place: Place, context: Context, queue: QueueName) -> Receiver:
     return Receiver(queue, socket, Ring(Segment.attach(place.segments[queue])))
 
 
-def _journal(place: Place, part: str) -> JournalWriter | None:
-    return open_next(Path(place.journal), part) if place.journal else None
+def _journal(place: Place, part: str, control: Socket) -> StageJournal | None:
+    return StageJournal(Path(place.journal), part, lambda said: control.send(encode(said))) if place.journal else None

@@ -103,7 +103,7 @@ class PromptJob(Message, frozen=True, kw_only=True):
     prompt: Prompt
     answer: Literal["small", "full"]
     deadline_ns: int | None = None  # monotonic; None: no limit but the stage's own
-    alone: bool = False  # it was running when inference died: no other job shares its cycle
+    alone: bool = False  # inference died with it, or with one of its kind: no other job shares its cycle
     stamps: dict[str, int] = {}
 
 
@@ -179,7 +179,10 @@ class ModelChanged(Message, frozen=True, kw_only=True):
 
 
 class JobLost(Message, frozen=True, kw_only=True):
-    """Told to the prompt stage: this job was running alone when inference died again; it is not sent a third time."""
+    """Told to the prompt stage: inference died while it worked on this job, which is not sent again.
+
+    `job.alone`: no other was at work, so it is this one that killed it.
+    """
 
     job: PromptJob
     error: str

@@ -45,6 +45,9 @@ class Backend(Protocol):
     def abandon(self) -> None:
         """Forget all admitted jobs, after an exception of `step`."""
 
+    def fault(self) -> str:
+        """Why the model can be relied on no more; "" if it can. Asked before jobs are admitted and answers given."""
+
     def counters(self) -> dict[str, float]:
         """Totals and sizes, by name."""
 

@@ -9,7 +9,7 @@ its own, which waits for nobody. Jobs never overtake each other.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pipeline.messages import PromptJob
@@ -47,6 +47,11 @@ class Cycle:
     def add(self, job: PromptJob) -> None:
         """A job arrives."""
         self._waiting.append(Waiting(job, self._clock()))
+
+    def put_back(self, jobs: Iterable[PromptJob]) -> None:
+        """Jobs that were admitted are to be admitted once more, before all others."""
+        now = self._clock()
+        self._waiting.extendleft(reversed([Waiting(job, now) for job in jobs]))
 
     def expire(self) -> list[PromptJob]:
         """Take out the waiting jobs whose deadline has passed."""
@@ -90,6 +95,12 @@ class Cycle:
         self._size += len(jobs)
         self.sizes[self._size] += 1
         self.jobs += len(jobs)
+        return jobs
+
+    def clear(self) -> list[PromptJob]:
+        """Take out all waiting jobs."""
+        jobs = [waiting.job for waiting in self._waiting]
+        self._waiting.clear()
         return jobs
 
     def withdraw(self, job_id: str) -> PromptJob | None:

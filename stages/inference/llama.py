@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from models.manifest import Manifest
 from models.store import file_sha256
@@ -30,6 +30,14 @@ from stages.surgery import Surgery
 BACK: Final[dict[AnswerForm, int]] = {"small": 128, "full": 512}
 
 
+class _Identity(NamedTuple):
+    """Of a file, and of what is in it."""
+
+    inode: int
+    size: int
+    changed_ns: int
+
+
 class LlamaBackend:
     """One model. Each step computes all admitted jobs a little further."""
 
@@ -47,6 +55,8 @@ class LlamaBackend:
         Raises OrstateError if the file cannot be loaded.
         """
         self.clock = clock
+        self._path = path
+        self._loaded = _identity(path)  # before it is read: what changes meanwhile counts as changed
         self._settings = settings
         self._limit_ns = round(limit_s * 1e9)
         self._refused: list[Answer] = []
@@ -57,7 +67,11 @@ class LlamaBackend:
                 f"{error}; check it with: python run_pipeline.py models verify {manifest.name}"
             ) from None
         layout = layout_of(settings, manifest)
-        self._context = Context(self._model, layout)
+        try:
+            self._context = Context(self._model, layout)
+        except OrstateError:
+            self._model.close()  # it may be loaded again
+            raise
         room = layout.cells // layout.sequences - settings.max_tokens
         self._tokens = PromptTokens(self._model.tokenize, self._model.begin, room)
         self._grammars = Grammars(self._model.grammar_tokenizer(), self._model.tokens, surgeries)
@@ -120,6 +134,15 @@ class LlamaBackend:
         self._engine.abandon()
         self._refused = []
 
+    def fault(self) -> str:
+        """The weights are mapped: what is written into their file is at work at once, what is cut off it kills. A
+        file that another took the place of goes on being read.
+        """
+        now = _identity(self._path)
+        if now is None or self._loaded is None or now.inode != self._loaded.inode or now == self._loaded:
+            return ""
+        return f"{self._path}: was changed while it was in use; put a whole file there, with mv and not with cp"
+
     def warm(self, prompt: Prompt) -> None:
         """Have ready what the prompt shares with all of its kind; nothing is asked."""
         tokens = self._tokens.lay_out(prompt)
@@ -172,6 +195,14 @@ class LlamaBackend:
             answer_tokens=len(task.answer),
             certainty=_certainty(text, pieces, task) if task.ending == "whole" else None,
         )
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        found = path.stat()
+    except OSError:  # it was removed: its place in memory stays
+        return None
+    return _Identity(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def layout_of(settings: InferenceSection, manifest: Manifest) -> Layout:

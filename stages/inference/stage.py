@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from models.fetch import ensure
 from models.manifest import STUB, Manifest, find_manifest
+from models.store import verify_file
 from pipeline.config import Config, InferenceSection, resolve
 from pipeline.control import StageName
 from pipeline.errors import OrstateError
 from pipeline.messages import Cancel, Completion, Message, ModelChanged, ModelState, PromptJob
 from pipeline.restore import Past, Restored
+from pipeline.stage import LOADING
 from stages.inference.backend import Answer, Backend
 from stages.inference.cycle import Cycle
 from stages.inference.stub import StubBackend
@@ -45,6 +49,7 @@ def open_llama(
 ) -> "LlamaBackend":
     """The model of that manifest, loaded. Raises OrstateError, which says why it cannot be."""
     path = ensure(manifest)
+    verify_file(path, manifest, notes=resolve(config.inference.prefix_cache) if config.inference.prefix_cache else None)
     try:
         from stages.inference.llama import LlamaBackend  # here, so that only a process with a model pays for it
     except ImportError as error:
@@ -86,21 +91,25 @@ class InferenceStage:
         self._clock = clock
         self._cycle = Cycle(settings.batch, settings.window_ms, settings.strict, clock)
         self._backend: Backend | None = None
+        self._try_again_ns = 0  # when there is no model
         self._admitted: dict[str, tuple[PromptJob, int]] = {}  # and when (ns)
         self._counts = Counts()
 
     def load(self) -> ModelChanged:
-        """Load the model. Whatever stands in the way becomes the reason why it is unavailable."""
+        """Load the model. Whatever stands in the way becomes the reason why it is unavailable, until it is loaded by
+        a later `step`: a file may come, be whole again, or find room in memory.
+        """
         try:
             self._backend = self._open_backend()
         except Exception as error:
             plain = isinstance(error, OrstateError)
             self.model_error = str(error) if plain else f"{type(error).__name__}: {error}"
             self.model_state = "unavailable"
+            self._try_again_ns = self._clock() + round(self._settings.retry_s * 1e9)
         else:
             self.model_error = ""
             self.model_state = "ready"
-        return ModelChanged(state=self.model_state, name=self.model_name, label=self.label, error=self.model_error)
+        return self._model()
 
     @property
     def accepting(self) -> bool:
@@ -112,7 +121,9 @@ class InferenceStage:
 
     @property
     def at_work(self) -> tuple[str, ...]:
-        return self._backend.at_work if self._backend is not None else ()
+        if self._backend is None:
+            return (LOADING,)
+        return tuple(job.job_id for job in self._cycle.due(self._backend.active)) or self._backend.at_work
 
     def restore(self, past: Past) -> Restored:
         """Nothing: what was not answered is sent again."""
@@ -134,21 +145,28 @@ class InferenceStage:
         return []
 
     def step(self) -> Iterable[Message]:
-        """Let the model work on what was admitted, or admit what is due: `at_work` is true before either."""
+        """Admit what is due, or let the model work on what was admitted: `at_work` is true before either. Without a
+        model, try to load it again.
+        """
         backend = self._backend
         if backend is None:
-            return []
+            return self._load_again() if self.wait_s() == 0.0 else []
         late = "the deadline passed while the question waited for the model"
-        completions = [self._unanswered(job, "timeout", late) for job in self._cycle.expire()]
+        sent: list[Message] = [self._unanswered(job, "timeout", late) for job in self._cycle.expire()]
+        if self._cycle.due(backend.active):
+            fault = backend.fault()
+            return [*sent, *(self._let_go(fault) if fault else self._admit(backend))]
         if backend.active:
             began = self._clock()
-            completions += self._run(backend)
+            sent += self._run(backend)
             self._counts.inference_ns += self._clock() - began
-        self._admit(backend)
-        return completions
+        return sent
 
     def wait_s(self) -> float | None:
-        active = self._backend.active if self._backend is not None else 0
+        if self._backend is None:
+            left_ns = max(0, self._try_again_ns - self._clock())
+            return left_ns / 1e9 if self.model_state == "unavailable" else None
+        active = self._backend.active
         return 0.0 if active else self._cycle.wait_s(active)
 
     def counters(self) -> dict[str, float]:
@@ -183,20 +201,51 @@ class InferenceStage:
             self._backend.cancel(job_id)
         return []
 
-    def _admit(self, backend: Backend) -> None:
+    def _admit(self, backend: Backend) -> list[Completion]:
+        failed = []
         for job in self._cycle.admit(backend.active):
-            self._admitted[job.job_id] = (job, self._clock())
-            backend.admit(job)
+            try:
+                backend.admit(job)
+            except Exception as error:
+                text = f"the model cannot be asked: {type(error).__name__}: {error}"
+                failed.append(self._unanswered(job, "model_unavailable", text))
+            else:
+                self._admitted[job.job_id] = (job, self._clock())
+        return failed
 
-    def _run(self, backend: Backend) -> list[Completion]:
+    def _let_go(self, fault: str) -> list[Message]:
+        """The model can be relied on no more: answer what waits for it, close it, and load it again with the next
+        step.
+        """
+        jobs = [job for job, _ in self._admitted.values()] + self._cycle.clear()
+        self._admitted.clear()
+        self.close()
+        self.model_state, self.model_error = "unavailable", fault
+        self._try_again_ns = self._clock()
+        return [*(self._unanswered(job, "model_unavailable", fault) for job in jobs), self._model()]
+
+    def _load_again(self) -> list[ModelChanged]:
+        before = self._model()
+        now = self.load()
+        return [now] if now != before else []
+
+    def _model(self) -> ModelChanged:
+        return ModelChanged(state=self.model_state, name=self.model_name, label=self.label, error=self.model_error)
+
+    def _run(self, backend: Backend) -> list[Message]:
         try:
             answers = backend.step()
         except Exception as error:
-            text = f"the model failed: {type(error).__name__}: {error}"
             lost = [job for job, _ in self._admitted.values()]
             self._admitted.clear()
             backend.abandon()
+            if len(lost) > 1:  # alone, each shows whether the fault was its own
+                self._cycle.put_back(msgspec.structs.replace(job, alone=True) for job in lost)
+                return []
+            text = f"the model failed: {type(error).__name__}: {error}"
             return [self._unanswered(job, "model_unavailable", text) for job in lost]
+        if answers and (fault := backend.fault()):  # they may be of weights that are no model's
+            return self._let_go(fault)
         return [self._answered(answer) for answer in answers]
 
     def _answered(self, answer: Answer) -> Completion:

@@ -36,6 +36,9 @@ class StubBackend:
     def cancel(self, job_id: str) -> None:
         """Nothing: the next step answers all."""
 
+    def fault(self) -> str:
+        return ""
+
     def counters(self) -> dict[str, float]:
         return {}
 

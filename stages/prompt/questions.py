@@ -1,10 +1,13 @@
 """The questions that are under way, and when a session may ask its next one. Runs in the prompt process."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from pipeline.messages import Completion, PromptJob, RuleOutcome, Verdict
 from stages.prompt.session import Session
+
+CRASH_REST_S: Final = 60.0  # message time that a session rests whose questions crash again, doubled each time
+MOST_CRASHES: Final = 8  # that are counted: it rests for 64 minutes then
 
 GivenUp = Literal["timeout", "model_unavailable", "stage_crashed"]
 
@@ -88,7 +91,11 @@ class OpenQuestions:
 
 @dataclass(slots=True)
 class Asking:
-    """A session with what it asked. `heard` and `shown` are places: inputs taken, of all sessions."""
+    """A session with what it asked. `heard` and `shown` are places: inputs taken, of all sessions.
+
+    What the model was shown when it killed its process is not shown again, or the session's every question would
+    kill it. `suspect`: a question was at work when the process died, so the next is asked alone.
+    """
 
     session: Session
     job_id: str = ""  # of the question under way
@@ -96,26 +103,43 @@ class Asking:
     heard: int = 0  # of the newest final text
     shown: int = 0  # of the newest question: it has shown the model what came until then
     asked_epoch: int = -1
-    asked_t: float = field(default=0.0)
+    asked_t: float = 0.0
+    suspect: bool = False
+    crashes: int = 0  # of questions one after another
+    lines: int = 0  # `window.shown` at the newest question
 
     def may_ask(self, min_interval_s: float) -> bool:
         """Whether a question is due: news, none under way, and not too soon after the last one."""
         if self.job_id or self.heard <= self.shown or len(self.session.window) == 0:
             return False
-        if self.session.ending or self.asked_epoch != self.session.epoch:
+        if self.asked_epoch != self.session.epoch:
             return True
-        return self.session.t - self.asked_t >= min_interval_s
+        rest_s = CRASH_REST_S * 2 ** (self.crashes - 2) if self.crashes > 1 else 0.0
+        if self.session.t - self.asked_t < rest_s:
+            return False
+        return self.session.ending or self.session.t - self.asked_t >= min_interval_s
 
     def asked(self, job: PromptJob) -> None:
         self.job_id, self.shown = job.job_id, job.rules.place
         self.asked_epoch, self.asked_t = job.rules.epoch, job.rules.t
+        self.lines = self.session.window.shown
 
     def learn(self, verdict: Verdict) -> None:
         """Its question is answered, or one that a process before this one asked and had not journalled."""
         self.answered = verdict.job_id
         if verdict.job_id == self.job_id:
             self.job_id = ""
+        if verdict.outcome not in ("stage_crashed", "timeout"):
+            self.suspect, self.crashes = False, 0
         self.session.learn(verdict)
+
+    def crashed(self, job: PromptJob) -> None:
+        """Inference died while it worked on the session's question."""
+        self.suspect = True
+        if job.alone:
+            self.crashes = min(self.crashes + 1, MOST_CRASHES)
+            if job.rules.epoch == self.session.epoch:
+                self.session.window.hide(self.lines)
 
     def forget_news(self) -> None:
         """What was heard so far is over: no question is to show it."""

@@ -41,6 +41,7 @@ from pipeline.messages import (
 from pipeline.restore import Journalled, Past, Restored
 from stages.answer import AnswerForm
 from stages.prompt.course import Course
+from stages.prompt.crashes import Crashes
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language, load_language
 from stages.prompt.numbers import Numbers
@@ -55,6 +56,7 @@ from stages.prompt.tail import PromptForm
 from stages.surgery import Surgery, find_surgery, unknown_surgery
 
 ON_THEIR_WAY: Final = 128  # outcomes, at most, that wait for a slot: two bursts of the loop
+_GUILTY: Final = "the inference process died twice of this question, under another id; it is not asked again for now"
 
 
 class PromptStage:
@@ -102,6 +104,7 @@ class PromptStage:
         self._requests = Requests(
             surgeries, self._engines, window_lines=section.window_lines, most=section.max_requests
         )
+        self._crashes = Crashes()
         self._asked = 0  # numbers the questions of all sessions
         self._gaps = 0  # of sessions that are over
         self._counts: Counter[str] = Counter()
@@ -346,6 +349,7 @@ class PromptStage:
             prompt=self._prompts.build(session.surgery, session.window.transcript, session.moment()),
             answer=self._answer,
             deadline_ns=self._deadline_ns(now),
+            alone=asking.suspect,
             stamps={**rules.stamps, "asked": now},
         )
         asking.asked(job)
@@ -395,19 +399,24 @@ class PromptStage:
         if isinstance(read, LLMResponse):
             self._counts["requests_rejected"] += 1
             return [read]
+        prompt = self._prompts.build(read.surgery, read.transcript, read.moment)
+        suspicion = self._crashes.of(prompt, now)
         self._asked += 1
         job = PromptJob(
             job_id=f"r/{self._incarnation}{self._asked}/{request.request_id}",
             kind="request",
             rules=read.rules,
-            prompt=self._prompts.build(read.surgery, read.transcript, read.moment),
+            prompt=prompt,
             answer=self._answer,
             deadline_ns=now + request.deadline_ms * 1_000_000,
+            alone=suspicion == "suspect",
             stamps={"received": now, "asked": self._clock()},
         )
         self._open.add(job)
         self._requests.opened(request.request_id)
         self._counts["requests"] += 1
+        if suspicion == "guilty":
+            return [*self._open.give_up(job.job_id, "stage_crashed", _GUILTY, now)]
         if self._model == "ready":
             return [job]
         outcome: GivenUp = "stage_crashed" if self._model == "down" else "model_unavailable"
@@ -420,7 +429,7 @@ class PromptStage:
             return []
         self._model, self._model_error = message.state, message.error
         sent: list[Message] = []
-        if message.state == "unavailable":  # it will not come back: what waits for it would wait for ever
+        if message.state == "unavailable":  # it may never come back: what waits for it would wait for ever
             for job_id in self._open.waiting():
                 sent += self._open.give_up(job_id, "model_unavailable", self._why_not(), now)
         live = [asking for asking in self._sessions.values() if not asking.session.ending]
@@ -432,8 +441,13 @@ class PromptStage:
         return self._snapshot(session, Change(), now)
 
     def _job_lost(self, message: JobLost, now: int) -> list[Message]:
+        job = message.job
         self._counts["jobs_lost"] += 1
-        return [*self._open.give_up(message.job.job_id, "stage_crashed", message.error, now)]
+        if job.kind == "request":
+            self._crashes.note(job.prompt, alone=job.alone, now_ns=now)
+        elif asking := self._sessions.get(job.rules.session):
+            asking.crashed(job)
+        return [*self._open.give_up(job.job_id, "stage_crashed", message.error, now)]
 
     def _why_not(self) -> str:
         return self._model_error or f"the model is {self._model}"

@@ -42,6 +42,7 @@ class Window:
         self._newest = 0.0
         self._oldest = 0.0
         self._in_order = True
+        self.shown = 0  # lines that the transcript has had, those that were cut too
         self._shown: list[tuple[float, str]] = []  # the transcript's lines with their times
         self._shown_oldest = 0.0
         self._shown_bytes = 0
@@ -77,6 +78,11 @@ class Window:
         """Put a line into the transcript that is no speech and not part of the window."""
         self._show(t, format_line(t, "", text) + "\n")
 
+    def hide(self, shown: int) -> None:
+        """Take out of the transcript what it has had when `shown` was that; the window keeps it."""
+        cut_already = self.shown - len(self._shown)
+        self._keep(self._shown[max(0, shown - cut_already) :])
+
     def since(self, t: float) -> list[Entry]:
         """The window's lines from `t` on, inclusive."""
         return [entry for entry in self._entries if entry.t >= t]
@@ -94,6 +100,7 @@ class Window:
 
     def _show(self, t: float, line: str) -> None:
         size = len(line.encode())
+        self.shown += 1
         self._shown_oldest = min(self._shown_oldest, t) if self._shown else t
         self._shown.append((t, line))
         self._shown_bytes += size
@@ -116,7 +123,10 @@ class Window:
                 break
             if t >= limit:
                 kept.append((t, line))
-        self._shown = kept[::-1]
-        self._shown_oldest = min(t for t, _ in kept)
+        self._keep(kept[::-1])
+
+    def _keep(self, kept: list[tuple[float, str]]) -> None:
+        self._shown = kept
+        self._shown_oldest = min((t for t, _ in kept), default=0.0)
         self._shown_bytes = sum(len(line.encode()) for _, line in kept)
-        self._text = "".join(line for _, line in self._shown)
+        self._text = "".join(line for _, line in kept)

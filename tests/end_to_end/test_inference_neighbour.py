@@ -9,10 +9,15 @@ import psutil
 
 from pipeline.client import Sidecar
 from pipeline.config import ROOT
+from pipeline.neighbour import FIRST_TO_GO
 
 WAIT_S = 30.0
 HERE = sorted(os.sched_getaffinity(0))
 MISSING = HERE[-1] + 1000
+
+
+def oom_score(process: psutil.Process) -> int:
+    return int(Path(f"/proc/{process.pid}/oom_score_adj").read_text())
 
 
 def test_inference_runs_with_the_configured_niceness_and_affinity(settings: tuple[str, ...]) -> None:
@@ -23,9 +28,11 @@ def test_inference_runs_with_the_configured_niceness_and_affinity(settings: tupl
         inference, *others = (psutil.Process(stages[name].pid) for name in ("inference", "prompt", "parse"))
         assert inference.nice() == psutil.Process().nice() + 7
         assert inference.cpu_affinity() == [core]
+        assert oom_score(inference) == FIRST_TO_GO
         for other in others:
             assert other.nice() == psutil.Process().nice()
             assert other.cpu_affinity() == HERE
+            assert oom_score(other) == oom_score(psutil.Process()) < FIRST_TO_GO
 
 
 def test_a_core_that_is_not_there_ends_a_run_at_once_with_the_ones_that_are(

@@ -3,7 +3,18 @@
 import msgspec
 import pytest
 
-from pipeline.events import EVENTS, DeadLettered, Event, JournalsRemoved, Model, Ready, StageDied, StageReady, Stopped
+from pipeline.events import (
+    EVENTS,
+    DeadLettered,
+    Event,
+    JournalChanged,
+    JournalsRemoved,
+    Model,
+    Ready,
+    StageDied,
+    StageReady,
+    Stopped,
+)
 from pipeline.messages import Description
 
 DESCRIPTION = Description(ingress=("ipc:///r/ingress",), states="ipc:///r/states", frames=("ring",), version="0.1.0")
@@ -35,6 +46,17 @@ TOLD: list[tuple[Event, str, str]] = [
         DeadLettered(reason="bad_message", error="no JSON", source="ingress"),
         "dead_letter",
         "dead letter (bad_message) at ingress: no JSON",
+    ),
+    (
+        JournalChanged(stage="prompt", error="/j/1: cannot be written: No space left on device", lost=0),
+        "journal",
+        "journal of the prompt process: /j/1: cannot be written: No space left on device; nothing is lost, the "
+        "pipeline goes on and tries again",
+    ),
+    (
+        JournalChanged(stage="parse", error="", lost=7),
+        "journal",
+        "journal of the parse process: is written again, 7 records are lost",
     ),
     (
         JournalsRemoved(folders=("/j/1", "/j/2")),

@@ -180,9 +180,28 @@ def test_a_job_is_tried_again_after_a_death_and_given_up_after_the_second(bench:
     left = [msgspec.msgpack.decode(d.payload, type=PromptJob).job_id for d in take(inference, 2)]
     lost = [message for message in stage.handled if isinstance(message, JobLost)]
     assert attempts == [[1, 1], [2, 1]]
-    assert [message.job for message in lost] == [job("j1")]
+    assert [message.job for message in lost] == [msgspec.structs.replace(job("j1"), alone=True)]
     assert lost[0].error == "the inference process died twice while it worked on j1"
     assert left == ["j2", "j3"]
+
+
+def test_a_job_at_a_death_whose_deadline_has_passed_is_given_up_at_once(bench: Bench) -> None:
+    late = msgspec.structs.replace(job("late"), deadline_ns=1)
+    stage = FakeStage(lambda m: [late, job("next")] if isinstance(m, Transcript) else ())
+    prompting = Prompting(bench, stage, slots=4)
+    prompting.publish(line(1))
+    take(prompting.inference, 2)
+    prompting.running.tell(control.Peer(stage="inference", state="down", at_work=("late", "next")))
+    notice = prompting.running.hear()
+    assert isinstance(notice, control.Notice)
+    assert notice.letter.reason == "crashed_late"
+    prompting.job_hop._contexts.pop(id(prompting.inference)).destroy(linger=0)
+    inference = prompting.job_hop.receiver()
+    prompting.running.tell(control.Peer(stage="inference", state="ready"))
+    [again] = take(inference, 1)
+    assert (again.payload, again.attempt) == (encode(job("next")), 2)
+    lost = [message for message in stage.handled if isinstance(message, JobLost)]
+    assert [(message.job, message.job.alone) for message in lost] == [(late, False)]
 
 
 def test_while_a_neighbour_is_away_what_is_for_it_waits_and_then_comes_in_order(bench: Bench) -> None:

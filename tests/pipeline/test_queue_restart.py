@@ -255,7 +255,7 @@ def test_a_suspect_of_two_deaths_is_taken_out_and_its_slot_is_free(make_hop: Mak
         assert take(receiver, 2)[0].attempt == attempt
         receiver = hop.restart(receiver, sender)
         sender.detach()
-        assert sender.suspect(("killer",)) == ([] if attempt == 1 else [b"killer"])
+        assert sender.suspect(("killer",)) == ([] if attempt == 1 else [(b"killer", 2)])
         if attempt == 1:
             attach(sender, receiver)
     assert sender.unreleased() == {"bystander": b"bystander"}

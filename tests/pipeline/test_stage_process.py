@@ -14,6 +14,7 @@ from pipeline.board import Board
 from pipeline.config import Config, Supervision
 from pipeline.control import StageName
 from pipeline.segment import segment_name
+from pipeline.stage import LOADING
 from pipeline.stage_process import LOG_LINES, StageProcess, last_lines
 from pipeline.wiring import Place
 
@@ -184,6 +185,37 @@ def test_how_a_process_ended_is_said_after_waiting_for_its_exit_code(code: int, 
     ended = stage("parse", Ended(code))
     assert ended.ended() == words
     assert ended.state == "down"
+
+
+@pytest.mark.parametrize(
+    ("code", "killed_since", "hung", "words"),
+    [
+        (-9, 0, "", "killed by SIGKILL"),
+        (-9, 1, "", "killed by SIGKILL, probably for want of memory"),
+        (-9, 1, "hung (no sign of life for 10 s), ", "hung (no sign of life for 10 s), killed by SIGKILL"),
+        (-6, 1, "", "killed by SIGABRT"),
+    ],
+)
+def test_a_kill_while_the_kernel_ran_out_of_memory_says_so(
+    monkeypatch: pytest.MonkeyPatch, code: int, killed_since: int, hung: str, words: str
+) -> None:
+    ended = stage("inference", Ended(code))
+    ended._oom_kills, ended._hung = 7, hung
+    monkeypatch.setattr(stage_process, "_oom_kills", lambda: 7 + killed_since)
+    assert ended.ended().startswith(words)
+    assert ("memory" in ended.ended()) == ("memory" in words)
+
+
+def test_a_model_that_is_loaded_again_has_the_time_of_loading(clock: Clock, board: Board) -> None:
+    process = Ended(None)
+    again = stage("inference", process)
+    board.mark("inference", 2_000 * 10**9, (LOADING,))
+    clock.now = 2000.0 + LIMITS.load_s
+    again.kill_if_hung(board)
+    assert process.killed == 0
+    clock.now += 0.001
+    again.kill_if_hung(board)
+    assert process.killed == 1
 
 
 def test_a_stage_that_does_not_leave_is_killed_and_a_second_stop_is_no_error() -> None:

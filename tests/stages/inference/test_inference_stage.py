@@ -24,7 +24,8 @@ class Scripted:
         self.clock = clock
         self.jobs: list[PromptJob] = []
         self.cycles: list[list[str]] = []  # the ids that were active at each step
-        self.fault: Exception | None = None
+        self.fails: Exception | None = None
+        self.broken = ""
         self.step_ms = 0.0
         self.closed = 0
         self.cancelled: list[str] = []
@@ -44,8 +45,8 @@ class Scripted:
         self.cycles.append([job.job_id for job in self.jobs])
         started = self.clock.now
         self.clock.pass_ms(self.step_ms)
-        if self.fault is not None:
-            raise self.fault
+        if self.fails is not None:
+            raise self.fails
         job = self.jobs.pop(0)
         return [
             Answer(
@@ -64,6 +65,9 @@ class Scripted:
 
     def abandon(self) -> None:
         self.jobs.clear()
+
+    def fault(self) -> str:
+        return self.broken
 
     def counters(self) -> dict[str, float]:
         return {"steps": float(len(self.cycles))}
@@ -170,7 +174,7 @@ def test_a_job_whose_deadline_passed_while_it_waited_is_not_run(
 def test_at_work_names_the_job_of_the_next_step(stage: InferenceStage, backend: Scripted, make_job: Make) -> None:
     for name in "ab":
         stage.handle(make_job(name))
-    assert list(stage.at_work) == []  # the next step only admits them
+    assert list(stage.at_work) == ["a", "b"]  # the next step admits them, which is work of native code already
     stage.step()
     assert list(stage.at_work) == ["a"]
     stage.step()
@@ -182,16 +186,37 @@ def test_at_work_names_the_job_of_the_next_step(stage: InferenceStage, backend: 
 def test_an_exception_of_the_model_is_an_outcome_and_the_stage_goes_on(
     stage: InferenceStage, backend: Scripted, make_job: Make
 ) -> None:
-    backend.fault = RuntimeError("llama_decode returned -3")
+    backend.fails = RuntimeError("llama_decode returned -3")
     for name in "ab":
         stage.handle(make_job(name))
     failed = run(stage)
     assert [(c.job_id, c.outcome) for c in failed] == [("a", "model_unavailable"), ("b", "model_unavailable")]
     assert "RuntimeError: llama_decode returned -3" in failed[0].error
-    backend.fault = None
+    backend.fails = None
     stage.handle(make_job("c"))
     assert [(c.job_id, c.outcome) for c in run(stage)] == [("c", "ok")]
     assert stage.counters()["failures"] == 2
+
+
+def test_an_exception_of_the_model_costs_only_the_job_at_which_it_comes_again(
+    stage: InferenceStage, backend: Scripted, make_job: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_one = backend.step
+
+    def step() -> list[Answer]:
+        if any(job.job_id == "b" for job in backend.jobs):
+            raise MemoryError("of b")
+        return answer_one()
+
+    monkeypatch.setattr(backend, "step", step)
+    for name in "abcd":
+        stage.handle(make_job(name))
+    assert [(c.job_id, c.outcome) for c in run(stage)] == [
+        ("a", "ok"),
+        ("b", "model_unavailable"),
+        ("c", "ok"),
+        ("d", "ok"),
+    ]
 
 
 def test_a_job_that_is_taken_back_while_it_waits_is_answered_at_once_and_not_run(
@@ -272,7 +297,83 @@ def test_without_a_model_every_job_is_answered_at_once_with_the_reason(
     [completion] = stage.handle(make_job())
     assert isinstance(completion, Completion)
     assert (completion.outcome, completion.error) == ("model_unavailable", says)
-    assert (stage.model_state, stage.model_error, stage.wait_s()) == ("unavailable", says, None)
+    assert (stage.model_state, stage.model_error) == ("unavailable", says)
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_again_until_it_can(
+    backend: Scripted, make_job: Make, clock: Any
+) -> None:
+    faults: list[Exception] = [OrstateError("no file"), OrstateError("no file"), MemoryError("full")]
+
+    def load() -> Scripted:
+        if faults:
+            raise faults.pop(0)
+        return backend
+
+    stage = InferenceStage(InferenceSection(retry_s=2.0), find_manifest("stub"), load, clock)
+    assert (stage.load().error, stage.wait_s(), list(stage.step())) == ("no file", 2.0, [])
+    told = []
+    for _ in range(3):
+        clock.pass_ms(2000)
+        assert (stage.wait_s(), list(stage.at_work)) == (0.0, ["loading"])
+        told.append(list(stage.step()))
+    ready = ModelChanged(state="ready", name="stub", label="stub")
+    assert told == [[], [msgspec.structs.replace(ready, state="unavailable", error="MemoryError: full")], [ready]]
+    stage.handle(make_job())
+    assert [completion.outcome for completion in run(stage)] == ["ok"]
+
+
+def test_a_model_that_can_be_relied_on_no_more_answers_what_waits_and_is_loaded_again(
+    stage: InferenceStage, backend: Scripted, make_job: Make
+) -> None:
+    stage.handle(make_job("at work"))
+    stage.step()
+    backend.broken = "x.gguf: was changed"
+    for name in "abcd":
+        stage.handle(make_job(name))
+    *completions, changed = stage.step()
+    assert [(c.job_id, c.outcome, c.error) for c in completions if isinstance(c, Completion)] == [
+        (name, "model_unavailable", "x.gguf: was changed") for name in ("at work", *"abcd")
+    ]
+    assert isinstance(changed, ModelChanged)
+    assert (changed.state, changed.error, backend.closed) == ("unavailable", "x.gguf: was changed", 1)
+    assert (stage.idle, stage.wait_s()) == (True, 0.0)
+    [again] = stage.step()
+    assert isinstance(again, ModelChanged)
+    assert again.state == "ready"
+
+
+def test_an_answer_of_a_model_that_broke_meanwhile_is_not_given(
+    stage: InferenceStage, backend: Scripted, make_job: Make
+) -> None:
+    for name in "ab":
+        stage.handle(make_job(name))
+    stage.step()
+    backend.broken = "x.gguf: was changed"
+    *completions, changed = stage.step()
+    assert [(c.job_id, c.outcome, c.text) for c in completions if isinstance(c, Completion)] == [
+        ("a", "model_unavailable", ""),
+        ("b", "model_unavailable", ""),
+    ]
+    assert isinstance(changed, ModelChanged)
+    assert changed.state == "unavailable"
+
+
+def test_a_job_that_the_model_cannot_be_asked_is_answered_and_the_others_run(
+    stage: InferenceStage, backend: Scripted, make_job: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def admit(job: PromptJob) -> None:
+        if job.job_id == "b":
+            raise MemoryError("its grammar")
+        backend.jobs.append(job)
+
+    monkeypatch.setattr(backend, "admit", admit)
+    for name in "abc":
+        stage.handle(make_job(name))
+    answers = run(stage)
+    assert sorted((c.job_id, c.outcome) for c in answers) == [("a", "ok"), ("b", "model_unavailable"), ("c", "ok")]
+    assert "MemoryError: its grammar" in answers[0].error
+    assert stage.idle
 
 
 def test_a_job_before_the_model_is_loaded_is_answered_too(backend: Scripted, make_job: Make) -> None:

@@ -446,6 +446,99 @@ def test_a_lost_question_is_given_up_and_the_next_one_is_asked_after_its_verdict
     assert jobs(room.answer(asked, "stage_crashed")) != []
 
 
+def lose(room: Room, lost: PromptJob, *, alone: bool) -> list[PromptJob]:
+    """The inference process died of that job; what is asked after its verdict."""
+    room.send(JobLost(job=msgspec.structs.replace(lost, alone=alone), error="it died"))
+    return jobs(room.answer(lost, "stage_crashed"))
+
+
+def test_what_killed_the_model_is_not_shown_again_and_what_came_after_it_is_asked_alone() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "deadly words"))
+    room.see(2.0, "event", "seen after it was asked")
+    room.say(10.0, "harmless words")
+    [again] = lose(room, asked, alone=True)
+    assert again.alone
+    assert "deadly" in asked.prompt.transcript
+    assert again.prompt.transcript.splitlines() == [
+        "[2.0s] (video) event seen after it was asked 1",
+        "[10.0s] harmless words",
+    ]
+    assert len(room.stage._sessions["a"].session.window) == 2  # the rules look back as before
+    room.answer(again)
+    later = job(room.say(20.0, "more"))
+    assert not later.alone
+    assert "deadly" not in later.prompt.transcript
+
+
+def test_a_question_that_may_only_have_been_near_is_asked_again_alone_with_all_its_words() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "perhaps"))
+    assert lose(room, asked, alone=False) == []
+    again = job(room.say(10.0, "more"))
+    assert again.alone
+    assert again.prompt.transcript.startswith("[1.0s] perhaps\n")
+
+
+def test_a_timeout_acquits_nobody() -> None:
+    room = Room()
+    room.start()
+    lose(room, job(room.say(1.0, "perhaps")), alone=False)
+    room.answer(job(room.say(10.0, "more")), "timeout")
+    assert job(room.say(20.0, "still more")).alone
+
+
+def test_a_session_whose_questions_go_on_killing_the_model_rests_longer_each_time() -> None:
+    room = Room()
+    room.start()
+    t, pauses = 1.0, []
+    asked = job(room.say(t, "deadly"))
+    for number in range(5):
+        crashed_at = t
+        if number == 4:
+            room.answer(asked)
+        else:
+            lose(room, asked, alone=True)
+        while not (due := jobs(room.say(t := t + 2.0, "deadly"))):
+            pass
+        asked, pauses = due[0], [*pauses, t - crashed_at]
+    assert pauses == [2.0, 60.0, 120.0, 240.0, 2.0]
+
+
+def test_a_session_that_begins_anew_does_not_rest() -> None:
+    room = Room()
+    room.start()
+    asked = job(room.say(1.0, "deadly"))
+    for t in (4.0, 100.0):
+        lose(room, asked, alone=True)
+        asked = (jobs(room.say(t, "deadly")) or [asked])[0]
+    lose(room, asked, alone=True)
+    assert jobs(room.say(110.0, "harmless")) == []
+    room.start("Lobectomy")
+    assert job(room.say(1.0, "harmless")).alone
+
+
+def test_a_request_that_killed_the_model_is_refused_under_another_id_and_asked_again_later() -> None:
+    room = Room()
+    asked = job(room.send(request("q1", transcript_context="deadly")))
+    lost = given_up(room.send(JobLost(job=msgspec.structs.replace(asked, alone=True), error="it died twice")))
+    assert (lost.job_id, lost.outcome) == (asked.job_id, "stage_crashed")
+    refused = given_up(room.send(request("q2", transcript_context="deadly")))
+    assert (refused.outcome, "under another id" in refused.error) == ("stage_crashed", True)
+    assert not job(room.send(request("q3", transcript_context="harmless"))).alone
+    room.now += 601 * SECOND
+    assert not job(room.send(request("q4", transcript_context="deadly"))).alone
+
+
+def test_a_request_that_may_have_killed_the_model_is_asked_alone_under_another_id() -> None:
+    room = Room()
+    asked = job(room.send(request("q1", transcript_context="perhaps")))
+    room.send(JobLost(job=asked, error="it died, and the deadline had passed"))
+    assert job(room.send(request("q2", transcript_context="perhaps"))).alone
+
+
 def test_in_lockstep_inputs_wait_for_every_answer_and_time_does_not_run_out() -> None:
     room = Room(lockstep=True)
     room.start()

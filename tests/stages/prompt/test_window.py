@@ -114,3 +114,21 @@ def test_the_window_is_exact_and_the_transcript_shows_only_what_stands_in_it(
         assert set(window.transcript.split("\n")) <= shown | {""}
         assert len(window.transcript.encode()) <= max(TRANSCRIPT_BYTES, 2000)
         before = window.transcript
+
+
+def test_what_is_hidden_leaves_the_transcript_and_stays_in_the_window() -> None:
+    window = Window(180.0, 4)
+    for number in range(1, 4):
+        window.append(float(number), "", f"line {number}")
+    shown = window.shown
+    window.append(4.0, "", "line 4")
+    window.hide(shown)
+    assert (window.transcript, len(window)) == ("[4.0s] line 4\n", 4)
+    window.hide(shown)
+    assert window.transcript == "[4.0s] line 4\n"
+    window.hide(window.shown)
+    assert window.transcript == ""
+    for number in range(5, 11):  # cut back to two meanwhile: it is counted on
+        window.append(float(number), "", f"line {number}")
+    window.hide(window.shown - 1)
+    assert window.transcript == "[10.0s] line 10\n"
