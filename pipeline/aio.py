@@ -9,6 +9,7 @@ The same calls as in pipeline/client.py, awaited; one client serves many tasks, 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -38,6 +39,7 @@ class AsyncStates:
 
     def __init__(self, context: Any, endpoint: str, session: str | None) -> None:
         self._reader = StateReader(session)
+        self._early: deque[SurgeryState] = deque()
         self._socket: Any = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
         for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
@@ -55,19 +57,30 @@ class AsyncStates:
 
     async def wait_status(self, timeout_s: float) -> Status:
         """Wait for the next status; see `pipeline.client.States.wait_status`. Raises OrstateError."""
-        before = self._reader.status
+        status, _ = await self._until_status(timeout_s)
+        return status
+
+    async def stand(self, timeout_s: float) -> None:
+        """Wait until the subscription stands; see `pipeline.client.States.stand`. Raises OrstateError."""
+        self._early.extend((await self._until_status(timeout_s))[1])
+
+    async def _until_status(self, timeout_s: float) -> tuple[Status, list[SurgeryState]]:
+        before, states = self._reader.status, []
         try:
             async with asyncio.timeout(timeout_s):
                 while self._reader.status is None or self._reader.status is before:
-                    self._reader.take(await self._socket.recv_multipart())
+                    if state := self._reader.take(await self._socket.recv_multipart()):
+                        states.append(state)
         except TimeoutError as error:
             raise OrstateError(f"no status from the pipeline within {timeout_s:g} s; does it run?") from error
-        return self._reader.status
+        return self._reader.status, states
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> SurgeryState:
+        if self._early:
+            return self._early.popleft()
         while not self._reader.finished:
             if state := self._reader.take(await self._socket.recv_multipart()):
                 return state
@@ -145,7 +158,7 @@ class AsyncClient:
     async def states(self, session: str | None = None) -> AsyncStates:
         """The states of a session, or of all, from now on."""
         states = AsyncStates(self._context, endpoints.seen_from(self._endpoint, self.description.states), session)
-        await states.wait_status(self._timeout_s)
+        await states.stand(self._timeout_s)
         return states
 
     async def close(self) -> None:

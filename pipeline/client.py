@@ -9,6 +9,7 @@ A client belongs to one thread; a `States` object may be read in another one.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -54,6 +55,7 @@ class States:
         self._reader = StateReader(session)
         self._timeout_s = timeout_s
         self._stopped = False
+        self._early: deque[SurgeryState] = deque()
         self._socket = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
         for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
@@ -74,17 +76,29 @@ class States:
 
         Once the first one came, the subscription stands and nothing is missed. Raises OrstateError.
         """
+        status, _ = self._until_status(timeout_s)
+        return status
+
+    def stand(self, timeout_s: float) -> None:
+        """Wait until the subscription stands; what comes meanwhile is iterated over later. Raises OrstateError."""
+        self._early.extend(self._until_status(timeout_s)[1])
+
+    def _until_status(self, timeout_s: float) -> tuple[Status, list[SurgeryState]]:
         deadline, before = time.monotonic() + timeout_s, self._reader.status
+        states = []
         while self._reader.status is None or self._reader.status is before:
             if not self._socket.poll(max(0, int(1000 * (deadline - time.monotonic())))):
                 raise OrstateError(f"no status from the pipeline within {timeout_s:g} s; does it run?")
-            self._reader.take(self._socket.recv_multipart())
-        return self._reader.status
+            if state := self._reader.take(self._socket.recv_multipart()):
+                states.append(state)
+        return self._reader.status, states
 
     def __iter__(self) -> Iterator[SurgeryState]:
         return self
 
     def __next__(self) -> SurgeryState:
+        if self._early:
+            return self._early.popleft()
         deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         while not self._reader.finished:
             if frames := receive_now(self._socket):
@@ -173,7 +187,7 @@ class Client:
         endpoint = endpoints.seen_from(self._endpoint, self.description.states)
         states = States(self._context, endpoint, session, timeout_s)
         self._open.append(states)
-        states.wait_status(self._timeout_s)
+        states.stand(self._timeout_s)
         return states
 
     def stop_states(self) -> None:
