@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.commands import bench_app, evaluate
-from commands.feed import publish, subscribe
+from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
@@ -154,6 +154,7 @@ def check(
 
 app.command()(publish)
 app.command()(subscribe)
+app.command()(status)
 app.command()(export)
 app.command()(verify)
 app.command()(redact)

@@ -1,8 +1,11 @@
 """Where states go out: an XPUB socket (PUB to subscribers), bound by the parse process.
 
 Three frames: topic (`state/<session>`, or `status`), type, payload. ZeroMQ drops for a subscriber that does not
-keep up, without a word: `seq` counts each session's states, so a subscriber sees the gap.
+keep up: `seq` counts each session's states, so a subscriber sees the gap. Here it is only seen that a queue is full,
+not how much its subscriber then misses: ZeroMQ drops for it, without a word, until it reads again.
 """
+
+import zmq
 
 from pipeline import endpoints
 from pipeline.codec import encode, encode_json, type_name
@@ -29,9 +32,11 @@ class Publisher:
 
     def __init__(self, socket: Socket, bind: str, as_json: bool) -> None:
         self.socket = socket
+        socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is told, once
         self.encode = encode_json if as_json else encode
         self._status: tuple[bytes, ...] | None = None
         self._waiting: list[tuple[bytes, ...]] = []
+        self.full = 0  # times that a subscriber's queue was found full
         endpoints.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:
@@ -48,7 +53,7 @@ class Publisher:
     def flush(self) -> None:
         """Hand out what waits; never blocks."""
         for frames in self._waiting:
-            self.socket.send_multipart(frames)
+            self._send(frames)
         self._waiting.clear()
 
     def on_readable(self) -> None:
@@ -57,7 +62,16 @@ class Publisher:
         while (frames := receive_now(self.socket)) is not None:
             came |= frames[0].startswith(b"\x01")
         if came and self._status is not None:
-            self.socket.send_multipart(self._status)
+            self._send(self._status)
+
+    def _send(self, frames: tuple[bytes, ...]) -> None:
+        try:
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:  # for whom there is no room it is dropped, the others get it
+            self.full += 1
+            self.socket.setsockopt(zmq.XPUB_NODROP, 0)
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+            self.socket.setsockopt(zmq.XPUB_NODROP, 1)
 
 
 class Answers:

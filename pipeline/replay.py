@@ -103,7 +103,7 @@ class Replay:
 
     def _wait_accounted(self, states: States, stall_s: float) -> None:
         """Until the pipeline has taken all that was sent: it counts arrivals, also those it refuses."""
-        seen, since = (-1.0, -1), time.monotonic()
+        seen, since = (-1, -1), time.monotonic()
         while time.monotonic() - since < stall_s and not self._launch.over:
             arrived = _arrived(states.status)
             if arrived >= self._summary.inputs:
@@ -127,13 +127,13 @@ class Replay:
         summary = self._summary
         summary.seconds = seconds
         summary.outcomes = dict(sorted(self._outcomes.items()))
-        summary.accounted = int(_arrived(status))
+        summary.accounted = _arrived(status)
         summary.rule_latency_ms = _percentiles(self._latency["rule"])
         summary.model_latency_ms = _percentiles(self._latency["model"])
         if status is not None:
             summary.journal = status.journal
             summary.restarts = sum(stage.restarts for stage in status.stages.values())
-            summary.dead_letters = _dead_letters(status)
+            summary.dead_letters = status.all_dead_letters
         stopped = next((e for e in reversed(self._launch.events) if isinstance(e, events.Stopped)), None)
         if code or stopped is None:
             summary.failure = stopped.failure if stopped else f"the pipeline ended with exit code {code}"
@@ -163,16 +163,8 @@ def replay(
         launch.stop()
 
 
-def _arrived(status: Status | None) -> float:
-    return status.stages["prompt"].counters.get("arrived", 0.0) if status is not None else 0.0
-
-
-def _dead_letters(status: Status) -> dict[str, int]:
-    prefix = "dead_letter."
-    counts: Counter[str] = Counter()
-    for stage in status.stages.values():
-        counts.update({k.removeprefix(prefix): int(v) for k, v in stage.counters.items() if k.startswith(prefix)})
-    return dict(sorted(counts.items()))
+def _arrived(status: Status | None) -> int:
+    return status.inputs if status is not None else 0
 
 
 def _percentiles(values: list[float]) -> tuple[float, float]:

@@ -18,10 +18,11 @@ from pipeline import control, events, retention
 from pipeline.codec import encode
 from pipeline.config import Config, resolve
 from pipeline.control import STAGES, StageName
-from pipeline.messages import Message, ModelChanged, StageStatus, Status
+from pipeline.messages import Message, ModelChanged
 from pipeline.resources import Resources
 from pipeline.sockets import make_socket
 from pipeline.stage_process import StageProcess, last_lines
+from pipeline.status import Overview
 
 TICK_MS = 100
 STOP_S = 5.0  # for a drained stage to leave
@@ -57,6 +58,7 @@ class Supervisor:
                 self._poller.register(sys.stdin.fileno(), zmq.POLLIN)
             supervision = self._config.supervision
             self._stages = {name: StageProcess(name, self._place, supervision) for name in STAGES}
+            self._overview = Overview(self._place.journal)
             try:
                 self._supervise()
             finally:
@@ -219,20 +221,7 @@ class Supervisor:
 
     def _publish_status(self, final: bool = False) -> None:
         self._next_status = time.monotonic() + self._config.supervision.status_s
-        status = Status(
-            model=self._model.name,
-            label=self._model.label,
-            model_state=self._model.state,
-            model_error=self._model.error,
-            stages={
-                stage.name: StageStatus(
-                    state=stage.state, pid=stage.pid, restarts=stage.restarts, counters=stage.counters
-                )
-                for stage in self._stages.values()
-            },
-            journal=self._place.journal,
-            final=final,
-        )
+        status = self._overview.status(self._stages, self._model, final=final)
         self._send("parse", control.Publish(status=status))
 
     def _prune(self) -> None:

@@ -40,7 +40,12 @@ from pipeline.segment import Segment
 from pipeline.sockets import Context, Socket, make_socket
 
 QueueName = Literal["jobs", "outcomes", "completions", "verdicts"]
-QUEUES: tuple[QueueName, ...] = ("jobs", "outcomes", "completions", "verdicts")
+QUEUES: dict[QueueName, StageName] = {  # and who reads it
+    "jobs": "inference",
+    "outcomes": "parse",
+    "completions": "parse",
+    "verdicts": "prompt",
+}
 VERSION = "0.1.0"
 
 
@@ -102,6 +107,7 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
         sinks={SurgeryState: publisher, Status: publisher},
         publisher=publisher,
         to={"prompt": verdicts},
+        counters=lambda: {"dropped.subscriber_full": float(publisher.full)},
     )
 
 
@@ -135,7 +141,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,
-        counters=lambda: {**arrivals.counters, **{f"requests.{k}": float(v) for k, v in requests.counters.items()}},
+        counters=lambda: {**arrivals.counters, **{name: float(n) for name, n in requests.counters.items()}},
     )
 
 
@@ -146,7 +152,7 @@ class Arrivals:
         self._journal = journal
         self._frames = frames
         self._keep_pixels = keep_pixels and journal is not None
-        self.counters = {"frames": 0.0, "frames_overwritten": 0.0, "frames_unknown": 0.0}
+        self.counters = {"frames": 0.0, "dropped.frame_overwritten": 0.0, "dropped.frame_unknown": 0.0}
 
     def take(self, arrival: Arrival) -> None:
         """Called for each message before the stage has it: a record exists before anything follows from it."""
@@ -169,9 +175,9 @@ class Arrivals:
                 self._journal.write("Frame", payload, observation.t, observation.seq)
             self._frames.release(ref)
         except Overwritten:
-            self.counters["frames_overwritten"] += 1
+            self.counters["dropped.frame_overwritten"] += 1
         except OrstateError:
-            self.counters["frames_unknown"] += 1
+            self.counters["dropped.frame_unknown"] += 1
 
 
 def _sender(place: Place, context: Context, queue: QueueName) -> Sender:

@@ -17,6 +17,7 @@ from pipeline.control import STAGES
 from pipeline.messages import Message, ModelChanged
 from pipeline.sockets import Context, Socket, make_socket
 from pipeline.stage_process import StageProcess
+from pipeline.status import Overview
 from pipeline.supervisor import Supervisor
 from pipeline.wiring import Place
 
@@ -32,6 +33,7 @@ def supervisor(context: Context) -> Iterator[Supervisor]:
     made._control = make_socket(context, zmq.ROUTER)
     made._control.bind("inproc://control")
     made._stages = {name: StageProcess(name, PLACE, Config().supervision) for name in STAGES}
+    made._overview = Overview("")
     for stage in made._stages.values():
         stage._process = cast(BaseProcess, SimpleNamespace(pid=os.getpid()))
         stage.state = "starting"
