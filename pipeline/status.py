@@ -54,7 +54,7 @@ class Overview:
             sessions_open=int(prompt.get("sessions_open", 0)),
             questions_open=int(prompt.get("questions_open", 0)),
             requests_open=int(prompt.get("requests_open", 0)),
-            dropped=dict(self.dropped),
+            dropped=dict(+self.dropped),
             memory_bytes=_memory(os.getpid()),
             started_at=self._started_at,
             uptime_s=time.monotonic() - self._started,

@@ -18,8 +18,10 @@ from pipeline import control, events, retention
 from pipeline.codec import encode
 from pipeline.config import Config, resolve
 from pipeline.control import STAGES, StageName
-from pipeline.messages import Message, ModelChanged
+from pipeline.event_writer import EventWriter
+from pipeline.messages import Message, ModelChanged, Status
 from pipeline.resources import Resources
+from pipeline.service import Service
 from pipeline.sockets import make_socket
 from pipeline.stage_process import StageProcess, last_lines
 from pipeline.status import Overview
@@ -29,11 +31,11 @@ STOP_S = 5.0  # for a drained stage to leave
 
 
 class Supervisor:
-    """One instance of the pipeline. `tell` hears of everything that a launcher should know."""
+    """One instance of the pipeline. `tell` hears of everything that a launcher should know; it may block."""
 
     def __init__(self, config: Config, tell: Callable[[events.Event], None], with_launcher: bool = False) -> None:
         self._config = config
-        self._tell = tell
+        self._write = tell
         self._with_launcher = with_launcher  # standard input is the launcher's: its end is a first signal
         self._signals: list[int] = []
         self._failure = ""
@@ -42,12 +44,14 @@ class Supervisor:
         self._next_status = 0.0
         self._next_prune = 0.0
         self._model = ModelChanged(state="loading")
+        self._service = Service({}) if with_launcher else Service()  # a launcher's service is not ours
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
 
     def run(self) -> int:
         """Run until told to stop; 0 if all work was finished, 1 if not. Raises OrstateError if it cannot start."""
         resources = Resources(self._config)
+        self._events = EventWriter(self._write)
         before = [(number, signal.signal(number, self._note)) for number in (signal.SIGINT, signal.SIGTERM)]
         try:
             self._place, self._board = resources.place, resources.board
@@ -69,7 +73,12 @@ class Supervisor:
             for number, handler in before:
                 signal.signal(number, handler)
             self._context.destroy(linger=0)
+            self._service.close()
             resources.remove()
+            self._events.close()
+
+    def _tell(self, event: events.Event) -> None:
+        self._events.tell(event)
 
     # --- the loop ----------------------------------------------------------------------------------------
 
@@ -86,12 +95,15 @@ class Supervisor:
             self._heed_launcher(ready)
             if self._signals and self._draining_since is None:
                 self._draining_since = time.monotonic()
+                self._service.stopping()
+                self._service.takes(self._config.run.drain_s + 2 * STOP_S)
                 self._send("prompt", control.Drain())
             self._watch()
             if time.monotonic() >= self._next_status:
                 self._publish_status()
             if time.monotonic() >= self._next_prune:
                 self._prune()
+            self._service.alive()
 
     def _finished(self) -> bool:
         if len(self._signals) > 1 and not self._failure:
@@ -125,6 +137,8 @@ class Supervisor:
 
     def _start(self, stage: StageProcess) -> None:
         self._board.mark(stage.name, 0)
+        if not self._announced:
+            self._service.takes(self._config.supervision.start_s + STOP_S)
         stage.start()
         self._poller.register(stage.sentinel, zmq.POLLIN)
 
@@ -166,6 +180,7 @@ class Supervisor:
                 self._send("prompt", control.Drain())
         if not self._announced and all(self._stages[name].state == "ready" for name in ("prompt", "parse")):
             self._announced = True
+            self._service.ready()
             place = self._place
             self._tell(
                 events.Ready(
@@ -221,8 +236,18 @@ class Supervisor:
 
     def _publish_status(self, final: bool = False) -> None:
         self._next_status = time.monotonic() + self._config.supervision.status_s
+        self._overview.dropped["event"] = self._events.dropped
         status = self._overview.status(self._stages, self._model, final=final)
+        self._service.status(self._sentence(status))
         self._send("parse", control.Publish(status=status))
+
+    def _sentence(self, status: Status) -> str:
+        """How it does, for the service manager."""
+        if self._draining_since is not None:
+            return "stopping: what was accepted is being finished"
+        if status.degraded:
+            return f"{'degraded' if self._announced else 'starting'}: {status.degraded}"
+        return f"whole: model {status.model}, sessions open: {status.sessions_open}"
 
     def _prune(self) -> None:
         self._next_prune = time.monotonic() + retention.EVERY_S
@@ -233,6 +258,7 @@ class Supervisor:
             self._tell(events.JournalsRemoved(folders=tuple(map(str, removed))))
 
     def _stop_stages(self) -> None:
+        self._service.stopping()
         if not self._failure:
             self._publish_status(final=True)
         for stage in self._stages.values():
