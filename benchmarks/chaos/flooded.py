@@ -39,6 +39,11 @@ def pipeline(folder: Path, *settings: str) -> Iterator[tuple[Launch, Client]]:
         launch.stop()
 
 
+def exit_code(launch: Launch) -> list[str]:
+    """In words, that a pipeline that was stopped did not end as it should."""
+    return [f"exit code {code}"] if (code := launch.stop()) else []
+
+
 def until(client: Client, found: Callable[[Status], bool]) -> Status:
     """The first status of which that is true, or the newest one after a while: what is lacking is then told by it."""
     deadline = time.monotonic() + WAIT_S

@@ -3,19 +3,28 @@
 Every scenario has a full form, of a minute, and a short one for the tests.
 """
 
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
-from benchmarks.chaos.flooded import Flood, Quiet, at_rest, pipeline, until
+from benchmarks.chaos.flooded import WAIT_S, Flood, Quiet, at_rest, exit_code, pipeline, until
 from benchmarks.chaos.memory import Growth, most_bytes
 from benchmarks.chaos.publisher import message
+from benchmarks.chaos.sessions import Publishers, Watch, interleaved, script
+from benchmarks.chaos.subscriber import Subscriber
 from benchmarks.chaos.trial import Trial
 from pipeline.config import Config
+from pipeline.messages import SessionStart
 
 MINUTE: Final = 60.0
 RATE: Final = 20_000.0  # messages a second
 STATE_BYTES: Final = 8_000  # of a state as JSON, at most
+SESSION_BYTES: Final = 250_000  # what a stage keeps of one: a window of lines, numbers, outcomes
+SLOW_S: Final = 0.05  # of a slow subscriber, for each state
+NEWS_S: Final = 0.1  # time for a state to reach a subscriber
+LINES_A_SECOND: Final = 1.0  # of each session
 
 
 def too_fast(
@@ -41,7 +50,7 @@ def too_fast(
         problems += [f"dropped: {status.all_dropped}"] if set(status.all_dropped) - {"gap"} else []
         limits = {"prompt": _of_prompt(high_water_mark), "parse": _of_parse()}
         problems += growth.beyond(limits)
-        problems += [f"exit code {code}"] if (code := launch.stop()) else []
+    problems += exit_code(launch)
     fault = f"{sent} lines within {seconds:g} s, {lost} of them dropped; {quiet}; {growth}"
     return Trial(fault=fault, problems=tuple(problems))
 
@@ -65,9 +74,93 @@ def garbage(
         if told + status.all_dropped.get("notice", 0) != refused:
             problems.append(f"{told} of {refused} dead letters were told, and the others not counted as left out")
         problems += growth.beyond({"prompt": _of_prompt(high_water_mark), "parse": _of_parse()})
-        problems += [f"exit code {code}"] if (code := launch.stop()) else []
+    problems += exit_code(launch)
     fault = f"{sent} messages of garbage within {seconds:g} s, {refused} of them arrived; {quiet}; {growth}"
     return Trial(fault=fault, problems=tuple(problems))
+
+
+def reading_stops(
+    folder: Path, rng: Random, *, seconds: float = MINUTE, rate: float = 500.0, high_water_mark: int = 100
+) -> Trial:
+    """Of three subscribers one stops reading and one is slow: each misses states and counts them, the third none."""
+    problems: list[str] = []
+    with pipeline(folder, f"egress.high_water_mark={high_water_mark}") as (launch, client), ExitStack() as stack:
+        pauses = {"one that reads": 0.0, "a slow one": SLOW_S, "one that stopped": None}
+        made = {name: Subscriber(client, "talk", pause, high_water_mark) for name, pause in pauses.items()}
+        subscribers = {name: stack.enter_context(subscriber) for name, subscriber in made.items()}
+        growth = stack.enter_context(Growth(launch.pid, client.status()))
+        flood = stack.enter_context(Flood(client, "lines", rate, seconds, "talk"))
+        flood.wait()
+        at_rest(client)
+        for subscriber in subscribers.values():
+            subscriber.go_on()
+        reading, *late = subscribers.values()
+        deadline = time.monotonic() + WAIT_S
+        while any(one.newest != reading.newest for one in late) and time.monotonic() < deadline:
+            sent = flood.one_more()  # a gap shows when something comes behind it
+            status = until(client, lambda s, sent=sent: s.inputs >= sent)  # type: ignore[misc]
+            time.sleep(NEWS_S)
+        status = at_rest(client)
+        published = sum(status.outcomes.values())
+        for name, one in subscribers.items():
+            if one.received + one.gaps != one.newest or one.newest != published:
+                problems.append(
+                    f"{name}: of {published} states {one.received} came, and it counted {one.gaps} as missed"
+                )
+            if (one is reading) == bool(one.gaps):
+                problems.append(f"{name} missed {one.gaps} states")
+        if (full := status.all_dropped.get("subscriber_full", 0)) < len(late):
+            problems.append(f"a full queue of a subscriber was counted {full} times")
+        problems += growth.beyond({"parse": _of_parse() + most_bytes(len(late) * high_water_mark, STATE_BYTES)})
+    problems += exit_code(launch)
+    missed = ", ".join(f"{name} missed {one.gaps}" for name, one in subscribers.items())
+    return Trial(
+        fault=f"subscribers that do not read: of {published} states {missed}; {growth}", problems=tuple(problems)
+    )
+
+
+def sessions_at_once(folder: Path, rng: Random, *, seconds: float = MINUTE) -> Trial:
+    """As many sessions as may be open, each with a publisher of its own, end as each of them does alone.
+
+    One more is refused. `seconds`: about how long they are spoken to; a session has as many lines as fit.
+    """
+    most, lines = Config().prompt.max_sessions, max(4, round(seconds * LINES_A_SECOND))
+    scripts = [script(f"or{number}", rng, lines) for number in range(most)]
+    names = [messages[0].session for messages in scripts]
+    inputs = sum(map(len, scripts))
+    problems: list[str] = []
+    with (
+        pipeline(folder, "supervision.status_s=0.05") as (launch, client),
+        Publishers(client, [*names, "too-many"]) as publishers,
+        Watch(client) as watch,
+        Growth(launch.pid, client.status()) as growth,
+    ):
+        alone: dict[str, Any] = {}
+        for number, messages in enumerate(scripts):
+            for message in messages:
+                publishers.send(message)
+            alone |= watch.until_over((number + 1) * len(messages), WAIT_S)
+        for messages in scripts:
+            publishers.send(messages[0])
+        status = until(client, lambda s: s.sessions_open == most)
+        if status.sessions_open != most:
+            problems.append(f"{status.sessions_open} of {most} sessions are open")
+        publishers.send(SessionStart(session="too-many", seq=1, t=0.0, surgery="PCNL"))
+        status = until(client, lambda s: s.inputs == inputs + most + 1)
+        if status.all_dead_letters != {"too_many_sessions": 1}:
+            problems.append(f"one session too many was not refused, or more was: {status.all_dead_letters}")
+        for message in interleaved([messages[1:] for messages in scripts], rng):
+            publishers.send(message)
+        together = watch.until_over(2 * inputs + 1, WAIT_S)
+        status = at_rest(client)
+        wrong = sum(together.get(name) != alone[name] for name in names)
+        if status.inputs != 2 * inputs + 1 or status.all_dropped:
+            problems.append(f"of {2 * inputs + 1} messages {status.inputs} came; dropped: {status.all_dropped}")
+        problems += [f"{watch.gaps} states were missed"] if watch.gaps else []
+        problems += growth.beyond({"prompt": most * SESSION_BYTES, "parse": most * SESSION_BYTES})
+    problems += exit_code(launch)
+    fault = f"{most} sessions of {lines} lines at once; {growth}"
+    return Trial(fault=fault, problems=tuple(problems), states_wrong=wrong)
 
 
 def _of_prompt(high_water_mark: int) -> int:
