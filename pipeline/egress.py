@@ -36,7 +36,7 @@ class Publisher:
         self.encode = encode_json if as_json else encode
         self._status: tuple[bytes, ...] | None = None
         self._waiting: list[tuple[bytes, ...]] = []
-        self.full = 0  # times that a subscriber's queue was found full
+        self.full = 0  # times that queues of subscribers were found full
         endpoints.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from benchmarks.chaos.asker import Deaf
 from benchmarks.chaos.flooded import WAIT_S, Flood, Quiet, at_rest, exit_code, pipeline, until
 from benchmarks.chaos.memory import Growth, most_bytes
 from benchmarks.chaos.publisher import message
@@ -16,7 +17,10 @@ from benchmarks.chaos.sessions import Publishers, Watch, interleaved, script
 from benchmarks.chaos.subscriber import Subscriber
 from benchmarks.chaos.trial import Trial
 from pipeline.config import Config
-from pipeline.messages import SessionStart
+from pipeline.events import DeadLettered
+from pipeline.messages import LLMRequest, SessionStart
+from pipeline.sockets import CONTROL_HIGH_WATER
+from stages.prompt.requests import REMEMBERED
 
 MINUTE: Final = 60.0
 RATE: Final = 20_000.0  # messages a second
@@ -70,7 +74,7 @@ def garbage(
         if refused != status.inputs - quiet.inputs or refused > sent or not refused:
             arrived = status.inputs - quiet.inputs
             problems.append(f"of {sent} bad messages {arrived} arrived, and {refused} were refused")
-        told = sum(1 for event in launch.events if type(event).__name__ == "DeadLettered")
+        told = sum(isinstance(event, DeadLettered) for event in launch.events)
         if told + status.all_dropped.get("notice", 0) != refused:
             problems.append(f"{told} of {refused} dead letters were told, and the others not counted as left out")
         problems += growth.beyond({"prompt": _of_prompt(high_water_mark), "parse": _of_parse()})
@@ -109,14 +113,46 @@ def reading_stops(
                 )
             if (one is reading) == bool(one.gaps):
                 problems.append(f"{name} missed {one.gaps} states")
-        if (full := status.all_dropped.get("subscriber_full", 0)) < len(late):
-            problems.append(f"a full queue of a subscriber was counted {full} times")
+        if "subscriber_full" not in status.all_dropped:  # both at one time count once
+            problems.append("no subscriber's queue was counted as full")
         problems += growth.beyond({"parse": _of_parse() + most_bytes(len(late) * high_water_mark, STATE_BYTES)})
     problems += exit_code(launch)
     missed = ", ".join(f"{name} missed {one.gaps}" for name, one in subscribers.items())
     return Trial(
         fault=f"subscribers that do not read: of {published} states {missed}; {growth}", problems=tuple(problems)
     )
+
+
+def answers_unread(folder: Path, rng: Random, *, seconds: float = MINUTE, rate: float = 500.0) -> Trial:
+    """A client asks and never reads an answer: what cannot be sent to it is counted, another client has its answers."""
+    problems: list[str] = []
+    asked = lost = others = 0
+    with pipeline(folder) as (launch, client), Growth(launch.pid, client.status()) as growth, Deaf(launch) as deaf:
+        begin = time.monotonic()
+        while (passed := time.monotonic() - begin) < seconds:
+            while asked < rate * passed:
+                asked += 1
+                deaf.ask(f"deaf-{asked}")
+            request = LLMRequest(request_id=f"other-{others}", surgery="PCNL", transcript_context="Surgeon: suction on")
+            others += 1
+            response = client.submit(request)
+            lost += response.outcome != "ok"
+        status = until(client, lambda s: sum(s.answers.values()) >= asked + others)
+        answered, unreachable = sum(status.answers.values()), status.all_dropped.get("answer_unreachable", 0)
+        if answered != asked + others:
+            problems.append(f"{asked + others} requests were sent, and {answered} answered")
+        if unreachable + deaf.read_all() != asked:
+            problems.append(f"of {asked} answers {unreachable} were counted as dropped, and the others did not come")
+        if not unreachable:
+            problems.append("no answer was dropped: nothing was flooded")
+        limits = {
+            "prompt": _of_prompt(0) + most_bytes(CONTROL_HIGH_WATER + REMEMBERED, STATE_BYTES),
+            "parse": _of_parse(),
+        }
+        problems += growth.beyond(limits)
+    problems += exit_code(launch)
+    fault = f"{asked} requests whose answers nobody reads, {unreachable} of them dropped; {growth}"
+    return Trial(fault=fault, problems=tuple(problems), requests_lost=lost)
 
 
 def sessions_at_once(folder: Path, rng: Random, *, seconds: float = MINUTE) -> Trial:

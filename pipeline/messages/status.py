@@ -23,7 +23,7 @@ DROPS: Final[dict[str, str]] = {
     "answer_part": "parts of the model's answers that name nothing of the surgery",
     "deferred": "machines that were told something for later, and were forgotten because too many of a session wait",
     "early_answer": "answers that came before their session, and were forgotten because too many did",
-    "subscriber_full": "times that a subscriber's queue was found full; what it then misses, it counts itself by `seq`",
+    "subscriber_full": "times that subscribers' queues were found full; what each then misses, it counts by `seq`",
     "notice": "dead letters that were counted and journalled, but not told one by one because there were many",
     "report": "reports of a stage that the supervisor did not read in time",
     "event": "events that the launcher did not read in time",

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.client import Client, Sidecar
 from pipeline.control import STAGES
+from pipeline.messages import DROPS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,6 +74,8 @@ def test_the_status_is_told_to_a_person_and_to_a_program(endpoint: str) -> None:
     assert {name: stage["state"] for name, stage in status["stages"].items()} == dict.fromkeys(STAGES, "ready")
     assert (sum(status["outcomes"].values()) >= 3, status["last_state_age_s"] < 60.0) == (True, True)
     assert status["journal_bytes"] == sum(file.stat().st_size for file in Path(status["journal"]).iterdir())
+    counters = [name for stage in status["stages"].values() for name in stage["counters"]]
+    assert {name.removeprefix("dropped.") for name in counters if name.startswith("dropped.")} <= set(DROPS)
     shown = command("status", "--to", endpoint)
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"state +whole", shown.stdout)

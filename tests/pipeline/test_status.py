@@ -1,6 +1,7 @@
 """The one status message: what the supervisor makes of the stages' reports."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -12,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from pipeline import status as status_module
-from pipeline.config import Config
+from pipeline.config import ROOT, Config
 from pipeline.control import STAGES, StageName
-from pipeline.messages import ModelChanged, Status
+from pipeline.messages import DROPS, ModelChanged, Status
 from pipeline.stage_process import StageProcess
 from pipeline.status import Overview
 from pipeline.status_table import status_table
@@ -110,6 +111,13 @@ def test_the_size_of_the_journal_is_that_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "outputs-1.mcap").write_bytes(b"x" * 11)
     assert Overview(str(tmp_path)).status(ready_stages(), READY).journal_bytes == 111
     assert Overview(str(tmp_path / "gone")).status(ready_stages(), READY).journal_bytes == 0
+
+
+def test_every_cause_that_is_counted_by_name_is_told_in_words() -> None:
+    sources = [path.read_text() for folder in ("pipeline", "stages") for path in (ROOT / folder).rglob("*.py")]
+    counted = set(re.findall(r'"dropped\.(\w+)"', "".join(sources)))
+    assert len(counted) > 8
+    assert counted <= set(DROPS)
 
 
 def shown(status: Status) -> str:
