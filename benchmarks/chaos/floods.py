@@ -18,6 +18,7 @@ from benchmarks.chaos.subscriber import Subscriber
 from benchmarks.chaos.trial import Trial
 from pipeline.config import Config
 from pipeline.events import DeadLettered
+from pipeline.launch import Launch
 from pipeline.messages import LLMRequest, SessionStart
 from pipeline.sockets import CONTROL_HIGH_WATER
 from stages.prompt.requests import REMEMBERED
@@ -74,9 +75,10 @@ def garbage(
         if refused != status.inputs - quiet.inputs or refused > sent or not refused:
             arrived = status.inputs - quiet.inputs
             problems.append(f"of {sent} bad messages {arrived} arrived, and {refused} were refused")
-        told = sum(isinstance(event, DeadLettered) for event in launch.events)
-        if told + status.all_dropped.get("notice", 0) != refused:
-            problems.append(f"{told} of {refused} dead letters were told, and the others not counted as left out")
+        untold = status.all_dropped.get("notice", 0)
+        until(client, lambda _: _dead_letters(launch) + untold >= refused)
+        if (told := _dead_letters(launch)) + untold != refused:
+            problems.append(f"{told} of {refused} dead letters were told, and {untold} counted as left out")
         problems += growth.beyond({"prompt": _of_prompt(high_water_mark), "parse": _of_parse()})
     problems += exit_code(launch)
     fault = f"{sent} messages of garbage within {seconds:g} s, {refused} of them arrived; {quiet}; {growth}"
@@ -104,7 +106,7 @@ def reading_stops(
             sent = flood.one_more()  # a gap shows when something comes behind it
             status = until(client, lambda s, sent=sent: s.inputs >= sent)  # type: ignore[misc]
             time.sleep(NEWS_S)
-        status = at_rest(client)
+        status = until(client, lambda s: sum(s.outcomes.values()) >= reading.newest)
         published = sum(status.outcomes.values())
         for name, one in subscribers.items():
             if one.received + one.gaps != one.newest or one.newest != published:
@@ -137,7 +139,8 @@ def answers_unread(folder: Path, rng: Random, *, seconds: float = MINUTE, rate: 
             others += 1
             response = client.submit(request)
             lost += response.outcome != "ok"
-        status = until(client, lambda s: sum(s.answers.values()) >= asked + others)
+        until(client, lambda s: sum(s.answers.values()) >= asked + others)
+        status = until(client, lambda s: s.inputs >= asked + others and not s.requests_open)
         answered, unreachable = sum(status.answers.values()), status.all_dropped.get("answer_unreachable", 0)
         if answered != asked + others:
             problems.append(f"{asked + others} requests were sent, and {answered} answered")
@@ -197,6 +200,10 @@ def sessions_at_once(folder: Path, rng: Random, *, seconds: float = MINUTE) -> T
     problems += exit_code(launch)
     fault = f"{most} sessions of {lines} lines at once; {growth}"
     return Trial(fault=fault, problems=tuple(problems), states_wrong=wrong)
+
+
+def _dead_letters(launch: Launch) -> int:
+    return sum(isinstance(event, DeadLettered) for event in launch.events)
 
 
 def _of_prompt(high_water_mark: int) -> int:
