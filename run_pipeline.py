@@ -1,5 +1,6 @@
 """The command line of orstate. Simulation and research only: it controls nothing."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.commands import bench_app, evaluate
-from commands.feed import publish, subscribe
+from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
@@ -37,18 +38,16 @@ def run(
     ] = False,
 ) -> None:
     """Run the pipeline until Ctrl-C; a first signal finishes the work, a second one stops at once."""
+    import msgspec
+
     from pipeline.supervisor import Supervisor
 
     loaded = configured(config, model, set_)
 
     def tell(event: Any) -> None:
-        if events:
-            import msgspec
-
-            sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
-            sys.stdout.buffer.flush()
-        else:
-            say(event.sentence())
+        line = msgspec.json.encode(event) + b"\n" if events else f"{event.sentence()}\n".encode()
+        while line:  # to the descriptor: a thread that blocks in a file object would hold its lock at the end
+            line = line[os.write(1 if events else 2, line) :]
 
     raise typer.Exit(Supervisor(loaded, tell, with_launcher, resume).run())
 
@@ -160,6 +159,7 @@ def check(
 
 app.command()(publish)
 app.command()(subscribe)
+app.command()(status)
 app.command()(export)
 app.command()(verify)
 app.command()(redact)

@@ -1,4 +1,4 @@
-"""`publish` and `subscribe`: feeding a running pipeline, and watching it. Run in the command's process."""
+"""`publish`, `subscribe` and `status`: feeding a running pipeline, and watching it. Run in the command's process."""
 
 import signal
 import sys
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stages.options import ConfigOption, SetOption, configured, say
+from stages.options import ConfigOption, JsonOption, SetOption, configured, say
 
 if TYPE_CHECKING:
     from pipeline.client import States
@@ -95,6 +95,30 @@ def subscribe(
         _show(states, as_json, _Seen())
         if states.gaps:
             say(f"{states.gaps} states were missed: this subscriber was too slow")
+
+
+def status(
+    as_json: JsonOption = False,
+    to: ToOption = "",
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Say how a pipeline that runs does: its stages, outcomes, what was dropped and refused, its journal.
+
+    Example:  status --json
+    """
+    from rich.console import Console
+
+    from pipeline.client import Client
+    from pipeline.codec import encode_json
+    from pipeline.status_table import status_table
+
+    with Client(_requests(to, config, set_)) as client:
+        told = client.status()
+    if as_json:
+        print(encode_json(told).decode())
+    else:
+        Console(highlight=False).print(status_table(told))
 
 
 class _Seen:

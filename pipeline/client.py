@@ -29,7 +29,7 @@ from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Observation, Status, SurgeryState
 from pipeline.sending import ConfirmedSender
 from pipeline.sockets import Context, make_socket, receive_now
-from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
+from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer, read_output
 
 PUBLISH_HIGH_WATER = 10_000
 RETRY_S = 1.0  # without an answer a request is sent again under the same id; the pipeline answers once
@@ -189,6 +189,18 @@ class Client:
         self._open.append(states)
         states.stand(self._timeout_s)
         return states
+
+    def status(self) -> Status:
+        """How the pipeline does: its newest status. Raises OrstateError if it tells none."""
+        endpoint = endpoints.seen_from(self._endpoint, self.description.states)
+        with make_socket(self._context, zmq.SUB) as socket:
+            socket.setsockopt(zmq.SUBSCRIBE, b"status")
+            endpoints.reach(socket, endpoint, "states")
+            if not socket.poll(int(1000 * self._timeout_s)):
+                raise endpoints.unanswered(endpoint, self._timeout_s)
+            status = read_output(socket.recv_multipart())
+        assert isinstance(status, Status)
+        return status
 
     def stop_states(self) -> None:
         """End the iteration over all states, once what has arrived is read."""

@@ -1,10 +1,13 @@
 """Where states go out: an XPUB socket (PUB to subscribers), bound by the parse process.
 
 Three frames: topic (`state/<session>`, or `status`), type, payload. ZeroMQ drops for a subscriber that does not
-keep up, without a word: `seq` counts each session's states, so a subscriber sees the gap.
+keep up: `seq` counts each session's states, so a subscriber sees the gap. Here it is only seen that a queue is full,
+not how much its subscriber then misses: ZeroMQ drops for it, without a word, until it reads again.
 """
 
 import time
+
+import zmq
 
 from pipeline import endpoints
 from pipeline.codec import encode, encode_json, type_name
@@ -32,12 +35,14 @@ class Publisher:
 
     def __init__(self, socket: Socket, bind: str, as_json: bool) -> None:
         self.socket = socket
+        socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is told, once
         self.encode = encode_json if as_json else encode
         self._status: tuple[bytes, ...] | None = None
         self._waiting: list[tuple[bytes, ...]] = []
         self.subscriptions = 0
         self._awaited = 0
         self._until_s = 0.0
+        self.full = 0  # times that queues of subscribers were found full
         endpoints.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:
@@ -64,7 +69,7 @@ class Publisher:
                 return
             self._awaited = 0
         for frames in self._waiting:
-            self.socket.send_multipart(frames)
+            self._send(frames)
         self._waiting.clear()
 
     def on_readable(self) -> None:
@@ -75,7 +80,16 @@ class Publisher:
             came |= comes
             self.subscriptions += 1 if comes else -1
         if came and self._status is not None:
-            self.socket.send_multipart(self._status)
+            self._send(self._status)
+
+    def _send(self, frames: tuple[bytes, ...]) -> None:
+        try:
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:  # for whom there is no room it is dropped, the others get it
+            self.full += 1
+            self.socket.setsockopt(zmq.XPUB_NODROP, 0)
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+            self.socket.setsockopt(zmq.XPUB_NODROP, 1)
 
 
 class JournalOnly:

@@ -111,11 +111,11 @@ class Requests:
         """Send an answer to whoever asked last under its id, in the encoding of the question."""
         route = self._routes.pop(response.request_id, None)
         if route is None:
-            self.counters["answers_without_asker"] += 1
+            self.counters["dropped.answer_without_asker"] += 1
             return
         envelope, as_json = route
         self._send([*envelope, b"LLMResponse", encode_json(response) if as_json else encode(response)])
-        self.counters["answers"] += 1
+        self.counters["requests.answers"] += 1
 
     def _numbered(self, frames: list[bytes]) -> Arrival:
         message = decode_input(frames[:1], self._max_bytes)
@@ -139,4 +139,4 @@ class Requests:
         try:
             self.socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.ZMQError:  # the asker is gone or does not read: it may ask again under the same id
-            self.counters["unreachable"] += 1
+            self.counters["dropped.answer_unreachable"] += 1

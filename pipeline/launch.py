@@ -21,6 +21,7 @@ from pipeline.errors import OrstateError
 from pipeline.segment import remove_orphans
 
 PROGRAM: Final = (sys.executable, str(ROOT / "run_pipeline.py"))
+KEPT = 10_000  # events: dead letters may come for days
 
 
 class Launch:
@@ -39,7 +40,9 @@ class Launch:
         resume: Path | None = None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
-        self.events: list[events.AnyEvent] = []
+        self.events: list[events.AnyEvent] = []  # the newest
+        self.ready: events.Ready | None = None  # says where everything is, once it came
+        self.model: events.Model | None = None  # the newest
         self.exit_code: int | None = None
         self._on_event = on_event
         self._directory = Path(tempfile.mkdtemp(prefix="orstate-"))
@@ -61,16 +64,6 @@ class Launch:
     def pid(self) -> int:
         """The supervisor's process id."""
         return self._process.pid
-
-    @property
-    def ready(self) -> events.Ready | None:
-        """The event that says where everything is, once it came."""
-        return next((event for event in self.events if isinstance(event, events.Ready)), None)
-
-    @property
-    def model(self) -> events.Model | None:
-        """The newest event of the model."""
-        return next((event for event in reversed(self.events) if isinstance(event, events.Model)), None)
 
     def wait_ready(self, timeout_s: float) -> events.Ready:
         """Wait until messages are taken. Raises OrstateError if the instance ends or takes longer."""
@@ -122,6 +115,9 @@ class Launch:
                 continue  # an event of a newer version
             with self._changed:
                 self.events.append(event)
+                del self.events[:-KEPT]
+                self.ready = event if isinstance(event, events.Ready) else self.ready
+                self.model = event if isinstance(event, events.Model) else self.model
                 self._changed.notify_all()
             self._on_event(event)
         with self._changed:

@@ -146,7 +146,7 @@ class Replay:
         if status is not None:
             summary.journal = status.journal
             summary.restarts = sum(stage.restarts for stage in status.stages.values())
-            summary.dead_letters = _dead_letters(status)
+            summary.dead_letters = status.all_dead_letters
         stopped = next((e for e in reversed(self._launch.events) if isinstance(e, events.Stopped)), None)
         if code or stopped is None:
             summary.failure = stopped.failure if stopped else f"the pipeline {_ended(code)}"

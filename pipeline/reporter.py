@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import zmq
+
 from pipeline import control
 from pipeline.codec import encode, type_name
 from pipeline.journal import Journal
@@ -23,10 +25,11 @@ class Reporter:
         self._journal = journal
         self._interval_s = interval_s
         self._dead: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
         self._notices = 0
 
     def tell(self, message: Message) -> None:
-        """Send the supervisor a message."""
+        """Send the supervisor a message that it must have."""
         self._socket.send(encode(message))
 
     def dead_letter(self, reason: str, error: str, source: str, payload: bytes) -> None:
@@ -37,17 +40,27 @@ class Reporter:
             self._journal.write(type_name(letter), encode(letter))
         if self._notices < NOTICES:
             self._notices += 1
-            self.tell(control.Notice(letter=letter))
+            self._mention(control.Notice(letter=letter), "notice")
+        else:
+            self._dropped["notice"] += 1
 
     def report(self, counters: Mapping[str, float], senders: Sequence[Sender], receivers: Sequence[Receiver]) -> None:
         """Tell all counters: the given ones, dead letters by reason, and those of the queues."""
         told = {**counters, **{f"dead_letter.{reason}": float(count) for reason, count in self._dead.items()}}
+        told |= {f"dropped.{cause}": float(count) for cause, count in self._dropped.items()}
         for sender in senders:
             told[f"queue.{sender.name}.sent"] = float(sender.messages)
             told[f"queue.{sender.name}.depth"] = float(sender.depth + sender.backlog)
         for receiver in receivers:
-            told[f"queue.{receiver.name}.repeated"] = float(receiver.repeated)
-            told[f"queue.{receiver.name}.damaged"] = float(receiver.damaged)
-        self.tell(control.Report(counters=told))
+            for cause, count in (("repeated_delivery", receiver.repeated), ("damaged", receiver.damaged)):
+                told[f"dropped.{cause}"] = told.get(f"dropped.{cause}", 0.0) + count
+        self._mention(control.Report(counters=told), "report")
         self._notices = 0
         self.due = time.monotonic() + self._interval_s
+
+    def _mention(self, message: Message, what: str) -> None:
+        """Send the supervisor what it can do without: one that does not read must not stop the stage."""
+        try:
+            self._socket.send(encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            self._dropped[what] += 1

@@ -18,10 +18,13 @@ from pipeline import control, events, retention
 from pipeline.codec import encode
 from pipeline.config import Config, resolve
 from pipeline.control import STAGES, StageName
-from pipeline.messages import Message, ModelChanged, StageStatus, Status
+from pipeline.event_writer import EventWriter
+from pipeline.messages import Message, ModelChanged, Status
 from pipeline.resources import Resources
+from pipeline.service import Service
 from pipeline.sockets import make_socket
 from pipeline.stage_process import StageProcess, last_lines
+from pipeline.status import Overview
 
 TICK_MS = 100
 LAUNCHER_S = 10.0  # for the launcher of a resumed run to subscribe
@@ -29,7 +32,7 @@ STOP_S = 5.0  # for a drained stage to leave
 
 
 class Supervisor:
-    """One instance of the pipeline. `tell` hears of everything that a launcher should know.
+    """One instance of the pipeline. `tell` hears of everything that a launcher should know; it may block.
 
     `resume`: the journal folder of a run that ended, however it did: this instance goes on with it.
     """
@@ -43,7 +46,7 @@ class Supervisor:
     ) -> None:
         self._config = config
         self._resume = resume
-        self._tell = tell
+        self._write = tell
         self._with_launcher = with_launcher  # standard input is the launcher's: its end is a first signal
         self._signals: list[int] = []
         self._failure = ""
@@ -52,12 +55,14 @@ class Supervisor:
         self._next_status = 0.0
         self._next_prune = 0.0
         self._model = ModelChanged(state="loading")
+        self._service = Service({}) if with_launcher else Service()  # a launcher's service is not ours
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
 
     def run(self) -> int:
         """Run until told to stop; 0 if all work was finished, 1 if not. Raises OrstateError if it cannot start."""
         resources = Resources(self._config, self._resume)
+        self._events = EventWriter(self._write)
         before = [(number, signal.signal(number, self._note)) for number in (signal.SIGINT, signal.SIGTERM)]
         try:
             self._place, self._board = resources.place, resources.board
@@ -68,6 +73,7 @@ class Supervisor:
                 self._poller.register(sys.stdin.fileno(), zmq.POLLIN)
             supervision = self._config.supervision
             self._stages = {name: StageProcess(name, self._place, supervision) for name in STAGES}
+            self._overview = Overview(self._place.journal)
             try:
                 self._supervise()
             finally:
@@ -78,7 +84,12 @@ class Supervisor:
             for number, handler in before:
                 signal.signal(number, handler)
             self._context.destroy(linger=0)
+            self._service.close()
             resources.remove()
+            self._events.close()
+
+    def _tell(self, event: events.Event) -> None:
+        self._events.tell(event)
 
     # --- the loop ----------------------------------------------------------------------------------------
 
@@ -95,12 +106,15 @@ class Supervisor:
             self._heed_launcher(ready)
             if self._signals and self._draining_since is None:
                 self._draining_since = time.monotonic()
+                self._service.stopping()
+                self._service.takes(self._config.run.drain_s + 2 * STOP_S)
                 self._send("prompt", control.Drain())
             self._watch()
             if time.monotonic() >= self._next_status:
                 self._publish_status()
             if time.monotonic() >= self._next_prune:
                 self._prune()
+            self._service.alive()
 
     def _finished(self) -> bool:
         if len(self._signals) > 1 and not self._failure:
@@ -134,6 +148,8 @@ class Supervisor:
 
     def _start(self, stage: StageProcess) -> None:
         self._board.mark(stage.name, 0)
+        if not self._announced:
+            self._service.takes(self._config.supervision.start_s + STOP_S)
         stage.start()
         self._poller.register(stage.sentinel, zmq.POLLIN)
 
@@ -182,6 +198,7 @@ class Supervisor:
                 self._send("prompt", control.Drain())
         if not self._announced and all(self._stages[name].state == "ready" for name in ("prompt", "parse")):
             self._announced = True
+            self._service.ready()
             place = self._place
             self._tell(
                 events.Ready(
@@ -237,21 +254,18 @@ class Supervisor:
 
     def _publish_status(self, final: bool = False) -> None:
         self._next_status = time.monotonic() + self._config.supervision.status_s
-        status = Status(
-            model=self._model.name,
-            label=self._model.label,
-            model_state=self._model.state,
-            model_error=self._model.error,
-            stages={
-                stage.name: StageStatus(
-                    state=stage.state, pid=stage.pid, restarts=stage.restarts, counters=stage.counters
-                )
-                for stage in self._stages.values()
-            },
-            journal=self._place.journal,
-            final=final,
-        )
+        self._overview.dropped["event"] = self._events.dropped
+        status = self._overview.status(self._stages, self._model, final=final)
+        self._service.status(self._sentence(status))
         self._send("parse", control.Publish(status=status))
+
+    def _sentence(self, status: Status) -> str:
+        """How it does, for the service manager."""
+        if self._draining_since is not None:
+            return "stopping: what was accepted is being finished"
+        if status.degraded:
+            return f"{'degraded' if self._announced else 'starting'}: {status.degraded}"
+        return f"whole: model {status.model}, sessions open: {status.sessions_open}"
 
     def _prune(self) -> None:
         self._next_prune = time.monotonic() + retention.EVERY_S
@@ -262,6 +276,7 @@ class Supervisor:
             self._tell(events.JournalsRemoved(folders=tuple(map(str, removed))))
 
     def _stop_stages(self) -> None:
+        self._service.stopping()
         if not self._failure:
             self._publish_status(final=True)
         for stage in self._stages.values():

@@ -42,7 +42,12 @@ from pipeline.sockets import Context, Socket, make_socket
 from pipeline.stage_journal import StageJournal
 
 QueueName = Literal["jobs", "outcomes", "completions", "verdicts"]
-QUEUES: tuple[QueueName, ...] = ("jobs", "outcomes", "completions", "verdicts")
+QUEUES: dict[QueueName, StageName] = {  # and who reads it
+    "jobs": "inference",
+    "outcomes": "parse",
+    "completions": "parse",
+    "verdicts": "prompt",
+}
 VERSION = "0.1.0"
 
 
@@ -107,6 +112,7 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
         to={"prompt": verdicts},
         behind_journal=(verdicts,),
         counters=lambda: {
+            "dropped.subscriber_full": float(publisher.full),
             "subscriptions_now": float(publisher.subscriptions),
             **(journal.counters() if journal is not None else {}),
         },
@@ -145,7 +151,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         on_arrival=arrivals.take,
         counters=lambda: {
             **arrivals.counters,
-            **{f"requests.{k}": float(v) for k, v in requests.counters.items()},
+            **{name: float(n) for name, n in requests.counters.items()},
             **(journal.counters() if journal is not None else {}),
         },
     )
@@ -158,7 +164,7 @@ class Arrivals:
         self._journal = journal
         self._frames = frames
         self._keep_pixels = keep_pixels and journal is not None
-        self.counters = {"frames": 0.0, "frames_overwritten": 0.0, "frames_unknown": 0.0}
+        self.counters = {"frames": 0.0, "dropped.frame_overwritten": 0.0, "dropped.frame_unknown": 0.0}
 
     def take(self, arrival: Arrival) -> None:
         """Called for each message before the stage has it: a record exists before anything follows from it."""
@@ -181,9 +187,9 @@ class Arrivals:
                 self._journal.write("Frame", payload, observation.t, observation.seq)
             self._frames.release(ref)
         except Overwritten:
-            self.counters["frames_overwritten"] += 1
+            self.counters["dropped.frame_overwritten"] += 1
         except OrstateError:
-            self.counters["frames_unknown"] += 1
+            self.counters["dropped.frame_unknown"] += 1
 
 
 def _sender(place: Place, context: Context, queue: QueueName) -> Sender:

@@ -7,8 +7,8 @@ same maps as JSON or MessagePack with the tag in the key "type".
 Times `t` are message times: seconds since the session began, given by the publisher. Stamps are
 `time.monotonic_ns()` values, comparable between the processes of one machine.
 
-Here by the way they go: `inputs` come in from outside, `inner` ones go between the stages, `outputs` go out; all are
-made of `fields`. Import them from here.
+Here by the way they go: `inputs` come in from outside, `inner` ones go between the stages, `outputs` go out, `status`
+tells how all of it does; all are made of `fields`. Import them from here.
 """
 
 from pipeline.messages.fields import (
@@ -57,12 +57,12 @@ from pipeline.messages.outputs import (
     DeadLetter,
     Description,
     LLMResponse,
-    StageStatus,
-    Status,
     SurgeryState,
 )
+from pipeline.messages.status import DROPS, StageStatus, Status
 
 __all__ = [
+    "DROPS",
     "OUTCOMES",
     "Action",
     "Cancel",

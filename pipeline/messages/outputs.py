@@ -1,10 +1,8 @@
-"""What goes out: states and status to subscribers, answers to clients, dead letters to the operator."""
+"""What goes out: states to subscribers, answers to clients, dead letters to the operator. Status: see `status`."""
 
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
-
-from pipeline.messages.fields import Message, ModelState, Outcome, RequestId, SessionId
+from pipeline.messages.fields import Message, Outcome, RequestId, SessionId
 
 
 class SurgeryState(Message, frozen=True, kw_only=True):
@@ -46,27 +44,6 @@ class DeadLetter(Message, frozen=True, kw_only=True):
     error: str
     source: str  # the socket it came by
     head: str = ""  # its first characters
-
-
-class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage as the supervisor sees it."""
-
-    state: Literal["starting", "ready", "down", "drained", "stopped"]
-    pid: int
-    restarts: int
-    counters: dict[str, float]
-
-
-class Status(Message, frozen=True, kw_only=True):
-    """The pipeline as a whole, published each second and once at the end (`final`)."""
-
-    model: str
-    label: str
-    model_state: ModelState
-    model_error: str
-    stages: dict[str, StageStatus]
-    journal: str = ""
-    final: bool = False
 
 
 class Description(Message, frozen=True, kw_only=True):

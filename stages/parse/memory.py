@@ -41,6 +41,7 @@ class Sessions:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._early: OrderedDict[str, list[Completion]] = OrderedDict()  # of sessions that are not known yet
         self._before: OrderedDict[str, tuple[int, int]] = OrderedDict()  # what a process before published of them
+        self.forgotten = 0  # early answers whose session did not come in time
 
     def find(self, name: str) -> Session | None:
         """The session of that name, if it is remembered."""
@@ -58,7 +59,7 @@ class Sessions:
         """Keep an answer that came before anything else of its session."""
         self._early.setdefault(completion.rules.session, []).append(completion)
         if len(self._early) > MAX_SESSIONS:
-            self._early.popitem(last=False)
+            self.forgotten += len(self._early.popitem(last=False)[1])
 
     def update(self, rules: RuleOutcome) -> tuple[Session, bool]:
         """The session of `rules`, and whether they are news: a hop delivers at least once, and in order."""

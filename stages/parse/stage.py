@@ -43,13 +43,14 @@ _OF_MODEL: Final[Mapping[str, tuple[Outcome, str]]] = {
 _COUNTED: Final = (
     "states",
     "responses",
-    "late_completions",
-    "repeated_outcomes",
-    "dropped",
+    "dropped.late_completion",
+    "dropped.repeated_outcome",
+    "dropped.answer_part",
     "safety_violations",
     "advisory_warnings",
     "schema_failures",
     *(f"outcome.{outcome}" for outcome in OUTCOMES),
+    *(f"answer.{outcome}" for outcome in OUTCOMES),
     *(f"strategy.{strategy}" for strategy in STRATEGIES),
 )
 
@@ -83,6 +84,8 @@ class ParseStage:
         self._sessions = Sessions()
         self._jobs = Jobs()
         self._counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
+        self._last_state_s = 0.0
+        self._last_answer_s = 0.0
 
     def load(self) -> None:
         """Nothing takes long."""
@@ -110,7 +113,7 @@ class ParseStage:
         if isinstance(message, Completion):
             surgery = self._surgery(message.rules)
             if not self._jobs.end(message.job_id):
-                self._counts["late_completions"] += 1
+                self._counts["dropped.late_completion"] += 1
                 return []
             return [self._request(message, surgery)] if message.kind == "request" else self._session(message, surgery)
         raise Rejected("unexpected_message", f"parse takes RuleOutcome and Completion, not {type(message).__name__}")
@@ -124,8 +127,15 @@ class ParseStage:
         return None
 
     def counters(self) -> dict[str, float]:
-        """States and responses by outcome, strategies used, and what was dropped, banned, late or not valid."""
-        return {name: float(count) for name, count in self._counts.items()}
+        """States and responses by outcome, strategies used, and what was dropped, banned, late or not valid.
+
+        `last_state_now`, `last_answer_now`: when (monotonic seconds) a state was published and the model answered.
+        """
+        return {name: float(count) for name, count in self._counts.items()} | {
+            "dropped.early_answer": float(self._sessions.forgotten),
+            "last_state_now": self._last_state_s,
+            "last_answer_now": self._last_answer_s,
+        }
 
     def close(self) -> None:
         """There is nothing to give back."""
@@ -135,7 +145,7 @@ class ParseStage:
     def _rules(self, rules: RuleOutcome) -> list[Message]:
         surgery = self._surgery(rules)
         session, news = self._sessions.update(rules)
-        self._counts["repeated_outcomes"] += not news
+        self._counts["dropped.repeated_outcome"] += not news
         sent: list[Message] = [self._known(session, rules, surgery)] if news else []
         for completion in session.overtaken():
             sent += self._session(completion, self._surgery(completion.rules))
@@ -153,7 +163,7 @@ class ParseStage:
         )
         self._contract.check(state, surgery.surgery)
         session.published += 1
-        self._count("states", outcome)
+        self._count_state(outcome)
         return _published(rules, session.published, outcome, state, timings)
 
     def _session(self, completion: Completion, surgery: Surgery) -> list[Message]:
@@ -170,7 +180,7 @@ class ParseStage:
         result, timings = self._result(completion, self._surgery(newest), newest, judgement)
         outcome = result.judgement.outcome
         session.published += 1
-        self._count("states", outcome)
+        self._count_state(outcome)
         return [
             _published(newest, session.published, outcome, result.state, timings),
             _verdict(completion, result),
@@ -179,7 +189,8 @@ class ParseStage:
     def _request(self, completion: Completion, surgery: Surgery) -> Verdict:
         result, timings = self._result(completion, surgery, completion.rules, judge(completion, surgery))
         outcome, ok = result.judgement.outcome, result.judgement.outcome == "ok"
-        self._count("responses", outcome)
+        self._counts["responses"] += 1
+        self._counts[f"answer.{outcome}"] += 1
         response = LLMResponse(
             request_id=completion.job_id.rpartition("/")[2],
             outcome=outcome,
@@ -222,12 +233,14 @@ class ParseStage:
         self, completion: Completion, surgery: Surgery, newest: RuleOutcome, judgement: Judgement
     ) -> tuple[_Result, dict[str, float]]:
         """The checked state of a completion. An answer that makes no valid state is given up for the rules' own."""
-        self._counts["dropped"] += judgement.dropped
+        self._counts["dropped.answer_part"] += judgement.dropped
         self._counts["safety_violations"] += len(judgement.violations)
         self._counts["advisory_warnings"] += judgement.warnings
         if judgement.strategy:
             self._counts[f"strategy.{judgement.strategy}"] += 1
         timings = elapsed(completion.stamps, self._clock())
+        if completion.outcome == "ok":
+            self._last_answer_s = self._clock() / 1e9
         total = timings.get("total", 0.0)
         if judgement.answer is not None:
             fused = fused_state(
@@ -259,9 +272,10 @@ class ParseStage:
         self._contract.check(state, surgery.surgery)
         return _Result(state, judgement), timings
 
-    def _count(self, what: str, outcome: Outcome) -> None:
-        self._counts[what] += 1
+    def _count_state(self, outcome: Outcome) -> None:
+        self._counts["states"] += 1
         self._counts[f"outcome.{outcome}"] += 1
+        self._last_state_s = self._clock() / 1e9
 
 
 def create(config: Config, incarnation: int = 0) -> ParseStage:

@@ -86,6 +86,7 @@ class Session:
         self.place = 0
         self.publishers = Publishers()
         self.ending = False
+        self._forgotten = 0  # of what was told for later
         self._section = section
         self.begin(message, surgery, cues, now)
 
@@ -143,6 +144,10 @@ class Session:
                 f"prompt.backwards_s={self._section.backwards_s:g}; t counts up from the start of the session",
             )
 
+    def dropped(self) -> dict[str, int]:
+        """What was lost of the session, by cause."""
+        return {"gap": self.publishers.gaps, "deferred": self._forgotten}
+
     @property
     def phase(self) -> str:
         """The phase that is believed, the model's vote counted as long as it stands."""
@@ -178,7 +183,7 @@ class Session:
                 change.toggles.append(toggle)
         self._belief.learn(evidence)
         self._suggest(change, phase, reading.words)
-        self._waiting.add(reading.deferred, line.t)
+        self._forgotten += self._waiting.add(reading.deferred, line.t)
         if reading.toggles or reading.named:
             self._said = (line.t, reading)
         return change

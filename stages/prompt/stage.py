@@ -106,7 +106,7 @@ class PromptStage:
         )
         self._crashes = Crashes()
         self._asked = 0  # numbers the questions of all sessions
-        self._gaps = 0  # of sessions that are over
+        self._dropped = Counter(gap=0, deferred=0)  # of sessions that are over
         self._counts: Counter[str] = Counter()
         self._handlers: dict[type[Message], Callable[[Any, int], list[Message]]] = {
             Transcript: self._transcript,
@@ -159,7 +159,9 @@ class PromptStage:
         self._wall = wall
         self._again = False
         self._counts.clear()  # of what was counted then
-        self._gaps = -sum(asking.session.publishers.gaps for asking in self._sessions.values())
+        self._dropped.clear()
+        for asking in self._sessions.values():
+            self._dropped.subtract(asking.session.dropped())
 
     def _take_again(self, message: Message) -> list[Message]:
         if not isinstance(message, LLMResponse):
@@ -242,10 +244,11 @@ class PromptStage:
 
     def counters(self) -> dict[str, float]:
         counts: dict[str, float] = {name: float(count) for name, count in sorted(self._counts.items())}
-        gaps = self._gaps + sum(asking.session.publishers.gaps for asking in self._sessions.values())
+        dropped = Counter(self._dropped)
+        for asking in self._sessions.values():
+            dropped.update(asking.session.dropped())
+        counts |= {f"dropped.{cause}": float(count) for cause, count in dropped.items()}
         return counts | {
-            "gaps": float(gaps),
-            "repeated": counts.get("rejected.repeated_message", 0.0),
             "sessions_open": float(len(self._sessions)),
             "questions_open": float(self._open.sessions),
             "requests_open": float(self._open.requests),
@@ -364,7 +367,7 @@ class PromptStage:
         was_open = self._open.close(verdict.job_id)
         asking = self._sessions.get(verdict.session) if verdict.kind == "session" else None
         if not was_open:
-            self._counts["late_verdicts"] += 1
+            self._counts["dropped.late_verdict"] += 1
             if asking is None or asking.answered == verdict.job_id:
                 return []
             asking.learn(verdict)  # asked by a process that died before it had journalled that
@@ -386,7 +389,7 @@ class PromptStage:
 
     def _forget_if_over(self, asking: Asking) -> None:
         if asking.session.ending and not asking.job_id:
-            self._gaps += asking.session.publishers.gaps
+            self._dropped.update(asking.session.dropped())
             del self._sessions[asking.session.name]
 
     # --- explicit requests --------------------------------------------------------------------------------
@@ -397,7 +400,7 @@ class PromptStage:
             return [*before]
         read = self._requests.read(request, self._open.requests, self._model, self._model_error, self._wall(), now)
         if isinstance(read, LLMResponse):
-            self._counts["requests_rejected"] += 1
+            self._counts[f"answer.{read.outcome}"] += 1
             return [read]
         prompt = self._prompts.build(read.surgery, read.transcript, read.moment)
         suspicion = self._crashes.of(prompt, now)

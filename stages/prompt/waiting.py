@@ -59,8 +59,11 @@ class WaitingList:
         """What waits."""
         return tuple(waiting.shown for waiting in self._waiting)
 
-    def add(self, later: Iterable[Later], t: float) -> None:
-        """Told at `t`. What was told before of the same machine for later is forgotten."""
+    def add(self, later: Iterable[Later], t: float) -> int:
+        """Told at `t`; how many of before are forgotten because too many wait.
+
+        What was told before of the same machine for later no longer stands.
+        """
         for one in later:
             toggle = one.toggle
             self.forget(toggle.machine_id)
@@ -69,7 +72,9 @@ class WaitingList:
             over = not _OVER.isdisjoint(words) and {"is", "are", "has", "have", "we", "i"}.isdisjoint(words)
             stems = () if one.delay_s is not None else stems
             self._waiting.append(Waiting(one.shown(t), stems, over, self._cues.phase_of(stems)))
-        del self._waiting[:-MOST]
+        too_many = max(0, len(self._waiting) - MOST)
+        del self._waiting[:too_many]
+        return too_many
 
     def forget(self, machine_id: str, action: Action | None = None) -> None:
         """Somebody switched the machine, or told it something else for later."""

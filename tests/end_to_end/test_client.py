@@ -191,7 +191,7 @@ def test_frames_travel_by_shared_memory_and_an_overwritten_one_is_counted(settin
         next(state for state in states if state.based_on == 3)
         journal = Path(sidecar.launch.wait_ready(1).journal)
         counters = until_counted(states, "frames", 2)
-    assert (counters["frames"], counters["frames_overwritten"]) == (2, 1)
+    assert (counters["frames"], counters["dropped.frame_overwritten"]) == (2, 1)
     kept = [record for record in read_records(journal / "inputs-1.mcap") if record.topic == "Frame"]
     assert len(kept) == 1
     assert frame.tobytes() in kept[0].payload

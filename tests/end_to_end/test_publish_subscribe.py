@@ -1,6 +1,7 @@
 """`publish` and `subscribe` beside a pipeline that runs, as a person uses them."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.client import Sidecar
+from pipeline.client import Client, Sidecar
+from pipeline.control import STAGES
+from pipeline.messages import DROPS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,12 +61,34 @@ def test_a_log_is_published_and_a_subscriber_of_its_session_gets_json_lines(endp
     assert watching.returncode == 0
 
 
+def test_the_status_is_told_to_a_person_and_to_a_program(endpoint: str) -> None:
+    assert command("publish", "-", "--surgery", "PCNL", "--to", endpoint, typed="camera on\n").returncode == 0
+    with Client(endpoint) as client:
+        states = client.states()
+        while states.wait_status(30.0).inputs < 3:
+            pass
+    told = command("status", "--json", "--to", endpoint)
+    assert told.returncode == 0, told.stderr
+    status = json.loads(told.stdout)
+    assert (status["model_state"], status["degraded"], status["inputs"]) == ("ready", "", 3)
+    assert {name: stage["state"] for name, stage in status["stages"].items()} == dict.fromkeys(STAGES, "ready")
+    assert (sum(status["outcomes"].values()) >= 3, status["last_state_age_s"] < 60.0) == (True, True)
+    assert status["journal_bytes"] == sum(file.stat().st_size for file in Path(status["journal"]).iterdir())
+    counters = [name for stage in status["stages"].values() for name in stage["counters"]]
+    assert {name.removeprefix("dropped.") for name in counters if name.startswith("dropped.")} <= set(DROPS)
+    shown = command("status", "--to", endpoint)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"state +whole", shown.stdout)
+    assert re.search(r"inputs +3", shown.stdout)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["publish", "-"], 2, "give --surgery"),
         (["publish", "/nowhere.jsonl"], 1, "/nowhere.jsonl: there is no such log"),
         (["subscribe", "--to", "ipc:///nowhere/requests"], 1, "the folder /nowhere does not exist"),
+        (["status", "--to", "ipc:///nowhere/requests"], 1, "the folder /nowhere does not exist"),
         (["subscribe", "--to", "here"], 2, "'here': it names no transport"),
     ],
 )

@@ -112,6 +112,30 @@ def test_publishing_to_nobody_and_to_one_who_does_not_read_never_blocks(context:
     assert [message.seq for message in seen if isinstance(message, SurgeryState)] == list(range(1, len(seen) + 1))
 
 
+def test_who_does_not_read_is_counted_once_until_it_reads_and_the_others_miss_nothing(
+    context: Context, short_dir: Path
+) -> None:
+    publisher = Publisher(make_socket(context, zmq.XPUB, high_water_mark=4), "inproc://states", True)
+    sockets = []
+    for mark in (4, 1000):
+        socket = make_socket(context, zmq.SUB, high_water_mark=mark)
+        socket.setsockopt(zmq.SUBSCRIBE, b"state/")
+        socket.connect("inproc://states")
+        await_readable(publisher.socket)
+        publisher.on_readable()
+        sockets.append(socket)
+    stopped, reading = sockets
+    for full in (1, 2):
+        read = []
+        for seq in range(100):
+            publish(publisher, state("or1", seq))
+            read.append(read_output(_next(reading)))
+        assert [message.seq for message in read if isinstance(message, SurgeryState)] == list(range(100))
+        assert publisher.full == full
+        while stopped.poll(0):
+            stopped.recv_multipart()
+
+
 @pytest.mark.parametrize("payload", [b"{}", b'{"type":"New"}', b"\xc1"])
 def test_what_is_of_another_version_is_named(payload: bytes) -> None:
     with pytest.raises(OrstateError, match="b'state/or1': not a message of this version"):

@@ -152,7 +152,7 @@ def test_an_answer_goes_the_way_and_in_the_encoding_of_its_question(
     assert type_frame == b"LLMResponse"
     assert decode(answer, type=LLMResponse) == ANSWER
     assert not other.poll(0)
-    assert requests.counters == {"answers": 1}
+    assert requests.counters == {"requests.answers": 1}
 
 
 def test_raw_buffers_behind_a_request_are_left_alone(requests: Requests, client: Callable[[int], Socket]) -> None:
@@ -277,7 +277,7 @@ def test_who_asked_last_under_an_id_gets_the_one_answer(requests: Requests, clie
     await_readable(second)
     assert second.recv_multipart()[0] == b"LLMResponse"
     assert not first.poll(0)
-    assert requests.counters == {"answers": 1, "answers_without_asker": 1}
+    assert requests.counters == {"requests.answers": 1, "dropped.answer_without_asker": 1}
 
 
 def test_an_answer_to_a_client_that_left_is_counted_and_changes_nothing(
@@ -295,7 +295,7 @@ def test_an_answer_to_a_client_that_left_is_counted_and_changes_nothing(
     await_readable(requests.socket)
     assert requests.receive() is not None  # what came before it has been dealt with
     requests.answer(ANSWER)
-    assert requests.counters["unreachable"] == 1
+    assert requests.counters["dropped.answer_unreachable"] == 1
 
 
 def test_routes_of_requests_that_are_never_answered_are_forgotten_from_the_oldest(
@@ -309,4 +309,4 @@ def test_routes_of_requests_that_are_never_answered_are_forgotten_from_the_oldes
         assert requests.receive() is not None
     for number in range(3):
         requests.answer(msgspec.structs.replace(ANSWER, request_id=f"r{number}"))
-    assert requests.counters == {"answers_without_asker": 1, "answers": 2}
+    assert requests.counters == {"dropped.answer_without_asker": 1, "requests.answers": 2}

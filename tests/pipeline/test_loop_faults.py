@@ -255,9 +255,11 @@ def test_what_may_not_have_been_handled_comes_before_what_comes_now_and_is_not_t
         return [outcome(message.seq)] if isinstance(message, Transcript) else ()
 
     stage = FakeStage(answer)
-    past = Restored([outcome(0)], iter([line(1), line(2), line(3)]))
-    prompting = Prompting(bench, stage, slots=8, past=past)
+    stage.accepting = False
+    prompting = Prompting(bench, stage, slots=8, past=Restored((), iter([line(1), line(2), line(3)])))
     prompting.publish(line(4))
-    assert seqs(prompting.parse, 4) == [0, 1, 3, 4]
+    stage.accepting = True
+    prompting.feed_back("something to wake it")
+    assert seqs(prompting.parse, 3) == [1, 3, 4]
     counters = prompting.running.stop().counters
     assert not [name for name in counters if name.startswith("dead_letter")]

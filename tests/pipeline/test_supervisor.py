@@ -1,8 +1,10 @@
 """What the supervisor says to a stage, and when."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -14,9 +16,12 @@ from pipeline import control
 from pipeline.codec import encode
 from pipeline.config import Config
 from pipeline.control import STAGES
+from pipeline.event_writer import EventWriter
 from pipeline.messages import Message, ModelChanged
+from pipeline.service import Service
 from pipeline.sockets import Context, Socket, make_socket
 from pipeline.stage_process import StageProcess
+from pipeline.status import Overview
 from pipeline.supervisor import Supervisor
 from pipeline.wiring import Place
 
@@ -32,10 +37,12 @@ def supervisor(context: Context) -> Iterator[Supervisor]:
     made._control = make_socket(context, zmq.ROUTER)
     made._control.bind("inproc://control")
     made._stages = {name: StageProcess(name, PLACE, Config().supervision) for name in STAGES}
+    made._overview, made._events = Overview(""), EventWriter(lambda event: None)
     for stage in made._stages.values():
         stage._process = cast(BaseProcess, SimpleNamespace(pid=os.getpid()))
         stage.state = "starting"
     yield made
+    made._events.close()
     made._context.destroy(linger=0)
 
 
@@ -89,3 +96,20 @@ def test_a_stage_of_another_version_is_told_to_stop(supervisor: Supervisor, say:
     prompt = say("prompt", control.Hello(pid=os.getpid(), schema="another"))
     supervisor._listen()
     assert heard(prompt) == ["Stop"]
+
+
+def test_systemd_hears_that_it_is_ready_once_both_prompt_and_parse_are(supervisor: Supervisor, short_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{short_dir}/notify")
+        systemd.setblocking(False)
+        supervisor._service = Service({"NOTIFY_SOCKET": f"{short_dir}/notify"})
+        for name in ("inference", "prompt"):
+            supervisor._hear(supervisor._stages[name], control.Ready())
+        with pytest.raises(BlockingIOError):
+            systemd.recv(4096)
+        supervisor._hear(supervisor._stages["parse"], control.Ready())
+        assert systemd.recv(4096) == b"READY=1"
+        supervisor._hear(supervisor._stages["parse"], control.Ready())  # it was started again
+        with pytest.raises(BlockingIOError):
+            systemd.recv(4096)
+        supervisor._service.close()

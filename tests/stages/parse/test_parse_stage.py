@@ -74,7 +74,7 @@ def test_a_rule_outcome_that_comes_again_says_nothing_and_is_counted() -> None:
     first, second = make_rules(), make_rules()
     assert [publish(stage, rules).seq for rules in (first, second)] == [1, 2]
     assert [list(stage.handle(rules)) for rules in (second, first)] == [[], []]
-    assert stage.counters()["repeated_outcomes"] == 2
+    assert stage.counters()["dropped.repeated_outcome"] == 2
 
 
 def test_an_unknown_surgery_is_rejected_with_the_known_ones_named() -> None:
@@ -159,7 +159,7 @@ def test_what_a_prompt_process_of_before_may_have_sent_is_published_if_it_was_no
     states = [list(stage.handle(rules)) for rules in sent_again]
     assert [len(state) for state in states] == [0, 0, 1]
     assert states[2][0].based_on == 3
-    assert stage.counters()["repeated_outcomes"] == 2
+    assert stage.counters()["dropped.repeated_outcome"] == 2
 
 
 def test_a_prompt_process_without_its_journal_is_heard_all_the_same() -> None:
@@ -271,7 +271,7 @@ def test_a_second_completion_of_a_job_says_nothing_and_is_counted(kind: Any) -> 
     list(stage.handle(first.rules))
     assert list(stage.handle(first))
     assert list(stage.handle(msgspec.structs.replace(first, outcome="ok", text='{"on": []}'))) == []
-    assert stage.counters()["late_completions"] == 1
+    assert stage.counters()["dropped.late_completion"] == 1
     assert publish(stage, make_rules()).seq == (3 if kind == "session" else 2)
 
 
@@ -342,12 +342,14 @@ def test_counters_tell_states_outcomes_strategies_and_what_was_left_out() -> Non
     assert counted == {
         "states": 2.0,
         "responses": 1.0,
-        "repeated_outcomes": 1.0,
+        "dropped.repeated_outcome": 1.0,
         "outcome.ok": 2.0,
-        "outcome.parse_failed": 1.0,
+        "answer.parse_failed": 1.0,
         "strategy.braces": 1.0,
-        "dropped": 1.0,
+        "dropped.answer_part": 1.0,
         "advisory_warnings": 1.0,
+        "last_state_now": 10.0,
+        "last_answer_now": 10.0,
     }
     assert set(stage.counters()) == set(zero)
 
@@ -418,7 +420,7 @@ def test_a_truncated_answer_is_counted_and_answers_its_request() -> None:
         stage, make_completion('{"on": [', kind="request", job_id="r/1", truncated=True, answer_tokens=48)
     )
     assert (response.outcome, response.success, response.degraded) == ("truncated", False, True)
-    assert stage.counters()["outcome.truncated"] == 1
+    assert stage.counters()["answer.truncated"] == 1
 
 
 def test_a_process_started_again_goes_on_with_the_states_of_a_session() -> None:

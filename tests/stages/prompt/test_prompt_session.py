@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import PromptSection, resolve
 from pipeline.errors import Rejected
 from pipeline.messages import Action, Observation, Override, SessionStart, Toggle, Transcript, Verdict
+from stages.prompt import waiting
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import load_language
 from stages.prompt.publishers import LATE, MAX_PUBLISHERS
@@ -284,8 +285,8 @@ def test_the_phase_never_swallows_a_toggle_and_an_unusual_one_is_less_sure() -> 
 def test_what_is_for_a_time_waits_and_is_suggested_when_it_comes() -> None:
     running = session()
     assert toggled(say(running, 10.0, "in five minutes start the irrigation")) == []
-    (waiting,) = running.snapshot(Change(), "ready", "", {}).deferred
-    assert (waiting.machine_id, waiting.action, waiting.waits_for, waiting.due_t) == (
+    (told,) = running.snapshot(Change(), "ready", "", {}).deferred
+    assert (told.machine_id, told.action, told.waits_for, told.due_t) == (
         "M05",
         "ON",
         "in five minutes",
@@ -320,6 +321,16 @@ def test_what_waits_for_the_end_of_a_phase_is_suggested_when_the_next_one_begins
     say(running, 1.0, "after dilation we will need the lithotripter")
     change = see(running, 2.0, "phase", "Phase4")
     assert change.suggestions[0] == "Consider switching on Lithotripter: what it was to wait for has come"
+
+
+def test_more_than_may_wait_forgets_the_oldest_and_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST", 1)
+    running = session()
+    say(running, 1.0, "in five minutes start the irrigation")
+    say(running, 2.0, "in five minutes start the suction")
+    (left,) = running.snapshot(Change(), "ready", "", {}).deferred
+    assert left.machine_id == "M06"
+    assert running.dropped() == {"gap": 0, "deferred": 1}
 
 
 def test_what_waits_is_forgotten_when_the_machine_is_switched_so() -> None:

@@ -294,9 +294,10 @@ def test_repeated_messages_and_gaps_are_counted() -> None:
     with pytest.raises(Rejected):
         room.say(1.0, "hello")
     counters = room.stage.counters()
-    assert (counters["gaps"], counters["repeated"], counters["accepted.Transcript"]) == (3.0, 1.0, 1.0)
+    assert (counters["dropped.gap"], counters["accepted.Transcript"]) == (3.0, 1.0)
+    assert counters["rejected.repeated_message"] == 1.0
     room.end(2.0)
-    assert room.stage.counters()["gaps"] == 3.0
+    assert room.stage.counters()["dropped.gap"] == 3.0
 
 
 def test_a_message_that_is_not_for_this_stage_is_rejected() -> None:
@@ -416,7 +417,7 @@ def test_a_second_verdict_is_counted_and_dropped() -> None:
     room.answer(asked, "timeout")
     assert room.answer(asked, phase="Phase3") == []
     assert outcome(room.see(2.0, "event", "cut")).phase == "Phase1"
-    assert room.stage.counters()["late_verdicts"] == 1.0
+    assert room.stage.counters()["dropped.late_verdict"] == 1.0
 
 
 def test_an_overdue_question_is_given_up_once_with_what_the_rules_knew() -> None:
@@ -785,9 +786,10 @@ def test_a_process_started_again_knows_its_sessions_from_the_journal_and_tells_t
     ]
     assert known(again) == known(room)
     counters = again.stage.counters()
-    assert (counters["gaps"], counters["repeated"], counters["sessions_open"]) == (0.0, 0.0, 2.0)
+    assert (counters["dropped.gap"], counters["sessions_open"]) == (0.0, 2.0)
+    assert "rejected.repeated_message" not in counters
     again.send(Transcript(session="a", seq=8, t=12.0, text="camera on"))
-    assert again.stage.counters()["gaps"] == 1.0
+    assert again.stage.counters()["dropped.gap"] == 1.0
 
 
 def test_a_session_that_did_not_say_when_it_began_began_when_that_was_journalled() -> None:
