@@ -18,25 +18,25 @@ import zmq
 import zmq.asyncio
 from numpy.typing import NDArray
 
-from pipeline import endpoints
-from pipeline.client import GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, with_frame
+from pipeline import curve, endpoints
+from pipeline.client import GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, keys_of, with_frame
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Status, SurgeryState
-from pipeline.sockets import make_socket
+from pipeline.sockets import OUTPUT_BYTES, SUBSCRIPTION_BYTES, make_socket
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
 
 
 class AsyncStates:
     """An asynchronous iterator over published states; see `pipeline.client.States`."""
 
-    def __init__(self, context: Any, endpoint: str, session: str | None) -> None:
+    def __init__(self, context: Any, endpoint: str, session: str | None, keys: curve.Keys | None = None) -> None:
         self._reader = StateReader(session)
-        self._socket: Any = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
+        self._socket: Any = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER, max_bytes=OUTPUT_BYTES)
         for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-        endpoints.reach(self._socket, endpoint, "states")
+        endpoints.reach(self._socket, endpoint, "states", keys)
 
     @property
     def gaps(self) -> int:
@@ -70,9 +70,13 @@ class AsyncStates:
 
 
 class AsyncClient:
-    """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself."""
+    """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself.
 
-    def __init__(self, requests: str, timeout_s: float = 10.0) -> None:
+    `keys`: see `pipeline.client`. Raises ConfigError for keys that cannot be used.
+    """
+
+    def __init__(self, requests: str, timeout_s: float = 10.0, keys: Path | str | None = None) -> None:
+        self._keys = curve.load_keys(Path(keys).expanduser(), "keys") if keys else None
         self._endpoint = requests
         self._timeout_s = timeout_s
         self._context: Any = zmq.asyncio.Context()
@@ -87,19 +91,27 @@ class AsyncClient:
         """Find the endpoints. Once more is no error. Raises what `pipeline.client.Client` does."""
         if self._listener is not None:
             return self
-        self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
+        self._requests = make_socket(
+            self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER, max_bytes=OUTPUT_BYTES
+        )
         self._endpoint = endpoints.seen_from("", self._endpoint)
-        endpoints.reach(self._requests, self._endpoint, "requests")
+        endpoints.reach(self._requests, self._endpoint, "requests", self._keys)
         await self._requests.send_multipart(DESCRIBE)
         if not await self._requests.poll(int(1000 * self._timeout_s)):
-            raise endpoints.unanswered(self._endpoint, self._timeout_s)
+            raise endpoints.unanswered(self._endpoint, self._timeout_s, self._keys)
         answer = read_answer(await self._requests.recv_multipart())
         if not isinstance(answer, Description):
             raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
         self.description = answer
-        self._publisher = make_socket(self._context, zmq.XPUB, high_water_mark=PUBLISH_HIGH_WATER, lossless=True)
+        self._publisher = make_socket(
+            self._context,
+            zmq.XPUB,
+            high_water_mark=PUBLISH_HIGH_WATER,
+            max_bytes=SUBSCRIPTION_BYTES,
+            lossless=True,
+        )
         for endpoint in answer.ingress[:1]:
-            endpoints.reach(self._publisher, endpoints.seen_from(self._endpoint, endpoint), "ingress")
+            endpoints.reach(self._publisher, endpoints.seen_from(self._endpoint, endpoint), "ingress", self._keys)
         self._listener = asyncio.create_task(self._listen(), name="orstate-answers")
         return self
 
@@ -132,7 +144,8 @@ class AsyncClient:
 
     async def states(self, session: str | None = None) -> AsyncStates:
         """The states of a session, or of all, from now on."""
-        states = AsyncStates(self._context, endpoints.seen_from(self._endpoint, self.description.states), session)
+        endpoint = endpoints.seen_from(self._endpoint, self.description.states)
+        states = AsyncStates(self._context, endpoint, session, self._keys)
         await states.wait_status(self._timeout_s)
         return states
 
@@ -184,6 +197,8 @@ class AsyncSidecar(AsyncClient):
     async def connect(self) -> Self:
         """Launch and wait until messages are taken. Once more is no error. Raises OrstateError."""
         if self.launch is None:
+            if keys := keys_of(*self._arguments):
+                self._keys = curve.load_keys(keys, "security.keys")
             self.launch = Launch(*self._arguments)
             self._endpoint = (await asyncio.to_thread(self.launch.wait_ready, self._timeout_s)).requests
         return await super().connect()

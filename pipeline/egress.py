@@ -27,12 +27,12 @@ class Publisher:
     wake ZeroMQ's own thread, which costs more than the message.
     """
 
-    def __init__(self, socket: Socket, bind: str, as_json: bool) -> None:
+    def __init__(self, socket: Socket, bind: str, as_json: bool, door: endpoints.Door = endpoints) -> None:
         self.socket = socket
         self.encode = encode_json if as_json else encode
         self._status: tuple[bytes, ...] | None = None
         self._waiting: list[tuple[bytes, ...]] = []
-        endpoints.bind(socket, bind, "egress.states")
+        door.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:
         """Publish with the next `flush`, or now if enough waits."""

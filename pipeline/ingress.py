@@ -28,7 +28,7 @@ class Arrival(NamedTuple):
 class Subscription:
     """A SUB socket that connects to publishers and is bound for those who connect to us.
 
-    `keys`: where `connect` and `bind` were set, for the ConfigError that a wrong one raises.
+    `keys`: where `connect` and `bind` were set, for the ConfigError that a wrong one raises. `door`: see Door.
     """
 
     name = "ingress"
@@ -40,13 +40,14 @@ class Subscription:
         bind: str,
         max_bytes: int,
         keys: tuple[str, str] = ("ingress.connect", "ingress.bind"),
+        door: endpoints.Door = endpoints,
     ) -> None:
         self.socket = socket
         self._max_bytes = max_bytes
-        if bind:
-            endpoints.bind(socket, bind, keys[1])
         for endpoint in connect:
-            endpoints.connect(socket, endpoint, keys[0])
+            door.connect(socket, endpoint, keys[0])
+        if bind:
+            door.bind(socket, bind, keys[1])
         socket.setsockopt(zmq.SUBSCRIBE, b"")
 
     def receive(self) -> Arrival | None:
@@ -64,13 +65,20 @@ class Requests:
     name = "requests"
     ROUTES = 8192
 
-    def __init__(self, socket: Socket, bind: str, max_bytes: int, description: Description) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        bind: str,
+        max_bytes: int,
+        description: Description,
+        door: endpoints.Door = endpoints,
+    ) -> None:
         self.socket = socket
         self._max_bytes = max_bytes
         self._description = description
         self._routes: OrderedDict[str, tuple[list[bytes], bool]] = OrderedDict()
         self.counters: Counter[str] = Counter()
-        endpoints.bind(socket, bind, "ingress.requests")
+        door.bind(socket, bind, "ingress.requests")
 
     def receive(self) -> Arrival | None:
         """The next request, or None if there is none now. Raises Rejected for what is no request."""

@@ -19,6 +19,7 @@ from pipeline.control import StageName
 from pipeline.egress import Answers, Publisher
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameReader, Overwritten
+from pipeline.guard import Guard
 from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
 from pipeline.journal import JournalWriter, open_next
 from pipeline.messages import (
@@ -37,7 +38,7 @@ from pipeline.messages import (
 from pipeline.queue import Receiver, Sender
 from pipeline.ring import Ring
 from pipeline.segment import Segment
-from pipeline.sockets import Context, Socket, make_socket
+from pipeline.sockets import SUBSCRIPTION_BYTES, Context, Socket, make_socket
 
 QueueName = Literal["jobs", "outcomes", "completions", "verdicts"]
 QUEUES: tuple[QueueName, ...] = ("jobs", "outcomes", "completions", "verdicts")
@@ -74,11 +75,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wiring:
-    """The connections of a stage. Raises OrstateError if one cannot be made, which names the key of an endpoint."""
+def wire(name: StageName, place: Place, context: Context, control: Socket, guard: Guard) -> Wiring:
+    """The connections of a stage; `guard` is at the outer ones.
+
+    Raises OrstateError if one cannot be made, which names the key of an endpoint.
+    """
     board = Board(Segment.attach(place.segments["board"]))
     if name == "prompt":
-        return _prompt(place, context, control, board)
+        return _prompt(place, context, control, board, guard)
     if name == "inference":
         completions = _sender(place, context, "completions")
         return Wiring(
@@ -89,8 +93,8 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
             to={"parse": completions},
         )
     egress = place.config.egress
-    states = make_socket(context, zmq.XPUB, high_water_mark=egress.high_water_mark)
-    publisher = Publisher(states, place.endpoint(egress.states, "states"), egress.encoding == "json")
+    states = make_socket(context, zmq.XPUB, high_water_mark=egress.high_water_mark, max_bytes=SUBSCRIPTION_BYTES)
+    publisher = Publisher(states, place.endpoint(egress.states, "states"), egress.encoding == "json", guard)
     verdicts = _sender(place, context, "verdicts")
     return Wiring(
         control=control,
@@ -102,10 +106,11 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
         sinks={SurgeryState: publisher, Status: publisher},
         publisher=publisher,
         to={"prompt": verdicts},
+        counters=guard.counters,
     )
 
 
-def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wiring:
+def _prompt(place: Place, context: Context, control: Socket, board: Board, guard: Guard) -> Wiring:
     ingress = place.config.ingress
     hard_limit = HARD_LIMIT * ingress.max_message_bytes
     subscription = Subscription(
@@ -113,12 +118,14 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         ingress.connect,
         place.endpoint(ingress.bind, "ingress"),
         ingress.max_message_bytes,
+        door=guard,
     )
     requests = Requests(
         make_socket(context, zmq.ROUTER, max_bytes=hard_limit),
         place.endpoint(ingress.requests, "requests"),
         ingress.max_message_bytes,
         place.description(),
+        guard,
     )
     jobs, outcomes = _sender(place, context, "jobs"), _sender(place, context, "outcomes")
     journal = _journal(place, "inputs")
@@ -135,7 +142,11 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,
-        counters=lambda: {**arrivals.counters, **{f"requests.{k}": float(v) for k, v in requests.counters.items()}},
+        counters=lambda: {
+            **arrivals.counters,
+            **{f"requests.{k}": float(v) for k, v in requests.counters.items()},
+            **guard.counters(),
+        },
     )
 
 

@@ -1,0 +1,167 @@
+"""Who may connect: binds and connects the outer sockets of one process, and counts whom it turned away.
+
+With keys (section `security`), every `tcp` endpoint that is bound is a CURVE server for the allowed clients only; `ipc`
+endpoints are protected by their folder. Keys are checked, and strangers counted, in a thread of its own: a handshake
+does not wait for a stage at work, and a flood of strangers slows down the thread of ZeroMQ and not the stage.
+"""
+
+import asyncio
+from threading import Thread
+from types import TracebackType
+from typing import Final, Self
+
+import zmq
+from zmq.auth import Authenticator
+from zmq.utils.monitor import parse_monitor_message
+
+from pipeline import curve, endpoints
+from pipeline.config import Security, resolve
+from pipeline.sockets import Context, Socket
+
+_TOLD: Final = (
+    zmq.Event.ACCEPTED
+    | zmq.Event.HANDSHAKE_SUCCEEDED
+    | zmq.Event.HANDSHAKE_FAILED_AUTH
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.MONITOR_STOPPED
+)
+# Connections by how they ended: a key that is not known; no keys at all; false keys, or no sense; left in the middle,
+# which a peer without keys may do as soon as it hears that we want some
+_CAUSES: Final = ("denied", "plain", "broken", "left")
+
+
+class Guard:
+    """The door of one process. `with` ends its thread, which `start` began; the sockets are still open then."""
+
+    def __init__(self, security: Security, context: Context) -> None:
+        """Raises ConfigError for keys that cannot be used."""
+        self._security = security
+        self._keys: curve.Keys | None = None
+        self._authenticator: Authenticator | None = None
+        self._thread: Thread | None = None
+        self._monitors: dict[Socket, Socket] = {}  # by the socket that is watched
+        self._publishers: set[bytes] = set()  # where we are the client
+        self._counts = dict.fromkeys(("accepted", "let_in", "refused", *_CAUSES), 0)
+        if security.keys:
+            self._keys = curve.load_keys(resolve(security.keys), "security.keys")
+            allowed = curve.Allowed(resolve(security.clients), self._keys.public, "security.clients")
+            self._authenticator = Authenticator(context)
+            self._authenticator.start()
+            self._authenticator.configure_curve_callback(curve.DOMAIN.decode(), allowed)
+
+    def bind(self, socket: Socket, endpoint: str, key: str) -> None:
+        """Bind a socket to what that key says; its own connections come before. Raises ConfigError."""
+        with_keys = self._keys is not None and endpoints.is_tcp(endpoint)
+        if with_keys and self._keys is not None:
+            curve.serve(socket, self._keys)
+        if endpoints.is_tcp(endpoint):
+            self._watch(socket)
+        endpoints.bind(socket, endpoint, key, with_keys=with_keys)
+
+    def connect(self, socket: Socket, endpoint: str, key: str) -> None:
+        """Connect a socket to what that key says, with keys if `security.publishers` has one. Raises ConfigError."""
+        if (file := self._security.publishers.get(endpoint)) and self._keys is not None:
+            curve.call(socket, self._keys, curve.load_public(resolve(file), f"security.publishers.{endpoint!r}"))
+        else:
+            curve.call_plainly(socket)
+        if endpoints.is_tcp(endpoint):
+            self._publishers.add(endpoint.encode())
+            self._watch(socket)
+        endpoints.connect(socket, endpoint, key)
+
+    def knows(self, endpoint: str) -> bool:
+        """Whether the publisher at that endpoint must show a key."""
+        return endpoint in self._security.publishers
+
+    def start(self) -> None:
+        """Let in whom we know, from now on; called when all is bound."""
+        if self._monitors or self._authenticator:
+            self._thread = Thread(target=self._run, daemon=True, name="orstate-guard")
+            self._thread.start()
+
+    def counters(self) -> dict[str, float]:
+        """`strangers.*` by cause, where there is a `tcp` endpoint; `publishers.refused`: those that we did not get in.
+
+        `strangers.no_handshake`: what connected and spoke another protocol, or still shakes hands.
+        """
+        if not self._monitors:
+            return {}
+        counts = dict(self._counts)
+        told = {f"strangers.{cause}": float(counts[cause]) for cause in _CAUSES}
+        known = sum(counts[name] for name in ("let_in", *_CAUSES))
+        told["strangers.no_handshake"] = float(max(0, counts["accepted"] - known))
+        return {**told, "publishers.refused": float(counts["refused"])}
+
+    def close(self) -> None:
+        """End the thread. Once more is no error."""
+        for socket in self._monitors:
+            if not socket.closed:
+                socket.disable_monitor()  # its last event ends the watch
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        for monitor in self._monitors.values():
+            monitor.close(linger=0)
+        self._monitors = {}
+        if self._authenticator is not None:
+            self._authenticator.stop()
+            self._authenticator = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _watch(self, socket: Socket) -> None:
+        if socket not in self._monitors:
+            self._monitors[socket] = socket.get_monitor_socket(_TOLD)
+
+    # --- in the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        watched = set(self._monitors.values())
+        for monitor in watched:
+            poller.register(monitor, zmq.POLLIN)
+        authenticator = self._authenticator
+        if authenticator is not None:
+            poller.register(authenticator.zap_socket, zmq.POLLIN)
+        with asyncio.Runner() as runner:
+            while watched:
+                for socket, _ in poller.poll():
+                    if socket in watched:
+                        if not self._hear(socket):
+                            poller.unregister(socket)
+                            watched.remove(socket)
+                    elif authenticator is not None:
+                        runner.run(authenticator.handle_zap_message(authenticator.zap_socket.recv_multipart()))
+
+    def _hear(self, monitor: Socket) -> bool:
+        """Count what a monitor tells; False if it was its last word."""
+        told = parse_monitor_message(monitor.recv_multipart())
+        event, theirs = told["event"], told["endpoint"] in self._publishers
+        if event == zmq.Event.MONITOR_STOPPED:
+            return False
+        if not told["endpoint"].startswith(b"tcp://"):
+            return True
+        if event == zmq.Event.ACCEPTED:
+            self._counts["accepted"] += 1
+        elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
+            self._counts["let_in"] += not theirs
+        elif theirs:
+            self._counts["refused"] += 1
+        else:
+            self._counts[_cause(event, told["value"])] += 1
+        return True
+
+
+def _cause(event: int, detail: int) -> str:
+    if event == zmq.Event.HANDSHAKE_FAILED_AUTH:
+        return "denied"
+    if event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:
+        return "left"
+    return "plain" if detail == zmq.Event.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH else "broken"
