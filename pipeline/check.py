@@ -74,7 +74,7 @@ def _keys(security: Security) -> str:
     allowed = curve.Allowed(resolve(security.clients), ours.public, "security.clients")
     for endpoint, file in security.publishers.items():
         curve.load_public(resolve(file), f"security.publishers.{endpoint!r}")
-    return f"{folder}: right; {len(allowed.keys)} clients are allowed, {len(security.publishers)} publishers known"
+    return f"{folder}: right; {allowed.count} clients are allowed, {len(security.publishers)} publishers known"
 
 
 def _endpoints(config: Config) -> Iterator[Finding]:

@@ -6,6 +6,8 @@ pipeline's public key, `server.key`. The files are those of pyzmq and czmq: othe
 
 import os
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -65,45 +67,35 @@ def load_public(path: Path, key: str) -> bytes:
 class Allowed:
     """Whom we let in: the public keys of a folder, `*.key`, and our own, whose holder has the pipeline anyway.
 
-    A file that is added or removed counts from the next connection on.
+    The folder is read for each handshake: who is added or taken out counts from the next connection on.
     """
 
     def __init__(self, folder: Path, own: bytes, key: str) -> None:
         """Raises ConfigError for a folder or file that cannot be used."""
         self._folder, self._own, self._key = folder, own, key
-        try:
-            status = folder.stat()
-            self._seen = status.st_mtime_ns
-            files = sorted(folder.glob("*.key")) if folder.is_dir() else None
-        except OSError:
-            files = None
-        if files is None:
+        self._warned: set[str] = set()
+        if not folder.is_dir():
             raise ConfigError(
                 f"{key} = {str(folder)!r}: there is no such folder; give that of the allowed clients' public keys, "
                 "such as the folder clients that `keys generate` makes"
             )
+        status = folder.stat()
         if status.st_mode & OTHERS_WRITE or status.st_uid not in (os.getuid(), 0):
             raise ConfigError(f"{key} = {str(folder)!r}: others can add keys to it; run: chmod 700 {folder}")
-        self.keys = {load_public(path, key) for path in files}
+        self.count = sum(1 for path in folder.glob("*.key") if load_public(path, key))
 
     def callback(self, _domain: str, public: bytes) -> bool:
         """Whether the holder of that key is let in; as zmq.auth asks."""
-        self._look_again()
-        return public == self._own or public in self.keys
+        return public == self._own or any(public == known for known in self._known())
 
-    def _look_again(self) -> None:
-        try:
-            if (seen := self._folder.stat().st_mtime_ns) == self._seen:
-                return
-            self._seen, files = seen, sorted(self._folder.glob("*.key"))
-        except OSError:  # the folder is gone: nobody is known
-            self._seen, files = 0, []
-        self.keys = set()
-        for path in files:
+    def _known(self) -> Iterator[bytes]:
+        for path in self._folder.glob("*.key"):  # none, if the folder is gone
             try:
-                self.keys.add(load_public(path, self._key))
+                yield load_public(path, self._key)
             except ConfigError as error:
-                print(f"warning: {error}; its holder is not let in", flush=True)
+                if str(error) not in self._warned:
+                    self._warned.add(str(error))
+                    print(f"warning: {error}; its holder is not let in", file=sys.stderr, flush=True)
 
 
 def serve(socket: Socket, keys: Keys) -> None:

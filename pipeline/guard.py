@@ -6,6 +6,7 @@ does not wait for a stage at work, and a flood of strangers slows down the threa
 """
 
 import asyncio
+import time
 from threading import Thread
 from types import TracebackType
 from typing import Final, Self
@@ -18,14 +19,15 @@ from pipeline import curve, endpoints
 from pipeline.config import Security, resolve
 from pipeline.sockets import Context, Socket
 
-_TOLD: Final = (
-    zmq.Event.ACCEPTED
-    | zmq.Event.HANDSHAKE_SUCCEEDED
-    | zmq.Event.HANDSHAKE_FAILED_AUTH
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.Event.MONITOR_STOPPED
+_FAILURES: Final = (
+    zmq.Event.HANDSHAKE_FAILED_AUTH,
+    zmq.Event.HANDSHAKE_FAILED_PROTOCOL,
+    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL,
 )
+_TRIES: Final = (zmq.Event.CONNECT_DELAYED, zmq.Event.CONNECT_RETRIED, zmq.Event.HANDSHAKE_SUCCEEDED)
+_OTHERS: Final = (zmq.Event.ACCEPTED, zmq.Event.DISCONNECTED, zmq.Event.MONITOR_STOPPED)
+_TOLD: Final = sum({*_FAILURES, *_TRIES, *_OTHERS})  # bits
+GIVEN_UP_S: Final = 1.0  # ZeroMQ tries again at once, or never: after too large a frame, or a handshake that failed
 # Connections by how they ended: a key that is not known; no keys at all; false keys, or no sense; left in the middle,
 # which a peer without keys may do as soon as it hears that we want some
 _CAUSES: Final = ("denied", "plain", "broken", "left")
@@ -41,8 +43,9 @@ class Guard:
         self._authenticator: Authenticator | None = None
         self._thread: Thread | None = None
         self._monitors: dict[Socket, Socket] = {}  # by the socket that is watched
-        self._publishers: set[bytes] = set()  # where we are the client
-        self._counts = dict.fromkeys(("accepted", "let_in", "refused", *_CAUSES), 0)
+        self._publishers: dict[bytes, tuple[Socket, str]] = {}  # where we are the client: by endpoint
+        self._lost: dict[bytes, float] = {}  # of these, when it went (monotonic); written by the thread
+        self._counts = dict.fromkeys(("accepted", "let_in", "refused", "called_again", *_CAUSES), 0)
         if security.keys:
             self._keys = curve.load_keys(resolve(security.keys), "security.keys")
             allowed = curve.Allowed(resolve(security.clients), self._keys.public, "security.clients")
@@ -66,9 +69,19 @@ class Guard:
         else:
             curve.call_plainly(socket)
         if endpoints.is_tcp(endpoint):
-            self._publishers.add(endpoint.encode())
+            self._publishers[endpoint.encode()] = socket, key
             self._watch(socket)
         endpoints.connect(socket, endpoint, key)
+
+    def call_again(self) -> None:
+        """Connect to publishers that ZeroMQ has given up; called now and then by whoever owns the sockets."""
+        for endpoint, since in list(self._lost.items()):
+            if time.monotonic() - since > GIVEN_UP_S:
+                del self._lost[endpoint]
+                socket, key = self._publishers[endpoint]
+                socket.disconnect(endpoint)
+                self.connect(socket, endpoint.decode(), key)
+                self._counts["called_again"] += 1
 
     def knows(self, endpoint: str) -> bool:
         """Whether the publisher at that endpoint must show a key."""
@@ -81,9 +94,11 @@ class Guard:
             self._thread.start()
 
     def counters(self) -> dict[str, float]:
-        """`strangers.*` by cause, where there is a `tcp` endpoint; `publishers.refused`: those that we did not get in.
+        """Where there is a `tcp` endpoint, how often since the start.
 
-        `strangers.no_handshake`: what connected and spoke another protocol, or still shakes hands.
+        `strangers.*`: a connection was turned away, by cause; `strangers.no_handshake`: it spoke another protocol, or
+        still shakes hands. `publishers.refused`: a publisher that we connect to has no key that fits;
+        `publishers.called_again`: it was cut off for that, or for too large a frame, and is connected to again.
         """
         if not self._monitors:
             return {}
@@ -91,7 +106,7 @@ class Guard:
         told = {f"strangers.{cause}": float(counts[cause]) for cause in _CAUSES}
         known = sum(counts[name] for name in ("let_in", *_CAUSES))
         told["strangers.no_handshake"] = float(max(0, counts["accepted"] - known))
-        return {**told, "publishers.refused": float(counts["refused"])}
+        return told | {f"publishers.{name}": float(counts[name]) for name in ("refused", "called_again")}
 
     def close(self) -> None:
         """End the thread. Once more is no error."""
@@ -143,20 +158,27 @@ class Guard:
     def _hear(self, monitor: Socket) -> bool:
         """Count what a monitor tells; False if it was its last word."""
         told = parse_monitor_message(monitor.recv_multipart())
-        event, theirs = told["event"], told["endpoint"] in self._publishers
+        event, endpoint = told["event"], told["endpoint"]
         if event == zmq.Event.MONITOR_STOPPED:
             return False
-        if not told["endpoint"].startswith(b"tcp://"):
-            return True
-        if event == zmq.Event.ACCEPTED:
-            self._counts["accepted"] += 1
-        elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
-            self._counts["let_in"] += not theirs
-        elif theirs:
-            self._counts["refused"] += 1
-        else:
-            self._counts[_cause(event, told["value"])] += 1
+        if endpoint in self._publishers:
+            self._hear_publisher(event, endpoint)
+        elif endpoint.startswith(b"tcp://"):
+            if event == zmq.Event.ACCEPTED:
+                self._counts["accepted"] += 1
+            elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
+                self._counts["let_in"] += 1
+            elif event in _FAILURES:
+                self._counts[_cause(event, told["value"])] += 1
         return True
+
+    def _hear_publisher(self, event: int, endpoint: bytes) -> None:
+        if event == zmq.Event.DISCONNECTED:
+            self._lost[endpoint] = time.monotonic()
+        elif event in _TRIES:
+            self._lost.pop(endpoint, None)
+        elif event in _FAILURES:
+            self._counts["refused"] += 1
 
 
 def _cause(event: int, detail: int) -> str:

@@ -59,7 +59,9 @@ def _client(folder: Path, name: str) -> None:
     _private(given)
     public = _pair(given, "client")
     shutil.copy(folder / f"{SERVER}.key", given)
-    shutil.copy(public, folder / CLIENTS / f"{name}.key")  # last: who is let in has all that he needs
+    part = folder / CLIENTS / f"{name}.part"
+    shutil.copy(public, part)
+    part.replace(folder / CLIENTS / f"{name}.key")  # last, and whole: a pipeline that runs may read it at once
 
 
 def _pair(folder: Path, name: str) -> Path:

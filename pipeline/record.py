@@ -44,9 +44,11 @@ def record(
                 while going_on():
                     if subscription.socket.poll(WAKE_MS):
                         _take(subscription, journal, on_message)
+                    guard.call_again()
             finally:
                 journal.close()
-            if strangers := [f"{name} {count:.0f}" for name, count in guard.counters().items() if count]:
+            counts = {name: count for name, count in guard.counters().items() if count}
+            if strangers := [f"{name} {count:.0f}" for name, count in counts.items() if name.startswith("strangers")]:
                 on_message(f"turned away: {', '.join(strangers)}")
     finally:
         context.destroy(linger=0)

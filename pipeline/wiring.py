@@ -130,6 +130,12 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board, guard
     jobs, outcomes = _sender(place, context, "jobs"), _sender(place, context, "outcomes")
     journal = _journal(place, "inputs")
     arrivals = Arrivals(journal, FrameReader(place.frames), place.config.frames.journal)
+
+    def counters() -> dict[str, float]:
+        guard.call_again()  # here, because it is to be done now and then
+        answers = {f"requests.{name}": float(count) for name, count in requests.counters.items()}
+        return {**arrivals.counters, **answers, **guard.counters()}
+
     return Wiring(
         control=control,
         board=board,
@@ -142,11 +148,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board, guard
         to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,
-        counters=lambda: {
-            **arrivals.counters,
-            **{f"requests.{k}": float(v) for k, v in requests.counters.items()},
-            **guard.counters(),
-        },
+        counters=counters,
     )
 
 
