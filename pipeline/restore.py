@@ -10,7 +10,7 @@ import msgspec
 from pipeline.codec import INPUT_TYPES, decode_input
 from pipeline.control import StageName
 from pipeline.errors import OrstateError, Rejected
-from pipeline.journal import Record, read_records
+from pipeline.journal import Record, numbered_files, read_records
 from pipeline.messages import LLMResponse, Message
 from pipeline.wire_format import read_output
 
@@ -30,8 +30,7 @@ def journalled(stage: StageName, folder: Path, most_bytes: int) -> Iterator[Jour
     requests, of `parse` the states. What cannot be read is said on standard error and left out.
     """
     part = _PARTS.get(stage)
-    files = folder.glob(f"{part}-*.mcap") if part else ()
-    for file in sorted(files, key=lambda file: int(file.stem.rpartition("-")[2])):
+    for file in numbered_files(folder, part) if part else ():
         try:
             for record in read_records(file):
                 if (message := _read(record, most_bytes)) is not None:

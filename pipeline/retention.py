@@ -9,7 +9,10 @@ import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final, NamedTuple
+
+from pipeline.journal import journal_files
 
 NAME: Final = "%Y%m%dT%H%M%S.%fZ"  # pipeline/journal.py: run_folder
 EVERY_S: Final = 3600.0
@@ -51,7 +54,7 @@ def _kept(folder: Path) -> Kept | None:
     """None if no run has made it, if it cannot be looked at, or if another instance removes it right now."""
     try:
         began = datetime.strptime(folder.name, NAME).replace(tzinfo=UTC).timestamp()
-        found = [file.stat() for file in folder.iterdir() if file.is_file()]
+        found = [status for file in folder.iterdir() if S_ISREG((status := file.lstat()).st_mode)]
     except (ValueError, OSError):
         return None
     return Kept(folder, max((stat.st_mtime for stat in found), default=began), sum(stat.st_size for stat in found))
@@ -59,7 +62,7 @@ def _kept(folder: Path) -> Kept | None:
 
 def _is_written(folder: Path) -> bool:
     """Whether a process holds one of its files, or may: writers lock them (pipeline/journal.py)."""
-    for path in folder.glob("*.mcap"):
+    for path in journal_files(folder):  # not what else is named so: to open a pipe would wait for its other end
         try:
             with path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
