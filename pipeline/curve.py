@@ -86,7 +86,11 @@ class Allowed:
 
     def callback(self, _domain: str, public: bytes) -> bool:
         """Whether the holder of that key is let in; as zmq.auth asks."""
-        return public == self._own or any(public == known for known in self._known())
+        try:
+            return public == self._own or any(public == known for known in self._known())
+        except OSError as error:  # the folder cannot be read: nobody is known
+            print(f"warning: {self._folder}: {error.strerror}; nobody is let in", file=sys.stderr, flush=True)
+            return False
 
     def _known(self) -> Iterator[bytes]:
         for path in self._folder.glob("*.key"):  # none, if the folder is gone

@@ -6,7 +6,10 @@ does not wait for a stage at work, and a flood of strangers slows down the threa
 """
 
 import asyncio
+import os
 import time
+import traceback
+from contextlib import suppress
 from threading import Thread
 from types import TracebackType
 from typing import Final, Self
@@ -27,6 +30,7 @@ _FAILURES: Final = (
 _TRIES: Final = (zmq.Event.CONNECT_DELAYED, zmq.Event.CONNECT_RETRIED, zmq.Event.HANDSHAKE_SUCCEEDED)
 _OTHERS: Final = (zmq.Event.ACCEPTED, zmq.Event.DISCONNECTED, zmq.Event.MONITOR_STOPPED)
 _TOLD: Final = sum({*_FAILURES, *_TRIES, *_OTHERS})  # bits
+GUARD_FAILED: Final = 71  # exit code
 GIVEN_UP_S: Final = 1.0  # ZeroMQ tries again at once, or never: after too large a frame, or a handshake that failed
 # Connections by how they ended: a key that is not known; no keys at all; false keys, or no sense; left in the middle,
 # which a peer without keys may do as soon as it hears that we want some
@@ -75,11 +79,12 @@ class Guard:
 
     def call_again(self) -> None:
         """Connect to publishers that ZeroMQ has given up; called now and then by whoever owns the sockets."""
-        for endpoint, since in list(self._lost.items()):
+        for endpoint, since in self._lost.copy().items():
             if time.monotonic() - since > GIVEN_UP_S:
-                del self._lost[endpoint]
+                self._lost.pop(endpoint, None)
                 socket, key = self._publishers[endpoint]
-                socket.disconnect(endpoint)
+                with suppress(zmq.ZMQError):  # it has forgotten the endpoint already
+                    socket.disconnect(endpoint)
                 self.connect(socket, endpoint.decode(), key)
                 self._counts["called_again"] += 1
 
@@ -90,7 +95,7 @@ class Guard:
     def start(self) -> None:
         """Let in whom we know, from now on; called when all is bound."""
         if self._monitors or self._authenticator:
-            self._thread = Thread(target=self._run, daemon=True, name="orstate-guard")
+            self._thread = Thread(target=self._run_or_end, daemon=True, name="orstate-guard")
             self._thread.start()
 
     def counters(self) -> dict[str, float]:
@@ -136,6 +141,14 @@ class Guard:
             self._monitors[socket] = socket.get_monitor_socket(_TOLD)
 
     # --- in the thread -----------------------------------------------------------------------------------
+
+    def _run_or_end(self) -> None:
+        """Without a guard nobody would be let in, and ZeroMQ would soon stand still: then the process ends."""
+        try:
+            self._run()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(GUARD_FAILED)
 
     def _run(self) -> None:
         poller = zmq.Poller()

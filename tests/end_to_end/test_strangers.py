@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import zmq
+from loopback import addresses
 
 from pipeline import curve
 from pipeline.aio import AsyncClient
@@ -59,13 +61,6 @@ class Outside:
 
     def close(self) -> None:
         self._context.destroy()
-
-
-def addresses(count: int) -> list[str]:
-    """Endpoints on loopback that nobody is bound to."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [f"tcp://127.0.0.1:{s.getsockname()[1]}" for s in sockets]
 
 
 @pytest.fixture
@@ -230,6 +225,18 @@ def test_a_client_may_be_added_and_sent_away_while_the_pipeline_runs(sidecar: Si
     with pytest.raises(OrstateError, match="nobody answers"):
         Client(requests, timeout_s=0.5, keys=keys / "given" / "screen")
     moves(sidecar, "or2")
+
+
+@pytest.mark.parametrize("stage", ["prompt", "parse"])
+def test_a_known_client_goes_on_when_a_process_was_killed(sidecar: Sidecar, keys: Path, stage: str) -> None:
+    with Client(sidecar.launch.wait_ready(1).requests, keys=keys / "given" / "camera", timeout_s=WAIT_S) as client:
+        moves(client, "or1")
+        watched = client.states("or2", timeout_s=WAIT_S)
+        os.kill(watched.wait_status(WAIT_S).stages[stage].pid, signal.SIGKILL)
+        while (killed := watched.wait_status(WAIT_S).stages[stage]).restarts == 0 or killed.state != "ready":
+            pass
+        client.publish(start("or2"))
+        assert next(watched).session == "or2"
 
 
 def test_publish_and_subscribe_use_the_keys_that_they_are_given(sidecar: Sidecar, keys: Path) -> None:

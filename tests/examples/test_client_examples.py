@@ -6,14 +6,13 @@ Nothing is installed here: `.ci/run` does that, and says with ORSTATE_ALL_TOOLCH
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from loopback import addresses
 
 from pipeline.client import Sidecar
 from pipeline.keys import generate
@@ -54,13 +53,6 @@ def in_javascript(_: Path) -> Commands:
     if found.returncode:
         lacking("no zeromq for Node.js: npm install --prefix examples/clients")
     return [str(node), str(CLIENTS / "publisher.js")], [str(node), str(CLIENTS / "subscriber.js")]
-
-
-def addresses(count: int) -> list[str]:
-    """Endpoints on loopback that nobody is bound to."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [f"tcp://127.0.0.1:{s.getsockname()[1]}" for s in sockets]
 
 
 @pytest.mark.parametrize("with_keys", [False, True])
