@@ -94,7 +94,7 @@ class Guard:
 
     def start(self) -> None:
         """Let in whom we know, from now on; called when all is bound."""
-        if self._monitors or self._authenticator:
+        if self._monitors:
             self._thread = Thread(target=self._run_or_end, daemon=True, name="orstate-guard")
             self._thread.start()
 
