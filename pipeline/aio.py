@@ -20,8 +20,8 @@ import zmq
 import zmq.asyncio
 from numpy.typing import NDArray
 
-from pipeline import endpoints
-from pipeline.client import CLOSE_S, GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, with_frame
+from pipeline import curve, endpoints
+from pipeline.client import CLOSE_S, GRACE_S, PUBLISH_HIGH_WATER, RETRY_S, keys_of, with_frame
 from pipeline.codec import encode
 from pipeline.confirmed import Unconfirmed
 from pipeline.errors import OrstateError
@@ -30,20 +30,20 @@ from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Status, SurgeryState
 from pipeline.presence import Presence
 from pipeline.sending import PROBE_S
-from pipeline.sockets import make_socket
+from pipeline.sockets import OUTPUT_BYTES, make_socket
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
 
 
 class AsyncStates:
     """An asynchronous iterator over published states; see `pipeline.client.States`."""
 
-    def __init__(self, context: Any, endpoint: str, session: str | None) -> None:
+    def __init__(self, context: Any, endpoint: str, session: str | None, keys: curve.Keys | None = None) -> None:
         self._reader = StateReader(session)
         self._early: deque[SurgeryState] = deque()
-        self._socket: Any = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
+        self._socket: Any = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER, max_bytes=OUTPUT_BYTES)
         for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-        endpoints.reach(self._socket, endpoint, "states")
+        endpoints.reach(self._socket, endpoint, "states", keys)
 
     @property
     def gaps(self) -> int:
@@ -88,9 +88,13 @@ class AsyncStates:
 
 
 class AsyncClient:
-    """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself."""
+    """Talks to a running pipeline: `requests` is its request endpoint, the rest it tells itself.
 
-    def __init__(self, requests: str, timeout_s: float = 10.0) -> None:
+    `keys`: see `pipeline.client`. Raises ConfigError for keys that cannot be used.
+    """
+
+    def __init__(self, requests: str, timeout_s: float = 10.0, keys: Path | str | None = None) -> None:
+        self._keys = curve.load_keys(Path(keys).expanduser(), "keys") if keys else None
         self._endpoint = requests
         self._timeout_s = timeout_s
         self._context: Any = zmq.asyncio.Context()
@@ -106,19 +110,21 @@ class AsyncClient:
         """Find the endpoints. Once more is no error. Raises what `pipeline.client.Client` does."""
         if self._tasks:
             return self
-        self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
+        self._requests = make_socket(
+            self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER, max_bytes=OUTPUT_BYTES
+        )
         self._endpoint = endpoints.seen_from("", self._endpoint)
-        endpoints.reach(self._requests, self._endpoint, "requests")
+        endpoints.reach(self._requests, self._endpoint, "requests", self._keys)
         await self._requests.send_multipart(DESCRIBE)
         if not await self._requests.poll(int(1000 * self._timeout_s)):
-            raise endpoints.unanswered(self._endpoint, self._timeout_s)
+            raise endpoints.unanswered(self._endpoint, self._timeout_s, self._keys)
         answer = read_answer(await self._requests.recv_multipart())
         if not isinstance(answer, Description):
             raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
         self.description = answer
         self._inputs = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
         self._presence = Presence(self._context, self._inputs)
-        endpoints.reach(self._inputs, self._endpoint, "requests")
+        endpoints.reach(self._inputs, self._endpoint, "requests", self._keys)
         self._tasks = [
             asyncio.create_task(self._listen(), name="orstate-answers"),
             asyncio.create_task(self._hear(), name="orstate-confirmations"),
@@ -132,7 +138,7 @@ class AsyncClient:
                 self._frames = FrameWriter(self.description.frames)
             message = with_frame(message, frame, self._frames)
         if self._unconfirmed and self._presence.absent_s() > self._timeout_s:
-            raise endpoints.unanswered(self._endpoint, self._timeout_s)
+            raise endpoints.unanswered(self._endpoint, self._timeout_s, self._keys)
         await self._wait(lambda: not self._unconfirmed.full, self._timeout_s)
         await self._inputs.send_multipart(self._unconfirmed.add(encode(message)))
 
@@ -157,7 +163,8 @@ class AsyncClient:
 
     async def states(self, session: str | None = None) -> AsyncStates:
         """The states of a session, or of all, from now on."""
-        states = AsyncStates(self._context, endpoints.seen_from(self._endpoint, self.description.states), session)
+        endpoint = endpoints.seen_from(self._endpoint, self.description.states)
+        states = AsyncStates(self._context, endpoint, session, self._keys)
         await states.stand(self._timeout_s)
         return states
 
@@ -212,7 +219,7 @@ class AsyncClient:
         async with self._confirmed:
             while not condition():
                 if self._presence.absent_s() > timeout_s:
-                    raise endpoints.unanswered(self._endpoint, timeout_s)
+                    raise endpoints.unanswered(self._endpoint, timeout_s, self._keys)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._confirmed.wait(), min(PROBE_S, timeout_s))
 
@@ -230,12 +237,15 @@ class AsyncSidecar(AsyncClient):
         resume: Path | None = None,
     ) -> None:
         super().__init__("", timeout_s)
+        self._config, self._settings = config, tuple(settings)
         self._start = partial(Launch, config, model, tuple(settings), stderr, resume=resume)
         self.launch: Launch | None = None
 
     async def connect(self) -> Self:
         """Launch and wait until messages are taken. Once more is no error. Raises OrstateError."""
         if self.launch is None:
+            if keys := keys_of(self._config, self._settings):
+                self._keys = curve.load_keys(keys, "security.keys")
             self.launch = self._start()
             self._endpoint = (await asyncio.to_thread(self.launch.wait_ready, self._timeout_s)).requests
         return await super().connect()

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import zmq
 
-from pipeline import endpoints
-from pipeline.config import Config, resolve
+from pipeline import curve, endpoints
+from pipeline.config import Config, Security, resolve
 from pipeline.errors import OrstateError
+from pipeline.guard import Guard
 from pipeline.neighbour import cores_of
 from pipeline.ring import ring_size
 from pipeline.rundir import RunDirectory, run_directory
@@ -28,11 +29,14 @@ class Finding(NamedTuple):
 
 
 def findings(config: Config) -> Iterator[Finding]:
-    """The machine's part: run directory, shared memory, endpoints, journal."""
+    """The machine's part: run directory, shared memory, keys, endpoints, journal."""
     yield attempt("run directory", lambda: _run_directory(config))
     yield _shared_memory(config)
     yield attempt("cores", lambda: ", ".join(map(str, sorted(cores_of(config.inference)))))
-    yield from _endpoints(config)
+    keys = attempt("keys", partial(_keys, config.security))
+    yield keys
+    if keys.ok:
+        yield from _endpoints(config)
     if config.run.journal:
         yield _journal(resolve(config.run.journal))
 
@@ -62,11 +66,23 @@ def _shared_memory(config: Config) -> Finding:
     )
 
 
+def _keys(security: Security) -> str:
+    if not security.keys:
+        return "none: tcp endpoints bind to loopback only, and let in every account of this machine"
+    folder = resolve(security.keys)
+    ours = curve.load_keys(folder, "security.keys")
+    allowed = curve.Allowed(resolve(security.clients), ours.public, "security.clients")
+    for endpoint, file in security.publishers.items():
+        curve.load_public(resolve(file), f"security.publishers.{endpoint!r}")
+    return f"{folder}: right; {allowed.count} clients are allowed, {len(security.publishers)} publishers known"
+
+
 def _endpoints(config: Config) -> Iterator[Finding]:
     """All of them are held together, so that two keys with one address are found too."""
     ingress, egress = config.ingress, config.egress
     context: Context = zmq.Context()
     held: list[Socket] = []  # pyzmq closes what nobody holds
+    guard = Guard(config.security, context)
     try:
         for key, endpoint in (
             ("ingress.bind", ingress.bind),
@@ -75,22 +91,26 @@ def _endpoints(config: Config) -> Iterator[Finding]:
         ):
             if endpoint not in ("", "ipc"):  # what is in the run directory is looked after with it
                 held.append(make_socket(context, zmq.XPUB))
-                yield attempt("endpoint", partial(_bind, held[-1], endpoint, key))
+                yield attempt("endpoint", partial(_bind, guard, held[-1], endpoint, key))
         for endpoint in ingress.connect:
             held.append(make_socket(context, zmq.SUB))
-            yield attempt("endpoint", partial(_connect, held[-1], endpoint, "ingress.connect"))
+            yield attempt("endpoint", partial(_connect, guard, held[-1], endpoint, "ingress.connect"))
     finally:
+        guard.close()
         context.destroy(linger=0)
 
 
-def _bind(socket: Socket, endpoint: str, key: str) -> str:
-    endpoints.bind(socket, endpoint, key)
+def _bind(guard: Guard, socket: Socket, endpoint: str, key: str) -> str:
+    guard.bind(socket, endpoint, key)
     return f"{key} = {endpoint!r} can be bound"
 
 
-def _connect(socket: Socket, endpoint: str, key: str) -> str:
-    endpoints.connect(socket, endpoint, key)
-    return f"{key} = {endpoint!r} can be connected to; whether somebody publishes there shows when he does"
+def _connect(guard: Guard, socket: Socket, endpoint: str, key: str) -> str:
+    guard.connect(socket, endpoint, key)
+    clear = endpoints.is_open(endpoint) and not guard.knows(endpoint)
+    return f"{key} = {endpoint!r} can be connected to; whether somebody publishes there shows when he does" + (
+        "; no key in security.publishers: what he says is neither encrypted nor known to be his" if clear else ""
+    )
 
 
 def _journal(path: Path) -> Finding:

@@ -5,7 +5,8 @@
         sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
         for state in states: ...
 
-A client belongs to one thread; a `States` object may be read in another one.
+A client belongs to one thread; a `States` object may be read in another one. `keys`: the folder that `keys generate`
+made for this client, for a pipeline with keys; the sidecar's own client uses those of the configuration.
 """
 
 import time
@@ -21,14 +22,15 @@ import msgspec
 import zmq
 from numpy.typing import NDArray
 
-from pipeline import endpoints
+from pipeline import curve, endpoints
 from pipeline.codec import encode
+from pipeline.config import load_config, resolve
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Observation, Status, SurgeryState
 from pipeline.sending import ConfirmedSender
-from pipeline.sockets import Context, make_socket, receive_now
+from pipeline.sockets import OUTPUT_BYTES, Context, make_socket, receive_now
 from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer, read_output
 
 PUBLISH_HIGH_WATER = 10_000
@@ -45,21 +47,34 @@ def with_frame(message: Input, frame: NDArray[Any], ring: FrameWriter) -> Input:
     return msgspec.structs.replace(message, frame=ring.write(frame))
 
 
+def keys_of(config: Path | None, settings: tuple[str, ...]) -> Path | None:
+    """The keys of the pipeline that was launched with these arguments: who launched it may use them."""
+    keys = load_config(config, settings).security.keys
+    return resolve(keys) if keys else None
+
+
 class States:
     """An iterator over published states, subscribed from the moment it is made.
 
     Iteration ends when the pipeline has finished, after `stop`, or `timeout_s` after the last state.
     """
 
-    def __init__(self, context: Context, endpoint: str, session: str | None, timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        endpoint: str,
+        session: str | None,
+        timeout_s: float | None,
+        keys: curve.Keys | None = None,
+    ) -> None:
         self._reader = StateReader(session)
         self._timeout_s = timeout_s
         self._stopped = False
         self._early: deque[SurgeryState] = deque()
-        self._socket = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER)
+        self._socket = make_socket(context, zmq.SUB, high_water_mark=PUBLISH_HIGH_WATER, max_bytes=OUTPUT_BYTES)
         for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-        endpoints.reach(self._socket, endpoint, "states")
+        endpoints.reach(self._socket, endpoint, "states", keys)
 
     @property
     def gaps(self) -> int:
@@ -126,7 +141,14 @@ class Client:
     (default: `timeout_s`). Raises ConfigError if that is no endpoint, OrstateError if nobody answers in `timeout_s`.
     """
 
-    def __init__(self, requests: str, timeout_s: float = 10.0, absence_s: float | None = None) -> None:
+    def __init__(
+        self,
+        requests: str,
+        timeout_s: float = 10.0,
+        keys: Path | str | None = None,
+        absence_s: float | None = None,
+    ) -> None:
+        self._keys = curve.load_keys(Path(keys).expanduser(), "keys") if keys else None
         self._context: Context = zmq.Context()
         self._open: list[States] = []
         self._frames: FrameWriter | None = None
@@ -134,10 +156,13 @@ class Client:
         self._timeout_s = timeout_s
         self._endpoint = endpoints.seen_from("", requests)
         try:
-            self._requests = make_socket(self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER)
-            endpoints.reach(self._requests, self._endpoint, "requests")
+            self._requests = make_socket(
+                self._context, zmq.DEALER, high_water_mark=PUBLISH_HIGH_WATER, max_bytes=OUTPUT_BYTES
+            )
+            endpoints.reach(self._requests, self._endpoint, "requests", self._keys)
             self.description = self._describe()
-            self._sender = ConfirmedSender(self._context, self._endpoint, timeout_s if absence_s is None else absence_s)
+            patience_s = timeout_s if absence_s is None else absence_s
+            self._sender = ConfirmedSender(self._context, self._endpoint, patience_s, self._keys)
         except BaseException:
             self._context.destroy(linger=0)
             raise
@@ -185,7 +210,7 @@ class Client:
     def states(self, session: str | None = None, timeout_s: float | None = None) -> States:
         """The states of a session, or of all, from now on."""
         endpoint = endpoints.seen_from(self._endpoint, self.description.states)
-        states = States(self._context, endpoint, session, timeout_s)
+        states = States(self._context, endpoint, session, timeout_s, self._keys)
         self._open.append(states)
         states.stand(self._timeout_s)
         return states
@@ -193,9 +218,9 @@ class Client:
     def status(self) -> Status:
         """How the pipeline does: its newest status. Raises OrstateError if it tells none."""
         endpoint = endpoints.seen_from(self._endpoint, self.description.states)
-        with make_socket(self._context, zmq.SUB) as socket:
+        with make_socket(self._context, zmq.SUB, max_bytes=OUTPUT_BYTES) as socket:
             socket.setsockopt(zmq.SUBSCRIBE, b"status")
-            endpoints.reach(socket, endpoint, "states")
+            endpoints.reach(socket, endpoint, "states", self._keys)
             if not socket.poll(int(1000 * self._timeout_s)):
                 raise endpoints.unanswered(endpoint, self._timeout_s)
             status = read_output(socket.recv_multipart())
@@ -229,7 +254,7 @@ class Client:
     def _describe(self) -> Description:
         self._requests.send_multipart(DESCRIBE)
         if not self._requests.poll(int(1000 * self._timeout_s)):
-            raise endpoints.unanswered(self._endpoint, self._timeout_s)
+            raise endpoints.unanswered(self._endpoint, self._timeout_s, self._keys)
         answer = read_answer(self._requests.recv_multipart())
         if not isinstance(answer, Description):
             raise OrstateError(f"{self._endpoint}: a {type(answer).__name__} where a Description was due")
@@ -253,6 +278,7 @@ class Sidecar:
         timeout_s: float = 60.0,
         resume: Path | None = None,
     ) -> None:
+        self._config, self._settings = config, tuple(settings)
         self._start = partial(Launch, config, model, tuple(settings), stderr, resume=resume)
         self._timeout_s = timeout_s
         self._launch: Launch | None = None
@@ -261,9 +287,10 @@ class Sidecar:
     def start(self) -> Self:
         """Launch and wait until messages are taken. Once more is no error. Raises OrstateError."""
         if self._launch is None:
+            keys = keys_of(self._config, self._settings)
             launch = self._start()
             try:
-                self._client = Client(launch.wait_ready(self._timeout_s).requests, self._timeout_s)
+                self._client = Client(launch.wait_ready(self._timeout_s).requests, self._timeout_s, keys)
             except BaseException:
                 launch.stop()
                 raise

@@ -66,6 +66,14 @@ class Egress(Section, frozen=True, kw_only=True):
         endpoints.check("egress.states", self.states, words=("ipc",))
 
 
+class Security(Section, frozen=True, kw_only=True):
+    """Keys (CURVE) for endpoints of TCP, as `keys generate` makes them. See docs/security.md."""
+
+    keys: str = ""  # the folder with our own pair; "": no keys, and tcp binds to loopback only
+    clients: str = ""  # the folder of the public keys of those who may connect
+    publishers: dict[str, str] = {}  # of ingress.connect, those with keys: endpoint, and file of its public key
+
+
 class Queues(Section, frozen=True, kw_only=True):
     """The shared-memory queue of each hop. A slot is a credit."""
 
@@ -149,6 +157,7 @@ class Config(Section, frozen=True, kw_only=True):
     run: Run = Run()
     ingress: Ingress = Ingress()
     egress: Egress = Egress()
+    security: Security = Security()
     queues: Queues = Queues()
     frames: Frames = Frames()
     prompt: PromptSection = PromptSection()
@@ -162,13 +171,17 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
 
     Raises ConfigError, which names the file or setting and the key.
     """
-    path = file or DEFAULT_FILE
+    path, settings = file or DEFAULT_FILE, tuple(settings)
     tables = read_toml(path, "; give another with --config")
     config = _convert(tables, str(path))
     for setting in settings:
         section, key, value = _split(setting)
         tables.setdefault(section, {})[key] = value
         config = _convert(tables, f"--set {setting}")
+    try:
+        _check_keys(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}{' and --set' if settings else ''}: {error}") from error
     return config
 
 
@@ -185,6 +198,24 @@ def read_toml(path: Path, advice: str = "") -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}{advice}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: no TOML: {error}") from error
+
+
+def _check_keys(config: Config) -> None:
+    """What sections say together: whom others can reach has keys. Raises ConfigError."""
+    ingress, security = config.ingress, config.security
+    bound = {"ingress.bind": ingress.bind, "ingress.requests": ingress.requests, "egress.states": config.egress.states}
+    for key, endpoint in bound.items():
+        endpoints.check_keys(key, endpoint, with_keys=bool(security.keys))
+    if security.keys and not security.clients:
+        raise ConfigError("security.clients = '': nobody could connect; give the folder of the clients' public keys")
+    if (security.clients or security.publishers) and not security.keys:
+        raise ConfigError(
+            f"security.keys = '': security.{'clients' if security.clients else 'publishers'} needs keys of our own; "
+            "make them with: python run_pipeline.py keys generate FOLDER"
+        )
+    for endpoint in security.publishers:
+        if endpoint not in ingress.connect:
+            raise ConfigError(f"security.publishers has {endpoint!r}, which is not in ingress.connect; add it there")
 
 
 def _split(setting: str) -> tuple[str, str, Any]:

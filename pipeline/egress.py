@@ -33,7 +33,7 @@ class Publisher:
     wake ZeroMQ's own thread, which costs more than the message.
     """
 
-    def __init__(self, socket: Socket, bind: str, as_json: bool) -> None:
+    def __init__(self, socket: Socket, bind: str, as_json: bool, door: endpoints.Door = endpoints) -> None:
         self.socket = socket
         socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is told, once
         self.encode = encode_json if as_json else encode
@@ -43,7 +43,7 @@ class Publisher:
         self._awaited = 0
         self._until_s = 0.0
         self.full = 0  # times that queues of subscribers were found full
-        endpoints.bind(socket, bind, "egress.states")
+        door.bind(socket, bind, "egress.states")
 
     def send(self, message: Message, payload: bytes) -> None:
         """Publish with the next `flush`, or now if enough waits."""

@@ -18,7 +18,7 @@ from mcap.writer import Writer
 from pipeline import messages
 from pipeline.codec import is_json
 from pipeline.errors import OrstateError
-from pipeline.journal import read_records
+from pipeline.journal import journal_files, read_records
 
 Format = Literal["foxglove", "jsonl", "parquet", "csv"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -60,7 +60,7 @@ def export(path: Path, to: Format, out: Path, tell: Callable[[str], None]) -> in
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    if not (files := sorted(path.glob("*.mcap"))):
+    if not (files := journal_files(path)):
         raise OrstateError(f"{path}: no journal: no .mcap file, and no folder with one")
     return files
 

@@ -29,7 +29,7 @@ class Arrival(NamedTuple):
 class Subscription:
     """A SUB socket that connects to publishers and is bound for those who connect to us.
 
-    `keys`: where `connect` and `bind` were set, for the ConfigError that a wrong one raises.
+    `keys`: where `connect` and `bind` were set, for the ConfigError that a wrong one raises. `door`: see Door.
     """
 
     name = "ingress"
@@ -41,13 +41,14 @@ class Subscription:
         bind: str,
         max_bytes: int,
         keys: tuple[str, str] = ("ingress.connect", "ingress.bind"),
+        door: endpoints.Door = endpoints,
     ) -> None:
         self.socket = socket
         self._max_bytes = max_bytes
-        if bind:
-            endpoints.bind(socket, bind, keys[1])
         for endpoint in connect:
-            endpoints.connect(socket, endpoint, keys[0])
+            door.connect(socket, endpoint, keys[0])
+        if bind:
+            door.bind(socket, bind, keys[1])
         socket.setsockopt(zmq.SUBSCRIBE, b"")
 
     def receive(self) -> Arrival | None:
@@ -68,14 +69,21 @@ class Requests:
     name = "requests"
     ROUTES = 8192
 
-    def __init__(self, socket: Socket, bind: str, max_bytes: int, description: Description) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        bind: str,
+        max_bytes: int,
+        description: Description,
+        door: endpoints.Door = endpoints,
+    ) -> None:
         self.socket = socket
         self._max_bytes = max_bytes
         self._description = description
         self._routes: OrderedDict[str, tuple[list[bytes], bool]] = OrderedDict()
         self._confirmations = Confirmations()
         self.counters: Counter[str] = Counter()
-        endpoints.bind(socket, bind, "ingress.requests")
+        door.bind(socket, bind, "ingress.requests")
 
     def receive(self) -> Arrival | None:
         """The next request or numbered input, or None if there is none now. Raises Rejected for what is neither."""

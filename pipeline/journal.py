@@ -9,6 +9,7 @@ topic `Chain` says the hashes of those before it (pipeline/chain.py).
 
 import fcntl
 import os
+import re
 import struct
 import time
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ from pipeline.errors import OrstateError
 
 PROFILE = "orstate"
 MAGIC = b"\x89MCAP0\r\n"
+_NUMBERED = re.compile(r"(?P<part>.+)-(?P<number>[0-9]{1,9})\.mcap")
 BUFFER_BYTES = 1 << 17  # so that what one `flush` hands over is one call of the system
 LOSS_TOPIC: Final = "Loss"
 
@@ -190,7 +192,7 @@ def run_folder(parent: Path) -> Path:
 
 def is_written(folder: Path) -> bool:
     """Whether a process holds one of the files of a run, or may: writers lock them."""
-    for path in folder.glob("*.mcap"):
+    for path in journal_files(folder):  # not what else is named so: to open a pipe would wait for its other end
         try:
             with path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -199,14 +201,9 @@ def is_written(folder: Path) -> bool:
     return False
 
 
-def files_of(folder: Path, part: str) -> list[Path]:
-    """The files of that part of a run, in the order they were begun."""
-    return sorted(folder.glob(f"{part}-*.mcap"), key=lambda file: int(file.stem.rpartition("-")[2]))
-
-
 def check_resumable(folder: Path) -> None:
     """Raises OrstateError for a folder that holds no journal of a run, or one that is being written."""
-    if not files_of(folder, "inputs"):
+    if not numbered_files(folder, "inputs"):
         raise OrstateError(f"{folder}: no run to resume: it has no inputs-N.mcap; give the journal folder of a run")
     if is_written(folder):
         raise OrstateError(f"{folder}: a pipeline that runs writes this journal; stop it, or resume another run")
@@ -215,7 +212,7 @@ def check_resumable(folder: Path) -> None:
 def next_file(folder: Path, part: str) -> Path:
     """The first unused `<part>-N.mcap`: a file that a killed process left is never appended to."""
     number = 1
-    while (folder / f"{part}-{number}.mcap").exists():
+    while os.path.lexists(folder / f"{part}-{number}.mcap"):
         number += 1
     return folder / f"{part}-{number}.mcap"
 
@@ -231,6 +228,8 @@ def open_next(folder: Path, part: str) -> JournalWriter:
 def last_hash(path: Path) -> bytes:
     """The newest hash that a file says itself; b"" if it has none or cannot be read."""
     newest = b""
+    if not path.is_file():
+        return newest
     try:
         for record in read_all(path):
             if record.topic == TOPIC:
@@ -275,11 +274,22 @@ def is_whole(path: Path) -> bool:
         return file.read() == MAGIC
 
 
+def journal_files(folder: Path) -> list[Path]:
+    """The .mcap files of a folder, by name. What is a link is none of a run's: it may lead anywhere."""
+    return sorted(path for path in folder.glob("*.mcap") if path.is_file() and not path.is_symlink())
+
+
+def numbered_files(folder: Path, part: str) -> list[Path]:
+    """The files `<part>-N.mcap` of a run's folder, in order; links and other names are left out."""
+    found = [(name, path) for path in journal_files(folder) if (name := _NUMBERED.fullmatch(path.name))]
+    return [path for _, path in sorted((int(name["number"]), path) for name, path in found if name["part"] == part)]
+
+
 def input_files(path: Path) -> list[Path]:
     """The files with a journal's inputs: `path` itself, or those of a run's folder, in order."""
     if path.is_file():
         return [path]
-    files = files_of(path, "inputs")
+    files = numbered_files(path, "inputs")
     if not files:
         raise OrstateError(f"{path}: no journal: it has no inputs-N.mcap; give a run's folder or a file")
     return files

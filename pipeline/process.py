@@ -21,6 +21,7 @@ from pipeline import control, neighbour
 from pipeline.codec import encode
 from pipeline.control import StageName
 from pipeline.errors import ConfigError, OrstateError
+from pipeline.guard import Guard
 from pipeline.loop import Loop
 from pipeline.restore import Journal, Restored
 from pipeline.sockets import Context, Socket, make_socket
@@ -45,7 +46,8 @@ def main(name: StageName, place_json: bytes) -> None:
     _die_with_supervisor()
     context = zmq.Context[Socket]()
     try:
-        _run(name, place, context)
+        with Guard(place.config.security, context) as guard:
+            _run(name, place, context, guard)
     except OrstateError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(BAD_CONFIGURATION if isinstance(error, ConfigError) else 1)
@@ -53,7 +55,7 @@ def main(name: StageName, place_json: bytes) -> None:
         context.destroy(linger=2000)
 
 
-def _run(name: StageName, place: Place, context: Context) -> None:
+def _run(name: StageName, place: Place, context: Context, guard: Guard) -> None:
     socket = make_socket(context, zmq.DEALER)
     socket.setsockopt(zmq.IDENTITY, name.encode())
     socket.connect(place.control)
@@ -66,7 +68,8 @@ def _run(name: StageName, place: Place, context: Context) -> None:
     stage: Stage = import_module(MODULES[name]).create(place.config, place.incarnation)
     limit = place.config.ingress.max_message_bytes
     past = Journal(Path(place.journal), limit) if place.incarnation and place.journal else None
-    wiring = wire(name, place, context, socket)
+    wiring = wire(name, place, context, socket, guard)
+    guard.start()
     try:
         if (loaded := stage.load()) is not None:
             socket.send(encode(loaded))

@@ -7,7 +7,9 @@ import zmq
 
 from pipeline import endpoints
 from pipeline.codec import encode, type_name
+from pipeline.config import Config, Ingress
 from pipeline.errors import OrstateError, Rejected
+from pipeline.guard import Guard
 from pipeline.ingress import HARD_LIMIT, Subscription
 from pipeline.journal import JournalWriter
 from pipeline.messages import DeadLetter, Input
@@ -20,35 +22,50 @@ def record(
     path: Path,
     connect: Sequence[str],
     bind: str,
-    max_bytes: int,
-    high_water_mark: int,
+    config: Config,
     going_on: Callable[[], bool],
     on_message: Callable[[str], None],
 ) -> int:
     """Write what arrives to `path` until `going_on()` is False; how many messages.
 
-    What is no input is recorded as a dead letter. Raises OrstateError if the file exists or an endpoint is wrong.
+    `config`: its sections `ingress` (limits) and `security` (keys). What is no input is recorded as a dead letter, and
+    whoever was turned away is told at the end. Raises OrstateError if the file exists or an endpoint is wrong.
     """
     for endpoint in connect:
         endpoints.check("--connect", endpoint, to_bind=False)
     endpoints.check("--bind", bind, words=("",))
     context: Context = zmq.Context()
     try:
-        socket = make_socket(context, zmq.SUB, high_water_mark=high_water_mark, max_bytes=HARD_LIMIT * max_bytes)
-        subscription = Subscription(socket, connect, bind, max_bytes, keys=("--connect", "--bind"))
-        try:
-            journal = JournalWriter(path)
-        except OSError as error:
-            raise OrstateError(f"{path}: cannot be written: {error.strerror}; give another name") from error
-        try:
-            while going_on():
-                if socket.poll(WAKE_MS):
-                    _take(subscription, journal, on_message)
-        finally:
-            journal.close()
+        with Guard(config.security, context) as guard:
+            subscription = _subscribe(connect, bind, config.ingress, context, guard)
+            guard.start()
+            journal = _journal(path)
+            try:
+                while going_on():
+                    if subscription.socket.poll(WAKE_MS):
+                        _take(subscription, journal, on_message)
+                    guard.call_again()
+            finally:
+                journal.close()
+            counts = {name: count for name, count in guard.counters().items() if count}
+            if strangers := [f"{name} {count:.0f}" for name, count in counts.items() if name.startswith("strangers")]:
+                on_message(f"turned away: {', '.join(strangers)}")
     finally:
         context.destroy(linger=0)
     return journal.records
+
+
+def _subscribe(connect: Sequence[str], bind: str, ingress: Ingress, context: Context, guard: Guard) -> Subscription:
+    limit = ingress.max_message_bytes
+    socket = make_socket(context, zmq.SUB, high_water_mark=ingress.high_water_mark, max_bytes=HARD_LIMIT * limit)
+    return Subscription(socket, connect, bind, limit, keys=("--connect", "--bind"), door=guard)
+
+
+def _journal(path: Path) -> JournalWriter:
+    try:
+        return JournalWriter(path)
+    except OSError as error:
+        raise OrstateError(f"{path}: cannot be written: {error.strerror}; give another name") from error
 
 
 def _take(subscription: Subscription, journal: JournalWriter, on_message: Callable[[str], None]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.errors import OrstateError
-from pipeline.journal import JournalWriter, Record, last_hash, read_records
+from pipeline.journal import JournalWriter, Record, journal_files, last_hash, read_records
 
 REDACTED: Final = "[redacted]"
 KEPT: Final = frozenset(
@@ -32,7 +32,7 @@ def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
 
     Raises OrstateError if there is no journal, or if `out` exists.
     """
-    files = [journal] if journal.is_file() else sorted(journal.glob("*.mcap"), key=_part_and_number)
+    files = [journal] if journal.is_file() else sorted(journal_files(journal), key=_part_and_number)
     if not files:
         raise OrstateError(f"{journal}: no journal: it has no .mcap file; give a run's folder or a file")
     try:

@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from pipeline import events
-from pipeline.client import Client, States
+from pipeline.client import Client, States, keys_of
 from pipeline.codec import INPUT_TYPES
 from pipeline.errors import OrstateError
 from pipeline.launch import Launch
@@ -65,8 +65,11 @@ class Replay:
         on_response: Callable[[LLMResponse], None],
         on_sent: Callable[[int], None],
         taken: Iterable[Message] = (),
+        keys: Path | None = None,
     ) -> None:
-        """`taken`: inputs that a pipeline before this one has taken: they are not sent again."""
+        """`keys`: the folder of ours, for a pipeline with keys. `taken`: inputs that a pipeline before this one has
+        taken: they are not sent again.
+        """
         self._log = log
         self._launch = launch
         self._speed = speed  # None: as fast as it goes
@@ -74,6 +77,7 @@ class Replay:
         self._on_response = on_response
         self._on_sent = on_sent
         self._taken = Counter(taken)
+        self._keys = keys
         self._outcomes: Counter[str] = Counter()
         self._latency: dict[str, list[float]] = {"rule": [], "model": []}
         self._summary = Summary(inputs=len(log.messages), faults=log.faults)
@@ -81,7 +85,7 @@ class Replay:
     def run(self) -> Summary:
         """Send everything and wait for the end. Raises OrstateError if the pipeline cannot be reached."""
         begin = time.monotonic()
-        with Client(self._launch.wait_ready(MODEL_WAIT_S).requests, absence_s=POLL_S) as client:
+        with Client(self._launch.wait_ready(MODEL_WAIT_S).requests, keys=self._keys, absence_s=POLL_S) as client:
             self._summary.model = self._launch.wait_model(MODEL_WAIT_S).name
             states = client.states()
             reader = threading.Thread(target=self._read, args=(states,), name="replay-states")
@@ -172,24 +176,17 @@ def replay(
     `resume`: the journal folder of a replay of that log that was cut off; what it has is not taken again.
     """
     lockstep = ("run.lockstep=true",) if speed is None else ()
+    keys = keys_of(config, settings)
     taken = [message for _, message in Journal(resume, MOST_BYTES).read(*INPUT_TYPES)] if resume else []
     launch = Launch(config, model, (*settings, *lockstep), on_event=on_event, resume=resume)
     try:
-        return Replay(log, launch, speed, on_state, on_response, on_sent, taken).run()
+        return Replay(log, launch, speed, on_state, on_response, on_sent, taken, keys).run()
     finally:
         launch.stop()
 
 
 def _ended(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-
-
-def _dead_letters(status: Status) -> dict[str, int]:
-    prefix = "dead_letter."
-    counts: Counter[str] = Counter()
-    for stage in status.stages.values():
-        counts.update({k.removeprefix(prefix): int(v) for k, v in stage.counters.items() if k.startswith(prefix)})
-    return dict(sorted(counts.items()))
 
 
 def _percentiles(values: list[float]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.board import Board
 from pipeline.config import Config, resolve
-from pipeline.journal import check_resumable, files_of, run_folder
+from pipeline.journal import check_resumable, numbered_files, run_folder
 from pipeline.ring import Ring
 from pipeline.rundir import RunDirectory, run_directory
 from pipeline.segment import Segment, remove_orphans, segment_name
@@ -74,4 +74,4 @@ def _journal(config: Config, resume: Path | None) -> str:
 
 def _incarnations(folder: Path) -> int:
     """How often processes of a run were started, by the files that each begins."""
-    return max(len(files_of(folder, part)) for part in ("inputs", "outputs"))
+    return max(len(numbered_files(folder, part)) for part in ("inputs", "outputs"))

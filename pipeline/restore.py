@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.codec import INPUT_TYPES, decode_inner, decode_input
 from pipeline.errors import OrstateError, Rejected
-from pipeline.journal import Record, files_of, read_records
+from pipeline.journal import Record, numbered_files, read_records
 from pipeline.messages import Learned, LLMResponse, Message, PromptJob, SurgeryState
 from pipeline.wire_format import read_output
 
@@ -41,7 +41,7 @@ class Journal:
     def __init__(self, folder: Path, most_bytes: int) -> None:
         """`most_bytes`: of an input."""
         self._most_bytes = most_bytes
-        self._files = {part: files_of(folder, part) for part in ("inputs", "outputs")}
+        self._files = {part: numbered_files(folder, part) for part in ("inputs", "outputs")}
 
     def read(self, *kinds: type[Message]) -> Iterator[Journalled]:
         """See `Past`. What cannot be read is said on standard error and left out."""

@@ -8,6 +8,7 @@ import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final, NamedTuple
 
 from pipeline.journal import is_written
@@ -52,7 +53,7 @@ def _kept(folder: Path) -> Kept | None:
     """None if no run has made it, if it cannot be looked at, or if another instance removes it right now."""
     try:
         began = datetime.strptime(folder.name, NAME).replace(tzinfo=UTC).timestamp()
-        found = [file.stat() for file in folder.iterdir() if file.is_file()]
+        found = [status for file in folder.iterdir() if S_ISREG((status := file.lstat()).st_mode)]
     except (ValueError, OSError):
         return None
     return Kept(folder, max((stat.st_mtime for stat in found), default=began), sum(stat.st_size for stat in found))

@@ -3,11 +3,13 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.control import STAGES
+from pipeline.curve import OTHERS_WRITE
 from pipeline.endpoints import MAX_IPC_PATH
 from pipeline.errors import OrstateError
 
@@ -32,7 +34,10 @@ class RunDirectory:
         if len(longest.encode()) > MAX_IPC_PATH:
             raise OrstateError(f"{path}: too long for ipc sockets ({MAX_IPC_PATH} bytes); set a shorter run.directory")
         try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if why := _replaceable(path.parent):
+                raise OrstateError(f"{path.parent}: {why}; set run.directory to a folder of yours")
+            path.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise OrstateError(f"{path}: cannot be made: {error.strerror}; set another run.directory") from error
         if path.stat().st_uid != os.getuid():
@@ -79,6 +84,16 @@ class RunDirectory:
         for path in self.path.iterdir():
             if path.name != LOCK:
                 path.unlink()
+
+
+def _replaceable(folder: Path) -> str:
+    """Why others could put a folder of their own in the place of one in it; "" if they cannot."""
+    status = folder.stat()
+    if status.st_uid not in (os.getuid(), 0):
+        return "belongs to another user"
+    if status.st_mode & OTHERS_WRITE and not status.st_mode & stat.S_ISVTX:
+        return f"others can exchange what is in it (mode {stat.S_IMODE(status.st_mode):04o})"
+    return ""
 
 
 def _of_an_instance(path: Path) -> bool:

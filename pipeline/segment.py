@@ -7,6 +7,7 @@ its creator when it exits (cpython #82300).
 
 import mmap
 import os
+import re
 import tempfile
 from pathlib import Path
 from stat import S_ISREG
@@ -14,6 +15,7 @@ from stat import S_ISREG
 from pipeline.errors import OrstateError
 
 PREFIX = "orstate"
+_NAME = re.compile(rf"{PREFIX}-[0-9]{{1,10}}-[A-Za-z0-9_-]{{1,64}}")
 
 
 def folder() -> Path:
@@ -62,10 +64,15 @@ class Segment:
 
     @classmethod
     def attach(cls, name: str) -> "Segment":
-        """Map a segment that another process made. Raises OrstateError if there is none."""
+        """Map a segment that another process made. Raises OrstateError if there is none.
+
+        A client is told the names of frame rings by its pipeline: they must be names, and no links.
+        """
         path = folder() / name
+        if not _NAME.fullmatch(name):
+            raise OrstateError(f"{name!r}: is no name of shared memory, which is {PREFIX}-PID-PART")
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
             raise OrstateError(f"{path}: shared memory cannot be attached: {error.strerror}") from error
         return cls(name, mmap.mmap(descriptor, os.fstat(descriptor).st_size), descriptor)

@@ -11,6 +11,7 @@ import zmq
 
 from pipeline import endpoints
 from pipeline.confirmed import Unconfirmed
+from pipeline.curve import Keys
 from pipeline.presence import Presence
 from pipeline.sockets import Context, make_socket, receive_now
 
@@ -23,9 +24,10 @@ SLICE_MS = 50  # of a wait, in which the lock is held
 class ConfirmedSender:
     """Sends to one request endpoint. Raises ConfigError if that is none."""
 
-    def __init__(self, context: Context, endpoint: str, timeout_s: float) -> None:
+    def __init__(self, context: Context, endpoint: str, timeout_s: float, keys: Keys | None = None) -> None:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
+        self._keys = keys
         self._unconfirmed = Unconfirmed()
         self._heard_s = time.monotonic()
         self._lock = threading.Lock()
@@ -34,7 +36,7 @@ class ConfirmedSender:
         self._socket = make_socket(context, zmq.DEALER, high_water_mark=HIGH_WATER)
         self._presence = Presence(context, self._socket)
         try:
-            endpoints.reach(self._socket, endpoint, "requests")
+            endpoints.reach(self._socket, endpoint, "requests", keys)
         except BaseException:
             self._presence.close()
             raise
@@ -88,7 +90,7 @@ class ConfirmedSender:
 
     def _check(self, timeout_s: float) -> None:
         if self._presence.absent_s() > timeout_s:
-            raise endpoints.unanswered(self._endpoint, timeout_s)
+            raise endpoints.unanswered(self._endpoint, timeout_s, self._keys)
 
     def _hear(self) -> None:
         """Take confirmations, and send again what is asked for."""

@@ -12,6 +12,9 @@ CONTROL_HIGH_WATER = 1_000
 LINGER_MS = 2_000
 RECONNECT_MS = 10
 RECONNECT_MAX_MS = 500
+INNER_BYTES = 2**26  # of a frame between our own processes: what the largest slot holds
+OUTPUT_BYTES = 2**24  # of a state, a status or an answer
+SUBSCRIPTION_BYTES = 2**12  # of a topic that somebody subscribes to
 
 # As plain numbers: the arithmetic of enumerations takes longer than to ask the socket
 _NOBLOCK, _EVENTS, _POLLIN = int(zmq.NOBLOCK), int(zmq.EVENTS), int(zmq.POLLIN)
@@ -40,7 +43,7 @@ def make_socket(
     kind: int,
     *,
     high_water_mark: int = CONTROL_HIGH_WATER,
-    max_bytes: int = -1,
+    max_bytes: int = INNER_BYTES,
 ) -> Socket:
     """A socket of that kind. `max_bytes`: a peer that sends a larger frame is cut off by ZeroMQ."""
     socket: Socket = context.socket(kind)

@@ -19,6 +19,7 @@ from pipeline.control import StageName
 from pipeline.egress import Answers, JournalOnly, Publisher
 from pipeline.errors import OrstateError
 from pipeline.frames import FrameReader, Overwritten
+from pipeline.guard import Guard
 from pipeline.ingress import HARD_LIMIT, Arrival, Requests, Subscription
 from pipeline.journal import Journal
 from pipeline.messages import (
@@ -38,7 +39,7 @@ from pipeline.messages import (
 from pipeline.queue import Receiver, Sender
 from pipeline.ring import Ring
 from pipeline.segment import Segment
-from pipeline.sockets import Context, Socket, make_socket
+from pipeline.sockets import SUBSCRIPTION_BYTES, Context, Socket, make_socket
 from pipeline.stage_journal import StageJournal
 
 QueueName = Literal["jobs", "outcomes", "completions", "verdicts"]
@@ -81,11 +82,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wiring:
-    """The connections of a stage. Raises OrstateError if one cannot be made, which names the key of an endpoint."""
+def wire(name: StageName, place: Place, context: Context, control: Socket, guard: Guard) -> Wiring:
+    """The connections of a stage; `guard` is at the outer ones.
+
+    Raises OrstateError if one cannot be made, which names the key of an endpoint.
+    """
     board = Board(Segment.attach(place.segments["board"]))
     if name == "prompt":
-        return _prompt(place, context, control, board)
+        return _prompt(place, context, control, board, guard)
     if name == "inference":
         completions = _sender(place, context, "completions")
         return Wiring(
@@ -96,8 +100,8 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
             to={"parse": completions},
         )
     egress = place.config.egress
-    states = make_socket(context, zmq.XPUB, high_water_mark=egress.high_water_mark)
-    publisher = Publisher(states, place.endpoint(egress.states, "states"), egress.encoding == "json")
+    states = make_socket(context, zmq.XPUB, high_water_mark=egress.high_water_mark, max_bytes=SUBSCRIPTION_BYTES)
+    publisher = Publisher(states, place.endpoint(egress.states, "states"), egress.encoding == "json", guard)
     verdicts = _sender(place, context, "verdicts")
     journal = _journal(place, "outputs", control)
     return Wiring(
@@ -115,11 +119,12 @@ def wire(name: StageName, place: Place, context: Context, control: Socket) -> Wi
             "dropped.subscriber_full": float(publisher.full),
             "subscriptions_now": float(publisher.subscriptions),
             **(journal.counters() if journal is not None else {}),
+            **guard.counters(),
         },
     )
 
 
-def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wiring:
+def _prompt(place: Place, context: Context, control: Socket, board: Board, guard: Guard) -> Wiring:
     ingress = place.config.ingress
     hard_limit = HARD_LIMIT * ingress.max_message_bytes
     subscription = Subscription(
@@ -127,16 +132,25 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         ingress.connect,
         place.endpoint(ingress.bind, "ingress"),
         ingress.max_message_bytes,
+        door=guard,
     )
     requests = Requests(
         make_socket(context, zmq.ROUTER, max_bytes=hard_limit),
         place.endpoint(ingress.requests, "requests"),
         ingress.max_message_bytes,
         place.description(),
+        guard,
     )
     jobs, outcomes = _sender(place, context, "jobs"), _sender(place, context, "outcomes")
     journal = _journal(place, "inputs", control)
     arrivals = Arrivals(journal, FrameReader(place.frames), place.config.frames.journal)
+
+    def counters() -> dict[str, float]:
+        guard.call_again()  # here, because it is to be done now and then
+        answers = {name: float(count) for name, count in requests.counters.items()}
+        kept = journal.counters() if journal is not None else {}
+        return {**arrivals.counters, **answers, **kept, **guard.counters()}
+
     return Wiring(
         control=control,
         board=board,
@@ -149,11 +163,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board) -> Wi
         to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,
-        counters=lambda: {
-            **arrivals.counters,
-            **{name: float(n) for name, n in requests.counters.items()},
-            **(journal.counters() if journal is not None else {}),
-        },
+        counters=counters,
     )
 
 

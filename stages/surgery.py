@@ -22,7 +22,7 @@ Phrases = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ..
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A phase of a surgery, in the order of the file. `cues` are words that are said in it and hardly elsewhere."""
 
-    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")]
     name: Text
     description: str = ""
     cues: Phrases = ()
@@ -104,6 +104,8 @@ def load_surgeries(folder: Path) -> dict[str, Surgery]:
     surgeries: dict[str, Surgery] = {}
     origin: dict[str, Path] = {}
     for path in sorted(folder.glob("*.json")):
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f"{path}: leads out of its folder, to {path.resolve()}; put the file itself there")
         surgery = _load(path)
         if surgery.surgery in surgeries:
             raise ConfigError(f"{path}: surgery {surgery.surgery!r} is already in {origin[surgery.surgery]}")

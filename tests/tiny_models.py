@@ -38,10 +38,12 @@ class Shape:
     file_type: LlamaFileType = LlamaFileType.MOSTLY_F16
 
 
-def write_gemma(path: Path, seed: int = 1, sliding_window: int = 64, *, exact: bool = False) -> Path:
+def write_gemma(
+    path: Path, seed: int = 1, sliding_window: int = 64, *, exact: bool = False, template: str = ""
+) -> Path:
     """Gemma 3: five of six layers see the last `sliding_window` tokens only; the embedding is the output too.
 
-    Q8_0, or F16 if `exact`: then it hardly matters in which order sums are made.
+    Q8_0, or F16 if `exact`: then it hardly matters in which order sums are made. `template`: a chat template to bring.
     """
     shape = Shape(
         "gemma3",
@@ -52,7 +54,7 @@ def write_gemma(path: Path, seed: int = 1, sliding_window: int = 64, *, exact: b
         weights=GGMLQuantizationType.F16 if exact else GGMLQuantizationType.Q8_0,
         file_type=LlamaFileType.MOSTLY_F16 if exact else LlamaFileType.MOSTLY_Q8_0,
     )
-    return _write(path, shape, gemma_vocabulary(), seed)
+    return _write(path, shape, gemma_vocabulary(), seed, template)
 
 
 def write_llama(path: Path, seed: int = 2) -> Path:
@@ -73,7 +75,7 @@ def write_qwen(path: Path, seed: int = 3) -> Path:
     return _write(path, shape, qwen_vocabulary(), seed)
 
 
-def _write(path: Path, shape: Shape, vocabulary: Vocabulary, seed: int) -> Path:
+def _write(path: Path, shape: Shape, vocabulary: Vocabulary, seed: int, template: str = "") -> Path:
     writer = GGUFWriter(path, shape.architecture)
     writer.add_name(f"tiny {shape.architecture}, random weights")
     writer.add_file_type(shape.file_type)
@@ -90,6 +92,8 @@ def _write(path: Path, shape: Shape, vocabulary: Vocabulary, seed: int) -> Path:
     if shape.sliding_window is not None:
         writer.add_sliding_window(shape.sliding_window)
     vocabulary.add_to(writer)
+    if template:
+        writer.add_chat_template(template)
     for name, values in _tensors(shape, len(vocabulary.tokens), np.random.default_rng(seed)):
         kind = shape.weights if values.ndim == 2 else GGMLQuantizationType.F32
         writer.add_tensor(name, quants.quantize(values, kind), raw_dtype=kind)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.codec import encode, type_name
-from pipeline.journal import JournalWriter, files_of, read_records
+from pipeline.journal import JournalWriter, numbered_files, read_records
 from pipeline.log import Log
 from pipeline.messages import Input, LLMRequest, LLMResponse, Observation, Override, SurgeryState, Transcript
 from pipeline.messages import SessionEnd as End
@@ -148,7 +148,7 @@ def lost_requests(log: Log, undisturbed: Outcome, found: Outcome, journal: Path)
 def _answers_in(journal: Path) -> dict[str, set[bytes]]:
     """The different answers to each request in the journals of all prompt processes of a run."""
     found: dict[str, set[bytes]] = {}
-    for file in files_of(journal, "inputs"):
+    for file in numbered_files(journal, "inputs"):
         for record in read_records(file):
             if record.topic == "LLMResponse":
                 answer = msgspec.msgpack.decode(record.payload, type=LLMResponse)

@@ -9,7 +9,7 @@ better here than it was: a grammar made from the contract's schema, where it ask
 from pathlib import Path
 from typing import Any
 
-from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from llama_cpp.llama_chat_format import ChatFormatterResponse, chat_formatter_to_chat_completion_handler
 
 from benchmarks.bounds import Bounds, fix, fixed
 from benchmarks.peers.library import OneByOne, open_plain
@@ -19,11 +19,6 @@ from stages.surgery import Machine, Surgery
 
 MAX_TOKENS = 1024
 LINES = 20
-# Gemma's turns (source: tokenizer.chat_template of Gemma 3), for a file that brings no template of its own.
-TEMPLATE = (
-    "{{ bos_token }}<start_of_turn>user\n{{ messages[0]['content'] }}\n\n{{ messages[1]['content'] }}<end_of_turn>\n"
-    "<start_of_turn>model\n"
-)
 SKELETON = """{"metadata": {"phase": "PhaseN", "next_phase": "PhaseN", "reasoning": "brief explanation"},
  "machines": {"0": ["machine ids that are OFF"], "1": ["machine ids that are ON"]},
  "details": {"toggles": [{"machine_id": "M01", "name": "Machine name", "action": "ON|OFF|STANDBY",
@@ -50,8 +45,7 @@ def earlier(
     answered = {name: fixed(surgery, bounds) if bounds else surgery for name, surgery in surgeries.items()}
     schemas = {name: answer_schema(surgery, "full") for name, surgery in answered.items()}
     llama = open_plain(path, context, threads)
-    if "tokenizer.chat_template" not in llama.metadata:
-        llama.chat_handler = Jinja2ChatFormatter(TEMPLATE, eos_token="<eos>", bos_token="<bos>").to_chat_handler()
+    llama.chat_handler = chat_formatter_to_chat_completion_handler(turns)
 
     def call(question: Question) -> tuple[str, Any]:
         completion: Any = llama.create_chat_completion(
@@ -63,6 +57,13 @@ def earlier(
         return completion["choices"][0]["message"]["content"], completion["usage"]
 
     return OneByOne(llama, call)
+
+
+def turns(*, messages: list[Any], **_: Any) -> ChatFormatterResponse:
+    """Gemma's turns (source: tokenizer.chat_template of Gemma 3), whatever template the file brings: it is code."""
+    system, user = (message["content"] for message in messages)
+    prompt = f"<bos><start_of_turn>user\n{system}\n\n{user}<end_of_turn>\n<start_of_turn>model\n"
+    return ChatFormatterResponse(prompt=prompt, stop=["<eos>"], added_special=True)
 
 
 def messages(surgery: Surgery, question: Question) -> list[dict[str, str]]:

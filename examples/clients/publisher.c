@@ -1,8 +1,6 @@
-/* Publishes a short session with libzmq: `publisher INGRESS-ENDPOINT SESSION`.
+/* Publishes a short session with libzmq: `publisher INGRESS-ENDPOINT SESSION [KEYS]`.
    Build: cc -o publisher publisher.c -lzmq */
-#include <stdio.h>
-#include <string.h>
-#include <zmq.h>
+#include "curve_keys.h"
 
 static const char *const FORMS[] = {
     "{\"type\": \"SessionStart\", \"session\": \"%s\", \"seq\": 1, \"t\": 0, \"surgery\": \"PCNL\"}",
@@ -13,12 +11,14 @@ static const char *const FORMS[] = {
 
 int main(int argc, char **argv) {
     char message[512];
-    if (argc != 3) {
-        fprintf(stderr, "usage: publisher INGRESS-ENDPOINT SESSION\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: publisher INGRESS-ENDPOINT SESSION [KEYS]\n");
         return 2;
     }
     void *context = zmq_ctx_new();
     void *publisher = zmq_socket(context, ZMQ_XPUB); /* a PUB that hears of subscriptions */
+    if (argc == 4 && use_keys(publisher, argv[3]) != 0)
+        return 1;
     if (zmq_connect(publisher, argv[1]) != 0) {
         fprintf(stderr, "%s: %s\n", argv[1], zmq_strerror(zmq_errno()));
         return 1;

@@ -1,8 +1,9 @@
-// Publishes a short session with npm's zeromq: `node publisher.js INGRESS-ENDPOINT SESSION`.
+// Publishes a short session with npm's zeromq: `node publisher.js INGRESS-ENDPOINT SESSION [KEYS]`.
 const zmq = require("zeromq");
+const { keys } = require("./curve_keys.js");
 
-async function main(endpoint, session) {
-  const publisher = new zmq.XPublisher(); // a PUB that hears of subscriptions
+async function main(endpoint, session, folder) {
+  const publisher = new zmq.XPublisher(keys(folder)); // a PUB that hears of subscriptions
   publisher.connect(endpoint);
   await publisher.receive(); // before the pipeline has subscribed, ZeroMQ would drop what is sent
   const messages = [

@@ -1,13 +1,11 @@
-/* Prints each state as JSON with libzmq: `subscriber STATES-ENDPOINT SESSION`.
+/* Prints each state as JSON with libzmq: `subscriber STATES-ENDPOINT SESSION [KEYS]`.
    Build: cc -o subscriber subscriber.c -lzmq */
-#include <stdio.h>
-#include <string.h>
-#include <zmq.h>
+#include "curve_keys.h"
 
 int main(int argc, char **argv) {
     char topic[128];
-    if (argc != 3) {
-        fprintf(stderr, "usage: subscriber STATES-ENDPOINT SESSION\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: subscriber STATES-ENDPOINT SESSION [KEYS]\n");
         return 2;
     }
     snprintf(topic, sizeof topic, "state/%s", argv[2]);
@@ -15,6 +13,8 @@ int main(int argc, char **argv) {
     void *subscriber = zmq_socket(context, ZMQ_SUB);
     zmq_setsockopt(subscriber, ZMQ_SUBSCRIBE, topic, strlen(topic));
     zmq_setsockopt(subscriber, ZMQ_SUBSCRIBE, "status", 6);
+    if (argc == 4 && use_keys(subscriber, argv[3]) != 0)
+        return 1;
     if (zmq_connect(subscriber, argv[1]) != 0) {
         fprintf(stderr, "%s: %s\n", argv[1], zmq_strerror(zmq_errno()));
         return 1;

@@ -1,8 +1,9 @@
-// Prints each state as JSON with npm's zeromq: `node subscriber.js STATES-ENDPOINT SESSION`.
+// Prints each state as JSON with npm's zeromq: `node subscriber.js STATES-ENDPOINT SESSION [KEYS]`.
 const zmq = require("zeromq");
+const { keys } = require("./curve_keys.js");
 
-async function main(endpoint, session) {
-  const subscriber = new zmq.Subscriber();
+async function main(endpoint, session, folder) {
+  const subscriber = new zmq.Subscriber(keys(folder));
   subscriber.subscribe(`state/${session}`, "status");
   subscriber.connect(endpoint);
   for await (const [topic, , payload] of subscriber) {

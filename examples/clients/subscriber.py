@@ -1,13 +1,16 @@
-"""Prints each state as JSON with nothing but pyzmq: `subscriber.py STATES-ENDPOINT SESSION`."""
+"""Prints each state as JSON with nothing but pyzmq: `subscriber.py STATES-ENDPOINT SESSION [KEYS]`."""
 
 import sys
 
 import zmq
+from curve_keys import use_keys
 
-endpoint, session = sys.argv[1:]
+endpoint, session, *keys = sys.argv[1:]
 with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
     subscriber.subscribe(f"state/{session}")
     subscriber.subscribe("status")
+    for folder in keys:
+        use_keys(subscriber, folder)
     subscriber.connect(endpoint)
     while True:
         topic, kind, payload = subscriber.recv_multipart()

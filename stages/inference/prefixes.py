@@ -17,6 +17,7 @@ from stages.inference.shelf import Saved
 
 MAGIC: Final = b"ORSTATE1"
 _HEAD: Final = len(MAGIC) + 32
+_OTHERS_WRITE: Final = 0o022
 
 
 class PrefixFiles:
@@ -39,7 +40,12 @@ class PrefixFiles:
         """A saved prefix. None, with a warning, for a file that is not what it should be; None if there is none."""
         path = self.path(tokens)
         try:
-            raw = np.fromfile(path, dtype=np.uint8)
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
+                status = os.fstat(file.fileno())
+                if status.st_uid != os.getuid() or status.st_mode & _OTHERS_WRITE:
+                    _warn(path, "is not ours alone, and the engine would trust what is in it")
+                    return None
+                raw = np.fromfile(file, dtype=np.uint8)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -57,7 +63,7 @@ class PrefixFiles:
         path = self.path(saved.tokens)
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                 file.write(MAGIC + hashlib.sha256(saved.state.data).digest())
                 file.write(saved.state.data)

@@ -102,6 +102,7 @@ def test_a_faulty_message_is_a_dead_letter_with_its_reason_and_the_next_one_coun
 def test_a_flood_of_one_publisher_loses_nothing_of_another(
     sidecar: Sidecar, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
+    assert sidecar.wait_model()  # until then states are degraded
     loud, quiet = (Publisher(context, sidecar.client.description.ingress[0]) for _ in range(2))
     states = sidecar.states("quiet", timeout_s=WAIT_S)
     loud.send(start("loud"))

@@ -56,6 +56,8 @@ def test_states_on_standard_output_are_json_lines_and_nothing_else(run_folder: P
         (["replay", str(EXAMPLE), "--set", "egress.states=tcp://*:70000"], 2, "a port from 1 to 65535"),
         (["replay", str(EXAMPLE), "--set", "ingress.connect=['tcp://*:1']"], 2, "an address other than *"),
         (["check", "--set", "ingress.bind=tcp://x"], 2, "ingress.bind = 'tcp://x'"),
+        (["check", "--set", "ingress.bind=tcp://*:1"], 2, "keys generate"),
+        (["record", "out.mcap", "--bind", "tcp://*:1"], 2, "keys generate"),
         (["record", "out.mcap"], 2, "--connect"),
         (["record", "out.mcap", "--connect", "x:1"], 2, "--connect = 'x:1': it names no transport"),
         (["record", "out.mcap", "--bind", "ipc:///nowhere/x"], 2, "--bind = 'ipc:///nowhere/x': cannot be bound"),
@@ -103,13 +105,13 @@ def test_check_says_what_would_fail_and_why(run_folder: Path) -> None:
         "--set",
         "queues.slots=4096",
         "--set",
-        "egress.states=tcp://256.0.0.1:1",
+        "egress.states=ipc:///nowhere/states",
     )
     assert bad.returncode == 1
     failed = [line for line in bad.stdout.splitlines() if line.startswith("FAIL")]
     assert [line.split(":")[0] for line in failed] == ["FAIL model", "FAIL shared memory", "FAIL endpoint"]
     assert "/nowhere/none.gguf" in failed[0]
-    assert "egress.states = 'tcp://256.0.0.1:1': cannot be bound" in failed[2]
+    assert "egress.states = 'ipc:///nowhere/states': cannot be bound" in failed[2]
 
 
 def test_check_and_the_list_of_models_are_json_for_programs(run_folder: Path) -> None:

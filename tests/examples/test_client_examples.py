@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from loopback import addresses
 
 from pipeline.client import Sidecar
+from pipeline.keys import generate
 
 CLIENTS = Path(__file__).resolve().parents[2] / "examples" / "clients"
 Commands = tuple[list[str], list[str]]
@@ -53,23 +55,31 @@ def in_javascript(_: Path) -> Commands:
     return [str(node), str(CLIENTS / "publisher.js")], [str(node), str(CLIENTS / "subscriber.js")]
 
 
+@pytest.mark.parametrize("with_keys", [False, True])
 @pytest.mark.parametrize("made", [in_python, in_c, in_javascript])
 def test_a_subscriber_sees_what_a_publisher_of_its_language_moves(
-    made: Callable[[Path], Commands], short_folder: Path
+    made: Callable[[Path], Commands], short_folder: Path, with_keys: bool
 ) -> None:
     publisher, subscriber = made(short_folder)
     ingress, states = f"ipc://{short_folder}/in", f"ipc://{short_folder}/out"
+    security: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    if with_keys:
+        generate(short_folder / "keys", ["example"])
+        ingress, states = addresses(2)
+        security = (f"security.keys='{short_folder}/keys'", f"security.clients='{short_folder}/keys/clients'")
+        keys = (f"{short_folder}/keys/given/example",)
     settings = ("run.journal=", "inference.prefix_cache=", f"ingress.bind={ingress}", f"egress.states={states}")
-    with Sidecar(model="stub", settings=settings):
+    with Sidecar(model="stub", settings=(*settings, *security)):
         watching = subprocess.Popen(
-            [*subscriber, states, "or3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*subscriber, states, "or3", *keys], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         try:
             assert watching.stderr is not None
             assert watching.stdout is not None
             assert watching.stderr.readline() == "subscribed\n"
             for session in ("or31", "or3"):  # the first one's topic begins like the second one's
-                subprocess.run([*publisher, ingress, session], check=True, timeout=60)
+                subprocess.run([*publisher, ingress, session, *keys], check=True, timeout=60)
             for line in watching.stdout:
                 state = json.loads(line)
                 assert state["session"] == "or3"

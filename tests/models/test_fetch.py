@@ -33,6 +33,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bytes) -> 
 
     def write(then: str = "return path", content: bytes = weights) -> None:
         (tmp_path / "tiny_gguf_of_tests.py").write_text(MODULE.format(weights=content, then=then))
+        about = tmp_path / "tiny_gguf-1.0.dist-info"
+        about.mkdir(exist_ok=True)
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-gguf\nVersion: 1.0\n")
+        (about / "RECORD").write_text("tiny_gguf_of_tests.py,,\n")
         monkeypatch.syspath_prepend(tmp_path)
 
     yield write
@@ -106,6 +110,17 @@ def test_a_broken_file_is_replaced_when_it_is_fetched_again(
     folder.mkdir()
     (folder / "tiny.gguf").write_bytes(weights[:100])
     assert fetch(packaged).read_bytes() == weights
+
+
+@pytest.mark.parametrize("module", ["os", "tiny_gguf_of_tests_too", "pipeline.run"])
+def test_a_manifest_cannot_have_code_run_that_is_not_of_its_package(
+    folder: Path, packaged: Manifest, install: Callable[[], None], module: str
+) -> None:
+    install()
+    source = msgspec.structs.replace(packaged.source, module=module)  # type: ignore[type-var]
+    with pytest.raises(OrstateError, match="package tiny-gguf has no module"):
+        fetch(msgspec.structs.replace(packaged, source=source))
+    assert names(folder) == ["tiny.gguf.lock"]
 
 
 def test_a_package_that_is_not_installed_says_how_to_install_it(folder: Path, packaged: Manifest) -> None:

@@ -90,6 +90,20 @@ def test_every_file_name_gives_a_label_that_the_contract_allows(stem: str) -> No
         ('label = "one"', 'label = "One"', r"\$\.label"),
         ('name = "one"', 'name = "two"', "'two'.*'one'"),
         ('file = "one.gguf"', 'file = "../one.gguf"', r"\.\./one\.gguf"),
+        *(
+            ('file = "one.gguf"', f"file = {name!r}", "bare name of a .gguf file")
+            for name in ("/etc/one.gguf", "a/one.gguf", ".one.gguf", "one", "..", "one.gguf/..", "a b.gguf")
+        ),
+        ('file = "one.gguf"', 'file = "one.gguf\\n"', "bare name of a .gguf file"),
+        *(
+            ('repository = "a/b"', f"repository = {name!r}", r"\$\.source\.repository")
+            for name in ("../r", "R/..", "R/r/x", "/R/r", "https://R/r", "R/.r")
+        ),
+        ('repository = "a/b"', 'repository = "R/r\\n"', r"\$\.source\.repository"),
+        *(
+            ('repository = "a/b"', f'repository = "a/b"\nrevision = {name!r}', r"\$\.source\.revision")
+            for name in ("../x", "/x", "-x", "a b", "a/../../x")
+        ),
         ("size_gib = 1.0", "", "sha256 nor size_gib"),
         ('terms = "T"', "terms = 3", r"\$\.licence\.terms"),
         ('kind = "hub"', 'kind = "ftp"', "ftp"),

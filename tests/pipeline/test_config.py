@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_read_names_the_file_and_says_what_to_do(tmp_path:
         (" run.drain_s =2.5", "run", "drain_s", 2.5),
         ("ingress.connect=['tcp://a:1','ipc:///b']", "ingress", "connect", ("tcp://a:1", "ipc:///b")),
         ("ingress.bind=", "ingress", "bind", ""),
-        ("egress.states=tcp://*:5556", "egress", "states", "tcp://*:5556"),
+        ("egress.states=tcp://127.0.0.1:5556", "egress", "states", "tcp://127.0.0.1:5556"),
     ],
 )
 def test_a_setting_is_a_toml_value_or_a_bare_word(setting: str, section: str, key: str, value: Any) -> None:

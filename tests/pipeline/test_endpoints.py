@@ -1,5 +1,6 @@
 """Endpoints: what is one, and what a person is told when one cannot be used."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def test_an_address_in_use_is_told_with_what_to_do(context: Context, short_dir: 
 )
 def test_an_address_that_is_not_here_is_told_with_what_to_do(context: Context, endpoint: str, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        bind(make_socket(context, zmq.XPUB), endpoint, "egress.states")
+        bind(make_socket(context, zmq.XPUB), endpoint, "egress.states", with_keys=True)
     assert str(caught.value).startswith(f"egress.states = {endpoint!r}: cannot be bound: ")
     assert told in str(caught.value)
 
@@ -164,3 +165,45 @@ def test_check_finds_what_a_start_would_find(context: Context, short_dir: Path) 
     assert [finding.ok for finding in found] == [False, True, False, True]
     assert found[0].detail.startswith(f"ingress.bind = 'tcp://127.0.0.1:{port}': cannot be bound: Address already")
     assert found[2].detail.startswith(f"egress.states = 'ipc://{short_dir}/one': cannot be bound: Address already")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.3.4.5"])
+def test_without_keys_loopback_can_be_bound(context: Context, host: str) -> None:
+    socket = make_socket(context, zmq.ROUTER)
+    with socket_of(host) as free:
+        port = free.getsockname()[1]
+    bind(socket, f"tcp://{host}:{port}", "ingress.requests")
+
+
+@pytest.mark.parametrize("host", ["*", "0.0.0.0", "10.0.0.7", "eth0", "lo", "localhost", "127.0.0.1.example"])
+def test_without_keys_nothing_else_is_bound_and_the_error_says_how_to_make_some(context: Context, host: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^egress.states = 'tcp://{re.escape(host)}:5556': .* keys generate"):
+        bind(make_socket(context, zmq.XPUB), f"tcp://{host}:5556", "egress.states")
+
+
+@pytest.mark.parametrize("mode", [0o701, 0o704, 0o702, 0o720, 0o755, 0o777, 0o1777])
+def test_an_ipc_endpoint_in_a_folder_that_is_open_to_others_is_not_bound(
+    context: Context, short_dir: Path, mode: int
+) -> None:
+    short_dir.chmod(mode)
+    with pytest.raises(ConfigError, match=rf"egress.states = .* open to others \(mode {mode:04o}\)"):
+        bind(make_socket(context, zmq.XPUB), f"ipc://{short_dir}/x", "egress.states")
+    assert not list(short_dir.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750])
+def test_an_ipc_endpoint_in_a_folder_of_ours_or_of_our_group_is_bound(
+    context: Context, short_dir: Path, mode: int
+) -> None:
+    short_dir.chmod(mode)
+    bind(make_socket(context, zmq.XPUB), f"ipc://{short_dir}/x", "egress.states")
+    assert (short_dir / "x").is_socket()
+
+
+def test_an_abstract_socket_which_no_folder_protects_is_not_bound(context: Context) -> None:
+    with pytest.raises(ConfigError, match="every account of this machine"):
+        bind(make_socket(context, zmq.XPUB), "ipc://@abstract", "egress.states")
+
+
+def socket_of(host: str) -> socket.socket:
+    return socket.create_server((host, 0))

@@ -3,17 +3,18 @@
 import pytest
 import zmq
 
-from pipeline.sockets import LINGER_MS, Context, Socket, make_socket
+from pipeline.sockets import INNER_BYTES, LINGER_MS, Context, Socket, make_socket
 
 KINDS = [zmq.PUB, zmq.SUB, zmq.XPUB, zmq.PUSH, zmq.PULL, zmq.DEALER, zmq.ROUTER]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_high_water_marks_and_linger_are_finite_for_every_kind(context: Context, kind: int) -> None:
+def test_high_water_marks_linger_and_the_largest_message_are_finite_for_every_kind(context: Context, kind: int) -> None:
     socket = make_socket(context, kind)
     assert int(socket.getsockopt(zmq.SNDHWM)) > 0
     assert int(socket.getsockopt(zmq.RCVHWM)) > 0
     assert socket.getsockopt(zmq.LINGER) == LINGER_MS
+    assert socket.getsockopt(zmq.MAXMSGSIZE) == INNER_BYTES
 
 
 def test_the_high_water_mark_and_the_largest_message_are_what_was_asked_for(context: Context) -> None:

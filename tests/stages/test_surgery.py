@@ -165,3 +165,16 @@ def test_two_files_of_one_surgery_name_each_other(tmp_path: Path) -> None:
 def test_a_folder_without_surgeries_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no surgery in it .*set prompt\.machines"):
         load_surgeries(tmp_path)
+
+
+def test_a_link_in_the_folder_leads_to_its_own_files_only(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "machines", tmp_path / "elsewhere"
+    (folder / "data").mkdir(parents=True)
+    elsewhere.mkdir()
+    changed(folder / "data", lambda _: None)
+    (folder / "pcnl.json").symlink_to("data/changed.json")
+    assert set(load_surgeries(folder)) == {"PCNL"}
+    changed(elsewhere, lambda data: data.update(surgery="Other"))
+    (folder / "other.json").symlink_to(elsewhere / "changed.json")
+    with pytest.raises(ConfigError, match=r"other\.json: leads out of its folder"):
+        load_surgeries(folder)

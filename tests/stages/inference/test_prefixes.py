@@ -111,3 +111,28 @@ def test_a_saving_that_fails_leaves_nothing_behind(
     files.save(Saved([1], STATE))
     assert "cannot be written" in capfd.readouterr().err
     assert not list((tmp_path / "prefixes").glob("*.part"))
+
+
+def test_a_prefix_that_others_can_write_or_that_lies_elsewhere_is_not_loaded(
+    files: PrefixFiles, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = files.path(TOKENS)
+    path.chmod(0o620)
+    assert files.load(TOKENS) is None
+    assert "is not ours alone" in capfd.readouterr().err
+    path.chmod(0o600)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert files.load(TOKENS) is None
+    assert "cannot be read" in capfd.readouterr().err
+
+
+def test_what_replaces_a_link_is_a_file_of_ours(files: PrefixFiles, tmp_path: Path) -> None:
+    path = files.path(TOKENS)
+    path.unlink()
+    (tmp_path / "precious").write_text("dear")
+    path.symlink_to(tmp_path / "precious")
+    files.save(Saved(TOKENS, STATE))
+    assert not path.is_symlink()
+    assert (tmp_path / "precious").read_text() == "dear"
+    assert files.load(TOKENS) is not None
