@@ -25,7 +25,7 @@ from pipeline.frames import FrameWriter
 from pipeline.launch import Launch
 from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Status, SurgeryState
 from pipeline.sockets import make_socket
-from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
+from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer, read_output
 
 
 class AsyncStates:
@@ -135,6 +135,19 @@ class AsyncClient:
         states = AsyncStates(self._context, endpoints.seen_from(self._endpoint, self.description.states), session)
         await states.wait_status(self._timeout_s)
         return states
+
+    async def status(self) -> Status:
+        """How the pipeline does: its newest status. Raises OrstateError if it tells none."""
+        endpoint = endpoints.seen_from(self._endpoint, self.description.states)
+        socket: Any = make_socket(self._context, zmq.SUB)
+        with socket:
+            socket.setsockopt(zmq.SUBSCRIBE, b"status")
+            endpoints.reach(socket, endpoint, "states")
+            if not await socket.poll(int(1000 * self._timeout_s)):
+                raise endpoints.unanswered(endpoint, self._timeout_s)
+            status = read_output(await socket.recv_multipart())
+        assert isinstance(status, Status)
+        return status
 
     async def close(self) -> None:
         """Let everything go. Once more is no error."""

@@ -281,6 +281,10 @@ class Sidecar:
         """See `Client.submit`."""
         return self.client.submit(request)
 
+    def status(self) -> Status:
+        """See `Client.status`."""
+        return self.client.status()
+
     def states(self, session: str | None = None, timeout_s: float | None = None) -> States:
         """See `Client.states`."""
         return self.client.states(session, timeout_s)
