@@ -31,7 +31,7 @@ from pipeline.messages import Description, Input, LLMRequest, LLMResponse, Statu
 from pipeline.presence import Presence
 from pipeline.sending import PROBE_S
 from pipeline.sockets import OUTPUT_BYTES, make_socket
-from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer
+from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer, read_output
 
 
 class AsyncStates:
@@ -167,6 +167,19 @@ class AsyncClient:
         states = AsyncStates(self._context, endpoint, session, self._keys)
         await states.stand(self._timeout_s)
         return states
+
+    async def status(self) -> Status:
+        """How the pipeline does: its newest status. Raises OrstateError if it tells none."""
+        endpoint = endpoints.seen_from(self._endpoint, self.description.states)
+        socket: Any = make_socket(self._context, zmq.SUB, max_bytes=OUTPUT_BYTES)
+        with socket:
+            socket.setsockopt(zmq.SUBSCRIBE, b"status")
+            endpoints.reach(socket, endpoint, "states", self._keys)
+            if not await socket.poll(int(1000 * self._timeout_s)):
+                raise endpoints.unanswered(endpoint, self._timeout_s, self._keys)
+            status = read_output(await socket.recv_multipart())
+        assert isinstance(status, Status)
+        return status
 
     async def close(self) -> None:
         """Let everything go. Once more is no error."""

@@ -222,7 +222,7 @@ class Client:
             socket.setsockopt(zmq.SUBSCRIBE, b"status")
             endpoints.reach(socket, endpoint, "states", self._keys)
             if not socket.poll(int(1000 * self._timeout_s)):
-                raise endpoints.unanswered(endpoint, self._timeout_s)
+                raise endpoints.unanswered(endpoint, self._timeout_s, self._keys)
             status = read_output(socket.recv_multipart())
         assert isinstance(status, Status)
         return status
@@ -347,6 +347,10 @@ class Sidecar:
     def submit(self, request: LLMRequest) -> LLMResponse:
         """See `Client.submit`."""
         return self.client.submit(request)
+
+    def status(self) -> Status:
+        """See `Client.status`."""
+        return self.client.status()
 
     def states(self, session: str | None = None, timeout_s: float | None = None) -> States:
         """See `Client.states`."""

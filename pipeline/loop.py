@@ -104,7 +104,9 @@ class Loop:
             if (wait := self._stage.wait_s()) is None or wait > 0.0:
                 break
             self._wiring.board.mark(self._name, time.monotonic_ns(), self._stage.at_work)
-            self._send_on(self._stage.step())
+            done = list(self._stage.step())
+            self._wiring.board.mark(self._name, time.monotonic_ns())  # before anybody has the result: it is over
+            self._send_on(done)
             self._flush()
         self._settle()
         if self._drain_asked or any(receiver.ended for receiver in wiring.inputs):

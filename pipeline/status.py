@@ -77,6 +77,15 @@ def degraded(stages: Mapping[StageName, StageProcess], model: ModelChanged) -> s
     return "; ".join(waited_for)
 
 
+def sentence(status: Status, *, started: bool, stopping: bool) -> str:
+    """How it does, in a line for the service manager. `started`: messages have been taken."""
+    if stopping:
+        return "stopping: what was accepted is being finished"
+    if status.degraded:
+        return f"{'degraded' if started else 'starting'}: {status.degraded}"
+    return f"whole: model {status.model}, sessions open: {status.sessions_open}"
+
+
 def _is_up(stage: StageProcess) -> bool:
     return stage.state in ("ready", "drained")
 

@@ -19,12 +19,12 @@ from pipeline.codec import encode
 from pipeline.config import Config, resolve
 from pipeline.control import STAGES, StageName
 from pipeline.event_writer import EventWriter
-from pipeline.messages import Message, ModelChanged, Status
+from pipeline.messages import Message, ModelChanged
 from pipeline.resources import Resources
 from pipeline.service import Service
 from pipeline.sockets import make_socket
 from pipeline.stage_process import StageProcess, last_lines
-from pipeline.status import Overview
+from pipeline.status import Overview, sentence
 
 TICK_MS = 100
 LAUNCHER_S = 10.0  # for the launcher of a resumed run to subscribe
@@ -256,16 +256,9 @@ class Supervisor:
         self._next_status = time.monotonic() + self._config.supervision.status_s
         self._overview.dropped["event"] = self._events.dropped
         status = self._overview.status(self._stages, self._model, final=final)
-        self._service.status(self._sentence(status))
+        stopping = self._draining_since is not None
+        self._service.status(sentence(status, started=self._announced, stopping=stopping))
         self._send("parse", control.Publish(status=status))
-
-    def _sentence(self, status: Status) -> str:
-        """How it does, for the service manager."""
-        if self._draining_since is not None:
-            return "stopping: what was accepted is being finished"
-        if status.degraded:
-            return f"{'degraded' if self._announced else 'starting'}: {status.degraded}"
-        return f"whole: model {status.model}, sessions open: {status.sessions_open}"
 
     def _prune(self) -> None:
         self._next_prune = time.monotonic() + retention.EVERY_S

@@ -1,5 +1,6 @@
 """`publish` and `subscribe` beside a pipeline that runs, as a person uses them."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.aio import AsyncClient
 from pipeline.client import Client, Sidecar
 from pipeline.control import STAGES
 from pipeline.messages import DROPS
@@ -80,6 +82,17 @@ def test_the_status_is_told_to_a_person_and_to_a_program(endpoint: str) -> None:
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"state +whole", shown.stdout)
     assert re.search(r"inputs +3", shown.stdout)
+
+
+def test_a_client_asks_for_the_status_and_asks_again(endpoint: str) -> None:
+    async def uptimes() -> list[float]:
+        async with AsyncClient(endpoint) as client:
+            return [(await client.status()).uptime_s for _ in range(2)]
+
+    with Client(endpoint) as client:
+        told = [client.status().uptime_s for _ in range(2)] + asyncio.run(uptimes())
+    assert told == sorted(told)
+    assert told[0] > 0.0
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,25 @@ def test_what_a_step_gives_is_sent_on(bench: Bench) -> None:
     assert seqs(prompting.parse, 1) == [7]
 
 
+def test_a_step_is_over_on_the_board_before_anybody_has_its_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: list[tuple[str, ...]] = []
+
+    def watched(message: Message) -> bytes:
+        work.append(bench.board.read("prompt")[1])
+        return encode(message)
+
+    monkeypatch.setattr(loop, "encode", watched)
+    stage = FakeStage()
+    stage.at_work = ("j1",)
+    prompting = Prompting(bench, stage)
+    stage.at_hand = [lambda: [outcome(7)]]
+    prompting.publish(line(1))
+    assert seqs(prompting.parse, 1) == [7]
+    assert work == [()]
+
+
 def test_a_change_of_the_model_is_handed_to_the_stage(bench: Bench) -> None:
     stage = FakeStage()
     running = bench.run("prompt", stage)
