@@ -17,8 +17,8 @@ STUB = "stub"
 LABEL_CHARACTERS = 64
 
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
-ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
-Label = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LABEL_CHARACTERS)]
+ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=128)]
+Label = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*\Z", max_length=LABEL_CHARACTERS)]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,13 +29,13 @@ class PackageSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="pack
     """The weights come with a Python package, in pieces; its `module` has `assemble(path, overwrite)`."""
 
     package: Text
-    module: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
+    module: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*\Z")]
 
 
 class HubSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="hub"):
     """The weights are a file of a repository on the Hugging Face hub, under the manifest's file name."""
 
-    repository: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
+    repository: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+\Z")]
     revision: Text = "main"
 
 
@@ -71,7 +71,7 @@ class Manifest(Part, frozen=True, kw_only=True):
     # What is faster on few cores, measured for each shape of model (`bench layouts`):
     flash_attention: bool = False
     row_cost: Annotated[float, Meta(gt=0, le=1)] = 0.25  # of one more row in a step, as a share of a step of one row
-    sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
     size_gib: Annotated[float, Meta(ge=0)] = 0.0
     source: PackageSource | HubSource | TrimmedSource | None = None
     licence: Licence | None = None

@@ -23,7 +23,7 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
 from pipeline.chain import HASH_BYTES, TOPIC, Chain, Links
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 
 PROFILE = "orstate"
 MAGIC = b"\x89MCAP0\r\n"
@@ -63,7 +63,11 @@ class JournalWriter:
     ) -> None:
         """Append one record; `topic` is the message's type, `message_s` its message time, `wall_ns` is now if None."""
         wall_ns = time.time_ns() if wall_ns is None else wall_ns
-        message_ns, sequence = round(message_s * 1e9), sequence & 0xFFFFFFFF
+        self.append(Record(topic, payload, wall_ns, round(message_s * 1e9), sequence & 0xFFFFFFFF))
+
+    def append(self, record: Record) -> None:
+        """Append a record with the times and the sequence that it has."""
+        topic, payload, wall_ns, message_ns, sequence = record
         self._add(topic, payload, wall_ns, message_ns, sequence)
         self._chain.add(topic, payload, wall_ns, message_ns, sequence)
         self.records += 1
@@ -134,7 +138,7 @@ def last_hash(path: Path) -> bytes:
         for record in read_all(path):
             if record.topic == TOPIC:
                 newest = msgspec.msgpack.decode(record.payload, type=Links).hashes[-HASH_BYTES:] or newest
-    except (OrstateError, msgspec.DecodeError):  # `verify` tells what is wrong with it
+    except (*UNDECODABLE, OrstateError):  # `verify` tells what is wrong with it
         return newest
     return newest
 

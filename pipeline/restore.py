@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.codec import INPUT_TYPES, decode_input
 from pipeline.control import StageName
-from pipeline.errors import OrstateError, Rejected
+from pipeline.errors import UNDECODABLE, OrstateError, Rejected
 from pipeline.journal import Record, read_records
 from pipeline.messages import LLMResponse, Message
 from pipeline.wire_format import read_output
@@ -36,7 +36,7 @@ def journalled(stage: StageName, folder: Path, most_bytes: int) -> Iterator[Jour
             for record in read_records(file):
                 if (message := _read(record, most_bytes)) is not None:
                     yield Journalled(record.wall_ns / 1e9, message)
-        except (OrstateError, msgspec.DecodeError) as error:
+        except (*UNDECODABLE, OrstateError) as error:
             print(f"{stage}: not all that was journalled is known again: {file}: {error}", file=sys.stderr)
 
 

@@ -153,9 +153,9 @@ class Lexicon:
 
     def _is_construction(self, trigger: str) -> bool:
         """Whether the grammar reads a trigger phrase by itself: "start suction" needs no entry of its own."""
-        (sentence,) = self.sentences(self.words(trigger))
-        found = GRAMMAR.fullmatch(sentence.letters)
-        return found is not None and action_of(sentence.letters) in ("ON", None)
+        sentences = list(self.sentences(self.words(trigger)))
+        found = GRAMMAR.fullmatch(sentences[0].letters) if len(sentences) == 1 else None
+        return found is not None and action_of(found.group()) in ("ON", None)
 
     def _token(self, words: list[str], at: int, before: list[Token]) -> Token:
         word = words[at]
