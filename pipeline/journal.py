@@ -9,7 +9,6 @@ topic `Chain` says the hashes of those before it (pipeline/chain.py).
 
 import fcntl
 import os
-import struct
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import msgspec
-from mcap.exceptions import McapError
 from mcap.records import Channel, McapRecord, Message
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
@@ -196,8 +194,9 @@ def _until_cut(file: IO[bytes], path: Path) -> Iterable[McapRecord]:
             yield next(records)
         except StopIteration:
             return
-        except (McapError, ValueError, struct.error) as error:
-            # A cut-off record is met in many ways by the library, all of them at the end of a file without an end mark
+        except Exception as error:
+            # The library meets damaged bytes with errors of all kinds, its decompressors' own and MemoryError for a
+            # length too. Those of a record that was cut off come at the end of a file without an end mark.
             if file.read(1) or is_whole(path):
                 raise OrstateError(f"{path}: damaged MCAP record: {error!r}") from error
             return

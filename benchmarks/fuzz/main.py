@@ -124,7 +124,7 @@ def _add(fuzzed: Fuzzed, folder: Path, code: int | None) -> None:
     fuzzed.hangs += (hung := code is None or "timeout" in left)
     fuzzed.leaks += (full := not hung and "oom" in left)
     fuzzed.crashes += not (hung or full)
-    last = (folder / "output").read_text(errors="replace").strip().splitlines()[-12:]
+    last = (folder / "output").read_text(errors="replace").strip().splitlines()[-3:]
     fuzzed.faults.append(f"ended with {code}: {' | '.join(last)}")
 
 
