@@ -33,16 +33,17 @@ def check(data: bytes) -> None:
     for again in (encode(message), encode_json(message)):
         if decode_input([again], 8 * MAX_BYTES) != message:
             raise Unvalidated(f"says something else when it is encoded again: {message}")
-    _look_through(msgspec.to_builtins(message))
+    look_through(msgspec.to_builtins(message))
 
 
-def _look_through(value: Any) -> None:
+def look_through(value: Any) -> None:
+    """Raises Unvalidated for a number or a character that no message may have."""
     if isinstance(value, dict):
         for inner in value.values():
-            _look_through(inner)
+            look_through(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            _look_through(inner)
+            look_through(inner)
     elif isinstance(value, float) and not math.isfinite(value):
         raise Unvalidated(f"a number that is none: {value}")
     elif isinstance(value, str) and ("\x00" in value or "\x1b" in value):
