@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
-import msgspec
-
 from pipeline import events
 from pipeline.config import ROOT
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.segment import remove_orphans
 
 
@@ -110,7 +108,7 @@ class Launch:
         for line in self._process.stdout:
             try:
                 event = events.EVENTS.decode(line)
-            except msgspec.DecodeError:
+            except UNDECODABLE:
                 continue  # an event of a newer version
             with self._changed:
                 self.events.append(event)
