@@ -5,6 +5,7 @@ from itertools import count
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from benchmarks.fuzz.answers import check_response, check_state
 from benchmarks.fuzz.target import Unvalidated
@@ -15,6 +16,7 @@ from pipeline.messages import (
     Cancel,
     Completion,
     JobLost,
+    LLMRequest,
     LLMResponse,
     Message,
     ModelChanged,
@@ -30,6 +32,7 @@ from stages.prompt.site_words import Vocabulary
 from stages.prompt.stage import PromptStage
 
 MAX_BYTES: Final = 262_144
+USUAL: Final = '{"on":["M06"],"off":[],"phase":"Phase2","next":"Phase3","why":"it was said","tips":["Check it"]}'
 ANSWER, MODEL, LOST, LATER = b"~", b"!", b"#", b"+"  # what a line that is no message begins with
 
 
@@ -41,13 +44,12 @@ class Room:
     """
 
     def __init__(self, vocabulary: Vocabulary, *, apply: bool = False) -> None:
-        section = Config().prompt
         self.now = 1_000_000_000
         self.refused: list[Rejected] = []
         self.states: list[SurgeryState] = []
         self.responses: list[LLMResponse] = []
         self._prompt = PromptStage(
-            section,
+            Config().prompt,
             vocabulary.surgeries,
             "completion",
             "small",
@@ -59,8 +61,8 @@ class Room:
             vocabulary.surgeries, load_schema(), ParseSection(apply_model_toggles=apply), self._clock
         )
         self._contract = Contract(vocabulary.surgeries, load_schema())
-        self._most_sessions = section.max_sessions
-        self._answer = "{}"
+        self._answer = USUAL
+        self._inputs = 0
         self._jobs: dict[str, PromptJob] = {}
         self._enders = count(1)
         self._model("ready")
@@ -85,6 +87,8 @@ class Room:
             except Rejected as error:
                 self.refused.append(error)
                 return
+            if isinstance(message, LLMRequest):  # an id of an input before would get that one's answer
+                message = replace(message, request_id=f"{message.request_id[:40]}.{self._inputs}")
             self._send(message)
             self._answer_all()
 
@@ -93,18 +97,20 @@ class Room:
         self.take(encode(message))
 
     def end(self) -> None:
-        """All sessions end and all questions are answered: what is still held then leaks."""
-        self._answer = self._answer or "{}"
+        """All sessions end and all questions are answered: what is still held then leaks. The model is ready again."""
+        self._answer = self._answer or USUAL
         for session in {state.session for state in self.states}:
             self._send(SessionEnd(session=session, seq=next(self._enders), t=1e7, publisher="the end"))
         self._answer_all()
         self.states.clear()
         self.responses.clear()
         self.refused.clear()
+        self._answer, self._inputs = USUAL, self._inputs + 1
         left = self._prompt.counters()
         for name in ("sessions_open", "questions_open", "requests_open"):
             if left[name]:
                 raise Unvalidated(f"{name}: {left[name]:g} when all is over")
+        self._model("ready")
 
     def _clock(self) -> int:
         return self.now

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fuzz.room import Room
-from benchmarks.fuzz.values import HOSTILE
+from benchmarks.fuzz.values import CONTROL, HOSTILE
 from pipeline.config import load_config
 from pipeline.messages import LLMRequest, SessionEnd, SessionStart, SurgeryState, Transcript
 from stages.prompt.site_words import load_vocabulary
@@ -19,7 +19,7 @@ LINE = 4000  # characters of a line at most
 
 # What no speech recogniser writes, but another program might
 FRAGMENTS = (
-    *(text for text in HOSTILE if not any(c in text for c in "\x00\x1b\x7f\x85")),
+    *HOSTILE,
     *(
         '{"on":["M03","M04","M05"],"off":["M01"]}',
         '"phase":"Phase6"',
@@ -118,7 +118,7 @@ def test_the_states_of_another_session_are_those_of_a_run_without_the_attack(att
     assert victim_beside(attacks) == ALONE
 
 
-@pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\x85"])
+@pytest.mark.parametrize("character", [text[0] for text in CONTROL])
 def test_control_characters_are_refused_with_their_place(character: str) -> None:
     room = Room(VOCABULARY)
     room.take(
