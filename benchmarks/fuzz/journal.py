@@ -4,7 +4,7 @@ import shutil
 from contextlib import redirect_stderr, suppress
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
@@ -13,8 +13,9 @@ from benchmarks.fuzz.target import Check, Target, Unvalidated
 from benchmarks.fuzz.values import as_json, as_msgpack, values
 from pipeline.chain import Chain, Links
 from pipeline.codec import AnyInput
+from pipeline.control import STAGES
 from pipeline.errors import OrstateError
-from pipeline.export import export
+from pipeline.export import Format, export
 from pipeline.journal import last_hash, read_records
 from pipeline.log import Log
 from pipeline.messages import Completion, LLMRequest, LLMResponse, PromptJob, SurgeryState
@@ -23,7 +24,9 @@ from pipeline.restore import journalled
 from pipeline.verify import verify
 
 MAX_BYTES: Final = 262_144
-LARGEST: Final = 64  # times its input, that something written may be; more than any text in JSON or CSV takes
+LARGEST: Final = 16  # times what is in the records, that an export may be: any text in JSON or CSV takes less
+LEAST: Final = 20_000  # bytes that a record may take besides: names of columns, a schema
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
 def make(folder: Path) -> Check:
@@ -37,19 +40,20 @@ def make(folder: Path) -> Check:
         last_hash(file)
         verify(run)
         with redirect_stderr(StringIO()):
-            for part in ("prompt", "parse"):
-                list(journalled("prompt" if part == "prompt" else "parse", run, MAX_BYTES))
-        try:
-            records = sum(1 for _ in read_records(file))
-        except OrstateError:
-            records = 0
+            for part in STAGES:
+                list(journalled(part, run, MAX_BYTES))
+        records, size = 0, 0
+        with suppress(OrstateError):
+            for record in read_records(file):
+                records, size = records + 1, size + len(record.topic) + len(record.payload)
         if not records:
             return
         with suppress(OrstateError):
             Log(file)
-        _write_anew(data)
+        redact_it()
+        export_it(FORMATS[len(data) % len(FORMATS)], LEAST * (records + 1) + LARGEST * size)
 
-    def _write_anew(data: bytes) -> None:
+    def redact_it() -> None:
         try:
             redact(run, without, _silent)
             if faults := [fault for found in verify(without) for fault in found.faults]:
@@ -58,10 +62,12 @@ def make(folder: Path) -> Check:
             pass
         finally:
             shutil.rmtree(without, ignore_errors=True)
+
+    def export_it(to: Format, most: int) -> None:
         try:
-            export(run, ("jsonl", "csv", "foxglove", "parquet")[len(data) % 4], out, _silent)
-            if out.stat().st_size > 100_000 + LARGEST * len(data):
-                raise Unvalidated(f"{out.stat().st_size} bytes made of {len(data)}")
+            export(run, to, out, _silent)
+            if out.stat().st_size > most:
+                raise Unvalidated(f"{out.stat().st_size} bytes as {to}, at most {most} were due")
         except OrstateError:
             pass
         finally:
