@@ -18,7 +18,7 @@ import msgspec
 
 from benchmarks.fuzz.targets import TARGETS
 from benchmarks.fuzz.worker import Seen
-from benchmarks.report import report, write
+from benchmarks.report import Report, report, write
 from pipeline.config import ROOT
 from pipeline.errors import OrstateError
 
@@ -51,6 +51,7 @@ class Fuzzed(msgspec.Struct, kw_only=True):
 def main(minutes: float, names: Sequence[str], faults: Path, path: Path | None) -> bool:
     """Run the targets, print the table, write the figures to `path`; whether no fault was found.
 
+    Targets that are not run keep the figures that `path` has of them.
     Inputs that found one are left in `faults`, in a folder for each target. Raises OrstateError for an unknown target
     and if atheris is not installed.
     """
@@ -62,7 +63,8 @@ def main(minutes: float, names: Sequence[str], faults: Path, path: Path | None) 
     with ThreadPoolExecutor(TOGETHER) as pool:
         done = dict(zip(chosen, pool.map(lambda name: _fuzz(name, minutes * 60, faults), chosen), strict=True))
     _show(done)
-    runs = {name: msgspec.to_builtins(fuzzed) for name, fuzzed in done.items()}
+    before = msgspec.json.decode(path.read_bytes(), type=Report).runs if path is not None and path.exists() else {}
+    runs = before | {name: msgspec.to_builtins(fuzzed) for name, fuzzed in done.items()}
     kinds = ("inputs", "crashes", "hangs", "leaks", "unvalidated")
     write(report("fuzz", runs, {kind: float(sum(run[kind] for run in runs.values())) for kind in kinds}), path)
     return all(fuzzed.is_clean for fuzzed in done.values())

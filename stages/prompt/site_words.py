@@ -16,6 +16,7 @@ import msgspec
 
 from pipeline.config import PromptSection, read_toml, resolve
 from pipeline.errors import ConfigError
+from pipeline.messages.fields import check_text
 from stages.prompt.language import Language, Table, Words, load_language, plain
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
@@ -27,6 +28,9 @@ class MachineWords(Table, frozen=True, kw_only=True):
 
     aliases: Words = ()
     triggers: Words = ()
+
+    def __post_init__(self) -> None:
+        check_text(aliases=" ".join(self.aliases), triggers=" ".join(self.triggers))
 
 
 class SiteWords(Table, frozen=True, kw_only=True):
