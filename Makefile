@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ_MINUTES ?= 10
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format bench chaos clean
+.PHONY: demo test check format bench chaos fuzz clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "orstate needs Python 3.11 or newer; set PYTHON=")'
@@ -34,6 +35,10 @@ bench: $(INSTALLED)  ## the machinery beside bare ZeroMQ hops
 
 chaos: $(INSTALLED)  ## faults of every kind, many times: killed, hung, flooded, out of space
 	$(BIN)/python run_pipeline.py bench chaos --json benchmarks/results/chaos.json
+
+fuzz: $(INSTALLED)  ## FUZZ_MINUTES for each reader of what comes from outside; two at a time
+	$(BIN)/python -m pip install --quiet -e '.[fuzz]'
+	$(BIN)/python run_pipeline.py bench fuzz --minutes $(FUZZ_MINUTES)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

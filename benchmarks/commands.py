@@ -115,5 +115,18 @@ def bench_chaos(
         raise typer.Exit(1)
 
 
+@bench_app.command("fuzz")
+def bench_fuzz(
+    minutes: Annotated[float, typer.Option(min=0.05, help="Of each target; two run at a time.")] = 10.0,
+    targets: Annotated[str, typer.Option(help="Which targets, by comma; default all.")] = "",
+    faults: Annotated[Path, typer.Option(help="Where inputs that find a fault are left.")] = Path("fuzz-faults"),
+    json: JsonOption = None,
+) -> None:
+    """Inputs of every kind, changed in every way, against all readers of what comes from outside. Needs `fuzz`."""
+    from benchmarks.fuzz.main import main
+
+    raise typer.Exit(0 if main(minutes, _names(targets), faults, json) else 1)
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -24,6 +24,7 @@ ALIGNMENT = 32  # of a tensor's data, unless the metadata says otherwise
 UINT32, STRING, ARRAY = 4, 8, 9
 _NUMBERS = {0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8", 12: "<f8"}
 _MOST_DIMENSIONS = 4
+_MOST_ALIGNMENT = 1 << 16  # the largest page there is: what is written is padded by as much
 
 
 class GgufBroken(OrstateError):
@@ -196,8 +197,9 @@ def _read(cursor: _Cursor) -> Gguf:
     listed = sorted(_tensor_info(cursor) for _ in range(tensor_count))
     alignment = ALIGNMENT
     if "general.alignment" in metadata:
-        alignment = int(metadata["general.alignment"].numbers().sum())
-        if alignment <= 0:
+        told = metadata["general.alignment"]
+        alignment = int.from_bytes(told.raw, "little") if told.kind == UINT32 else 0
+        if not 0 < alignment <= _MOST_ALIGNMENT:
             raise cursor.broken(f"alignment {alignment}, told before the data")
     begin = cursor.at + padding(cursor.at, alignment)
     ends = [*(begin + offset for offset, *_ in listed[1:]), len(cursor.data)][: len(listed)]

@@ -106,6 +106,8 @@ def _check(path: Path, old: Gguf) -> None:
                 f"{path}: tensor {tensor.name} has shape {tensor.shape} beside {total} tokens; "
                 f"a row for each is known of {', '.join(_BY_TOKEN)} only"
             )
+        if tensor.name in _BY_TOKEN and not _row_size(tensor, total):
+            raise TrimRefused(f"{path}: tensor {tensor.name} has {tensor.size} bytes for {total} tokens; get it again")
 
 
 def _kept(path: Path, old: Gguf, words: Collection[str]) -> _Ids:

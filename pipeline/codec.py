@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.errors import Rejected
+from pipeline.errors import UNDECODABLE, Rejected
 from pipeline.messages import (
     Cancel,
     Completion,
@@ -53,7 +53,7 @@ def type_name(message: msgspec.Struct) -> str:
 
 
 def decode_inner(payload: bytes) -> Message:
-    """A message of another stage. Raises msgspec.DecodeError."""
+    """A message of another stage. Raises one of UNDECODABLE."""
     return _inner.decode(payload)
 
 
@@ -81,7 +81,7 @@ def decode_input(frames: Sequence[bytes], max_bytes: int) -> Input | LLMRequest:
     decoder = _input_json if is_json(payload) else _input_msgpack
     try:
         message = decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Rejected("bad_message", f"{error}; the message begins {_head(payload)}", payload) from error
     if len(frames) > 1 and frames[0] != type_name(message).encode():
         raise Rejected("bad_message", f"type frame {_head(frames[0])} and a payload of {type_name(message)}", payload)

@@ -196,7 +196,7 @@ def read_toml(path: Path, advice: str = "") -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}{advice}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no UTF-8 or TOML, or an integer of too many digits
         raise ConfigError(f"{path}: no TOML: {error}") from error
 
 
@@ -225,7 +225,7 @@ def _split(setting: str) -> tuple[str, str, Any]:
         raise ConfigError(f"--set {setting}: give it as section.key=value")
     try:
         return section, key, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return section, key, text  # a bare word is a string
 
 

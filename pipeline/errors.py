@@ -1,4 +1,11 @@
-"""The errors that a user meets. Used by all processes."""
+"""The errors that a user meets, and those of bytes that are no message. Used by all processes."""
+
+from typing import Final
+
+import msgspec
+
+# What msgspec raises for bytes that are no message: RecursionError for what is nested too deep
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class OrstateError(Exception):

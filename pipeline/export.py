@@ -17,12 +17,13 @@ from mcap.writer import Writer
 
 from pipeline import messages
 from pipeline.codec import is_json
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.journal import journal_files, read_records
 
 Format = Literal["foxglove", "jsonl", "parquet", "csv"]
 FORMATS: tuple[str, ...] = get_args(Format)
 PIXELS = "Frame"  # the topic of pixels in a journal
+LATEST_NS = 2**64 - 1  # that MCAP can say
 BATCH = 4096  # rows of parquet in memory at one time
 
 
@@ -76,7 +77,7 @@ def _rows(files: list[Path], tell: Callable[[str], None]) -> Iterator[Row]:
             decode = msgspec.json.decode if is_json(record.payload) else msgspec.msgpack.decode
             fields = decode(record.payload, type=dict[str, Any])
             data = msgspec.json.encode(fields).decode()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
+        except (*UNDECODABLE, TypeError):
             left_out += 1
             continue
         session = fields.get("session")
@@ -112,7 +113,7 @@ def _parquet(rows: Iterable[Row], file: IO[bytes]) -> int:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise OrstateError("--to parquet needs pyarrow: pip install 'orstate[parquet]'") from error
-    kinds = (pa.string(), pa.int64(), pa.float64(), pa.int64(), pa.string(), pa.string())
+    kinds = (pa.string(), pa.uint64(), pa.float64(), pa.int64(), pa.string(), pa.string())
     schema = pa.schema(list(zip(Row._fields, kinds, strict=True)))
     count, batch = 0, []
     with pq.ParquetWriter(file, schema) as writer:
@@ -135,7 +136,8 @@ def _foxglove(rows: Iterable[Row], file: IO[bytes]) -> int:
         if row.topic not in channels:
             schema = writer.register_schema(row.topic, "jsonschema", _schema(row.topic))
             channels[row.topic] = writer.register_channel(row.topic, "json", schema)
-        writer.add_message(channels[row.topic], row.wall_ns, row.data.encode(), round(row.t * 1e9), row.sequence)
+        message_ns = min(LATEST_NS, round(row.t * 1e9))  # as a float the latest time is rounded up
+        writer.add_message(channels[row.topic], row.wall_ns, row.data.encode(), message_ns, row.sequence)
         count += 1
     writer.finish()  # type: ignore[no-untyped-call]
     return count

@@ -10,7 +10,7 @@ import zmq
 from pipeline import endpoints
 from pipeline.codec import decode_input, encode, encode_json, is_json, payload_of
 from pipeline.confirmed import Confirmations, is_numbered
-from pipeline.errors import Rejected
+from pipeline.errors import UNDECODABLE, Rejected
 from pipeline.messages import Describe, Description, Input, LLMRequest, LLMResponse
 from pipeline.sockets import Socket, receive_now
 
@@ -137,7 +137,7 @@ class Requests:
         as_json = is_json(payload)
         try:
             (_describe if as_json else _describe_msgpack).decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             return False
         answer = encode_json(self._description) if as_json else encode(self._description)
         self._send([*envelope, b"Description", answer])

@@ -10,7 +10,6 @@ topic `Chain` says the hashes of those before it (pipeline/chain.py).
 import fcntl
 import os
 import re
-import struct
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -19,13 +18,12 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol, cast
 
 import msgspec
-from mcap.exceptions import McapError
 from mcap.records import Channel, McapRecord, Message
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
 from pipeline.chain import HASH_BYTES, TOPIC, Chain, Links
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 
 PROFILE = "orstate"
 MAGIC = b"\x89MCAP0\r\n"
@@ -137,7 +135,11 @@ class JournalWriter:
     ) -> None:
         """Append one record; `topic` is the message's type, `message_s` its message time, `wall_ns` is now if None."""
         wall_ns = time.time_ns() if wall_ns is None else wall_ns
-        message_ns, sequence = round(message_s * 1e9), sequence & 0xFFFFFFFF
+        self.append(Record(topic, payload, wall_ns, round(message_s * 1e9), sequence & 0xFFFFFFFF))
+
+    def append(self, record: Record) -> None:
+        """Append a record with the times and the sequence that it has."""
+        topic, payload, wall_ns, message_ns, sequence = record
         self._add(topic, payload, wall_ns, message_ns, sequence)
         self._chain.add(topic, payload, wall_ns, message_ns, sequence)
         self.records += 1
@@ -234,7 +236,7 @@ def last_hash(path: Path) -> bytes:
         for record in read_all(path):
             if record.topic == TOPIC:
                 newest = msgspec.msgpack.decode(record.payload, type=Links).hashes[-HASH_BYTES:] or newest
-    except (OrstateError, msgspec.DecodeError):  # `verify` tells what is wrong with it
+    except (*UNDECODABLE, OrstateError):  # `verify` tells what is wrong with it
         return newest
     return newest
 
@@ -303,8 +305,9 @@ def _until_cut(file: IO[bytes], path: Path) -> Iterable[McapRecord]:
             yield next(records)
         except StopIteration:
             return
-        except (McapError, ValueError, struct.error) as error:
-            # A cut-off record is met in many ways by the library, all of them at the end of a file without an end mark
+        except Exception as error:
+            # The library meets damaged bytes with errors of all kinds, its decompressors' own and MemoryError for a
+            # length too. Those of a record that was cut off come at the end of a file without an end mark.
             if file.read(1) or is_whole(path):
                 raise OrstateError(f"{path}: damaged MCAP record: {error!r}") from error
             return

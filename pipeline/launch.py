@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Final
 
-import msgspec
-
 from pipeline import events
 from pipeline.config import ROOT
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.segment import remove_orphans
 
 PROGRAM: Final = (sys.executable, str(ROOT / "run_pipeline.py"))
@@ -111,7 +109,7 @@ class Launch:
         for line in self._process.stdout:
             try:
                 event = events.EVENTS.decode(line)
-            except msgspec.DecodeError:
+            except UNDECODABLE:
                 continue  # an event of a newer version
             with self._changed:
                 self.events.append(event)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.codec import INPUT_TYPES, AnyInput, decode_input
-from pipeline.errors import OrstateError, Rejected
+from pipeline.errors import UNDECODABLE, OrstateError, Rejected
 from pipeline.journal import LOSS_TOPIC, Loss, Record, input_files, is_whole, read_records
 from pipeline.messages import Input, LLMRequest, SessionEnd, SessionStart, Transcript
 
@@ -82,7 +82,7 @@ class Log:
             first = 1
             try:
                 header = msgspec.json.decode(lines[0], type=Header)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNDECODABLE as error:
                 raise OrstateError(f"{self.path}: line 1: {error}") from error
         if not (surgery or header.surgery):
             raise OrstateError(f"{self.path}: names no surgery; give one with --surgery")
@@ -103,7 +103,7 @@ class Log:
                 message = self._convert(
                     {**fields, **common, "seq": seq + 1}, AnyInput if "type" in fields else Transcript
                 )
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OrstateError) as error:
+            except (*UNDECODABLE, OrstateError) as error:
                 self.faults.append(f"{self.path}: line {number}: {error}")
                 continue
             seq += 1

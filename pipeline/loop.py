@@ -17,7 +17,7 @@ from pipeline import control
 from pipeline.codec import decode_inner, encode, type_name
 from pipeline.connections import Source, Wiring
 from pipeline.control import StageName
-from pipeline.errors import Rejected
+from pipeline.errors import UNDECODABLE, Rejected
 from pipeline.ingress import Arrival
 from pipeline.messages import Completion, JobLost, Message, ModelChanged, PromptJob
 from pipeline.queue import Receiver
@@ -138,7 +138,7 @@ class Loop:
             place = (receiver, delivery.slot, delivery.generation)
             try:
                 message = decode_inner(delivery.payload)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a fault of ours in another stage
+            except UNDECODABLE as error:  # a fault of ours in another stage
                 self._reporter.dead_letter("internal_error", str(error), receiver.name, delivery.payload)
                 self._done.append(place)
                 continue

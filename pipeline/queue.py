@@ -27,6 +27,7 @@ from zlib import crc32
 import msgspec
 import zmq
 
+from pipeline.errors import UNDECODABLE
 from pipeline.ring import Overwritten, Ring
 from pipeline.sockets import Socket, has_message, receive_frame_now
 
@@ -270,7 +271,11 @@ class Receiver:
     def receive(self) -> Delivery | None:
         """The next payload, or None if there is none now. Never the same one twice."""
         while not self._taken and (frame := receive_frame_now(self.socket)) is not None:
-            said = _decode(frame)
+            try:
+                said = _decode(frame)
+            except UNDECODABLE:
+                self.damaged += 1
+                continue
             if isinstance(said, Attach):
                 self._attached, self._asked = True, said.number
             elif not self._attached:
@@ -299,6 +304,9 @@ class Receiver:
 
     def _take(self, filled: Filled) -> None:
         slot, generation = filled.slot, filled.generation
+        if not 0 <= slot < self._ring.slots:
+            self.damaged += 1
+            return
         if self._newest.get(slot, -1) >= generation:
             self.repeated += 1
             return

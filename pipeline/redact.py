@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.journal import JournalWriter, Record, journal_files, last_hash, read_records
 
 REDACTED: Final = "[redacted]"
@@ -24,6 +24,9 @@ KEPT: Final = frozenset(
     )
 )
 MAPS: Final = frozenset(("machines", "set_by", "current_machines"))  # of machine ids: their keys are no fields
+_Coding = tuple[Callable[[bytes], Any], Callable[[Any], bytes]]
+_JSON: Final[_Coding] = (msgspec.json.decode, msgspec.json.encode)
+_MSGPACK: Final[_Coding] = (msgspec.msgpack.decode, msgspec.msgpack.encode)
 DROPPED: Final = frozenset(("Frame",))  # topics
 
 
@@ -48,9 +51,7 @@ def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
             for record in read_records(file):
                 if record.topic in DROPPED:
                     continue
-                writer.write(
-                    record.topic, _payload(record), record.message_ns / 1e9, record.sequence, wall_ns=record.wall_ns
-                )
+                writer.append(record._replace(payload=_payload(record)))
                 count += 1
         finally:
             writer.close()
@@ -65,17 +66,11 @@ def _part_and_number(file: Path) -> tuple[str, int]:
 
 
 def _payload(record: Record) -> bytes:
-    as_json = record.payload[:1] == b"{"
+    decode, encode = _JSON if record.payload[:1] == b"{" else _MSGPACK
     try:
-        said = (msgspec.json if as_json else msgspec.msgpack).decode(record.payload)
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        RecursionError,
-    ):  # a payload that was no message: nothing of it is known
-        said = {}
-    without = _without_text(said, "")
-    return msgspec.json.encode(without) if as_json else msgspec.msgpack.encode(without)
+        return encode(_without_text(decode(record.payload), ""))
+    except (*UNDECODABLE, TypeError, OverflowError):  # a payload that was no message: nothing of it is known
+        return encode({})
 
 
 def _without_text(value: Any, key: str) -> Any:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from pipeline.codec import INPUT_TYPES, decode_inner, decode_input
-from pipeline.errors import OrstateError, Rejected
+from pipeline.errors import UNDECODABLE, OrstateError, Rejected
 from pipeline.journal import Record, numbered_files, read_records
 from pipeline.messages import Learned, LLMResponse, Message, PromptJob, SurgeryState
 from pipeline.wire_format import read_output
@@ -51,7 +51,7 @@ class Journal:
                 for record in read_records(file):
                     if record.topic in topics and (message := self._message(record)) is not None:
                         yield Journalled(record.wall_ns / 1e9, message)
-            except (OrstateError, msgspec.DecodeError) as error:
+            except (*UNDECODABLE, OrstateError) as error:
                 print(f"not all that was journalled is known again: {file}: {error}", file=sys.stderr)
 
     def _message(self, record: Record) -> Message | None:

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from pipeline.chain import TOPIC, Chain, Links
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.journal import LOSS_TOPIC, Loss, Record, is_whole, read_all
 
 PARTS: Final = ("inputs", "outputs")
@@ -140,7 +140,7 @@ class _Walk:
         try:
             links = msgspec.msgpack.decode(payload, type=Links)
             hashes = list(links.split())
-        except (msgspec.DecodeError, OrstateError) as error:
+        except (*UNDECODABLE, OrstateError) as error:
             self._fault(f"behind record {self.records}: links that cannot be read: {error}")
             return
         if self._chain is None:

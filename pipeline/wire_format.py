@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline.codec import encode, type_name
-from pipeline.errors import OrstateError
+from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.messages import Describe, Description, LLMResponse, Message, Status, SurgeryState
 
 _outputs_json: msgspec.json.Decoder[SurgeryState | Status] = msgspec.json.Decoder(SurgeryState | Status)
@@ -25,7 +25,7 @@ def read_output(frames: Sequence[bytes]) -> SurgeryState | Status:
     payload = frames[-1]
     try:
         return (_outputs_json if payload[:1] == b"{" else _outputs_msgpack).decode(payload)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise OrstateError(f"{frames[0]!r}: not a message of this version: {error}") from error
 
 
@@ -33,7 +33,7 @@ def read_answer(frames: Sequence[bytes]) -> LLMResponse | Description:
     """What came from the request endpoint. Raises OrstateError if it is of another version."""
     try:
         return _answers.decode(frames[-1])
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise OrstateError(f"{frames[0]!r}: not a message of this version: {error}") from error
 
 

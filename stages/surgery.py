@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from pipeline.errors import ConfigError
+from pipeline.errors import UNDECODABLE, ConfigError
 from pipeline.messages import MachineId
+from pipeline.messages.fields import check_text
 
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
-Phrases = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=100)]
+# A phrase has a letter or a digit: hyphens and spaces alone are no word when it is compared
+Phrases = Annotated[tuple[Annotated[str, Meta(max_length=100, pattern=r"\w")], ...], Meta(max_length=100)]
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,6 +28,9 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Text
     description: str = ""
     cues: Phrases = ()
+
+    def __post_init__(self) -> None:
+        check_text(name=self.name, description=self.description, cues=" ".join(self.cues))
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,15 +45,22 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     triggers: Phrases = ()
     aliases: Phrases = ()
 
+    def __post_init__(self) -> None:
+        check_text(name=self.name, category=self.category, description=self.description)
+        check_text(triggers=" ".join(self.triggers), aliases=" ".join(self.aliases))
+
 
 class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """One surgery: `surgery` is the name that messages use. What is looked up for each message is kept."""
 
-    surgery: Annotated[str, Meta(min_length=1, max_length=64)]
+    surgery: Annotated[str, Meta(max_length=64, pattern=r"^\S(.*\S)?\Z")]
     full_name: Text
     environment: Text
     phases: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=32)]
     machines: Annotated[tuple[Machine, ...], Meta(min_length=1, max_length=99)]
+
+    def __post_init__(self) -> None:
+        check_text(surgery=self.surgery, full_name=self.full_name, environment=self.environment)
 
     @cached_property
     def machine_ids(self) -> tuple[str, ...]:
@@ -135,7 +147,7 @@ def _load(path: Path) -> Surgery:
         surgery = msgspec.json.decode(path.read_bytes(), type=Surgery)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise ConfigError(f"{path}: {error}") from error
     for what, ids in (("machine", surgery.machine_ids), ("phase", surgery.phase_ids)):
         if double := sorted({i for i in ids if ids.count(i) > 1}):

@@ -11,7 +11,7 @@ import jsonschema_rs
 import msgspec
 
 from pipeline.config import ROOT
-from pipeline.errors import ConfigError, OrstateError
+from pipeline.errors import UNDECODABLE, ConfigError, OrstateError
 from stages.parse.texts import clip
 from stages.surgery import Surgery
 
@@ -61,7 +61,7 @@ def load_schema(file: Path = SCHEMA_FILE) -> dict[str, Any]:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise ConfigError(f"{file}: no JSON object: {error}") from error
 
 

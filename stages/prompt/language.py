@@ -17,7 +17,8 @@ from pipeline.errors import ConfigError
 
 LANGUAGE_FILE: Final = ROOT / "configs" / "language" / "english.toml"
 
-Words = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=2000)]
+# A phrase has a letter or a digit: hyphens and spaces alone are no word when it is compared
+Words = Annotated[tuple[Annotated[str, Meta(max_length=100, pattern=r"\w")], ...], Meta(max_length=2000)]
 Rewrites = dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(min_length=1, max_length=100)]]
 
 # Letters for what is not in the file: M machine, F machine of another surgery or none, T trigger phrase,

@@ -25,6 +25,7 @@ _WORD: Final = re.compile(
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
+LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
@@ -122,6 +123,10 @@ class Lexicon:
             if token.letter:
                 tokens.append(token)
             at = token.end
+            if len(tokens) == LONGEST:
+                cut = _last_pause(tokens)
+                yield self._sentence(tokens[:cut], words, "")
+                tokens = tokens[cut:]
         yield self._sentence(tokens, words, "")
 
     def _separated(self, tokens: list[Token], particle: str, at: int) -> bool:
@@ -153,9 +158,9 @@ class Lexicon:
 
     def _is_construction(self, trigger: str) -> bool:
         """Whether the grammar reads a trigger phrase by itself: "start suction" needs no entry of its own."""
-        (sentence,) = self.sentences(self.words(trigger))
-        found = GRAMMAR.fullmatch(sentence.letters)
-        return found is not None and action_of(sentence.letters) in ("ON", None)
+        sentences = list(self.sentences(self.words(trigger)))
+        found = GRAMMAR.fullmatch(sentences[0].letters) if len(sentences) == 1 else None
+        return found is not None and action_of(found.group()) in ("ON", None)
 
     def _token(self, words: list[str], at: int, before: list[Token]) -> Token:
         word = words[at]
@@ -243,6 +248,12 @@ class Lexicon:
             return letters, tokens
         pronoun = replace(tokens[at], letter="W")
         return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
+
+
+def _last_pause(tokens: list[Token]) -> int:
+    """Where to cut tokens that do not end: before the last comma or "and" of their second half, or behind them all."""
+    later = range(len(tokens) - 1, len(tokens) // 2, -1)
+    return next((at for at in later if tokens[at].letter in (",", "&")), len(tokens))
 
 
 def _names(machine: Machine) -> list[str]:

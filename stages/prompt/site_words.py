@@ -16,6 +16,7 @@ import msgspec
 
 from pipeline.config import PromptSection, read_toml, resolve
 from pipeline.errors import ConfigError
+from pipeline.messages.fields import check_text
 from stages.prompt.language import Language, Table, Words, load_language, plain
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
@@ -27,6 +28,9 @@ class MachineWords(Table, frozen=True, kw_only=True):
 
     aliases: Words = ()
     triggers: Words = ()
+
+    def __post_init__(self) -> None:
+        check_text(aliases=" ".join(self.aliases), triggers=" ".join(self.triggers))
 
 
 class SiteWords(Table, frozen=True, kw_only=True):
@@ -46,17 +50,23 @@ class Vocabulary(NamedTuple):
 def load_vocabulary(section: PromptSection) -> Vocabulary:
     """All words that the configuration names. Raises ConfigError for a file that is wrong, and for clashes."""
     surgeries = load_surgeries(resolve(section.machines))
-    language = load_language(resolve(section.language))
-    where = section.machines
+    plain_words = Vocabulary(surgeries, load_language(resolve(section.language)))
     if section.site_words:
-        file = resolve(section.site_words)
-        where = str(file)
-        site = _load(file)
-        surgeries = {name: _with_machine_words(surgery, site, surgeries, file) for name, surgery in surgeries.items()}
-        language = _with_phrases(language, site.words, file)
-    if found := list(clashes(surgeries.values(), language)):
+        return with_site_words(plain_words, resolve(section.site_words))
+    return _without_clashes(plain_words, section.machines)
+
+
+def with_site_words(words: Vocabulary, file: Path) -> Vocabulary:
+    """The words with those of a site's file. Raises ConfigError for a file that is wrong, and for clashes."""
+    site, (surgeries, language) = _load(file), words
+    added = {name: _with_machine_words(surgery, site, surgeries, file) for name, surgery in surgeries.items()}
+    return _without_clashes(Vocabulary(added, _with_phrases(language, site.words, file)), str(file))
+
+
+def _without_clashes(words: Vocabulary, where: str) -> Vocabulary:
+    if found := list(clashes(words.surgeries.values(), words.language)):
         raise ConfigError(f"{where}: {'; '.join(found)}; keep each phrase in one place")
-    return Vocabulary(surgeries, language)
+    return words
 
 
 def clashes(surgeries: Iterable[Surgery], language: Language) -> Iterable[str]:

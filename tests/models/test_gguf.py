@@ -87,3 +87,11 @@ def test_the_frame_of_a_real_model_is_written_as_it_was_read() -> None:
     with path.open("rb") as file:
         head = file.read(found.tensors[0].start)
     assert frame(found.version, found.metadata, found.tensors, found.alignment) == head
+
+
+@pytest.mark.parametrize(
+    "told", [Value(4, b"\0\0\0\0"), Value(4, b"\xff\xff\xff\xff"), Value(6, b"\0\0\xc0\x7f"), text_value("32")]
+)
+def test_an_alignment_that_is_none_is_refused(tmp_path: Path, told: Value) -> None:
+    with pytest.raises(GgufBroken, match="alignment"):
+        read(tiny(tmp_path / "a.gguf", metadata={"general.alignment": told}))

@@ -122,6 +122,7 @@ def test_progress_ends_at_the_whole(tmp_path: Path) -> None:
 
 Changes = dict[str, Any]
 BEYOND = (rows("blk.0.odd.weight", len(TOKENS)),)
+EMPTY = ((Tensor("output.weight", (34, len(TOKENS)), 0, 0, 4), b"four"),)
 TURNED = ((Tensor("output.weight", (len(TOKENS), 34), 0, 0, 4), b"four"),)
 
 
@@ -137,6 +138,7 @@ TURNED = ((Tensor("output.weight", (len(TOKENS), 34), 0, 0, 4), b"four"),)
         ({"tokens": TOKENS[:100]}, "no tokens for the 256 bytes"),
         ({"tensors": BEYOND}, r"tensor blk\.0\.odd\.weight has shape .* is known of token_embd\.weight"),
         ({"tensors": TURNED}, r"tensor output\.weight has shape"),
+        ({"tensors": EMPTY}, r"tensor output\.weight has \d+ bytes for \d+ tokens"),
     ],
 )
 def test_what_cannot_be_trimmed_is_refused_with_the_reason(tmp_path: Path, changes: Changes, says: str) -> None:

@@ -60,6 +60,8 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         ("run = 3\n", "Expected `object`, got `int` - at `$.run`"),
         ("[run\n", "no TOML: "),
         ("[run]\na = 1\na = 2\n", "no TOML: "),
+        (f"a = {'[' * 3000}", "no TOML: "),
+        (f"a = {'9' * 5000}", "no TOML: "),
     ],
 )
 def test_an_error_names_the_file_and_the_key(tmp_path: Path, text: str, named: str) -> None:

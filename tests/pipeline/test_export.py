@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mcap.reader import make_reader
 from pipeline.codec import encode, encode_json
 from pipeline.errors import OrstateError
 from pipeline.export import FORMATS, export
-from pipeline.journal import JournalWriter
+from pipeline.journal import JournalWriter, Record
 from pipeline.messages import DeadLetter, SessionStart, Transcript
 
 TEXT = 'Säge, "aus"\nnow'
@@ -104,3 +105,10 @@ def test_what_is_no_journal_is_told_and_leaves_no_file(tmp_path: Path, content: 
     with pytest.raises(OrstateError, match=r"case: no (journal|MCAP file)"):
         export(path, "csv", tmp_path / "out", print)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_the_latest_time_that_a_journal_can_say_is_exported(tmp_path: Path, to: Any) -> None:
+    with closing(JournalWriter(tmp_path / "late.mcap")) as late:
+        late.append(Record("SessionStart", b'{"session":"or1"}', 2**64 - 1, 2**64 - 1, 1))
+    assert export(tmp_path / "late.mcap", to, tmp_path / "out", lambda _: None) == 1

@@ -1,12 +1,14 @@
 """A hop between two ends of one process: credits, bytes, order."""
 
+from zlib import crc32
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from queue_hop import MakeHop, attach, await_readable, give_back, numbered, pass_all, take, until
 
-from pipeline.queue import BUNDLE, Data
+from pipeline.queue import BUNDLE, Data, Filled
 from pipeline.sockets import has_message
 
 # --- credits ---------------------------------------------------------------------------------------------
@@ -204,3 +206,17 @@ def test_everything_arrives_once_in_order_and_with_its_bytes(
     assert (sender.depth, receiver.depth, receiver.repeated, receiver.damaged) == (0, 0, 0, 0)
     hop.kill(receiver, sender)
     sender.socket.close(linger=0)
+
+
+def test_what_is_no_frame_and_slots_that_are_not_there_are_counted_and_the_next_one_comes(make_hop: MakeHop) -> None:
+    hop = make_hop(slots=2)
+    sender, receiver = hop.sender(), hop.receiver()
+    attach(sender, receiver)
+    strange = [Filled(slot, 2, 1, crc32(b"x"), 1, inline) for slot, inline in ((2, b"x"), (-1, b"x"), (99, None))]
+    for frame in (b"\xc1", b"\x91" * 3000, msgspec.msgpack.encode(Data(strange))):
+        sender.socket.send(frame)
+    sender.send(b"sound")
+    sender.flush()
+    (taken,) = take(receiver, 1)
+    assert taken.payload == b"sound"
+    assert (receiver.damaged, receiver.depth) == (5, 1)

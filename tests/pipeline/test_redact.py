@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.codec import encode, encode_json
 from pipeline.errors import OrstateError
-from pipeline.journal import open_next, read_records
+from pipeline.journal import Record, open_next, read_records
 from pipeline.log import Log
 from pipeline.messages import Observation, Override, SessionStart, Transcript
 from pipeline.redact import redact
@@ -106,3 +106,19 @@ def test_a_folder_that_exists_is_not_written_to(tmp_path: Path) -> None:
         redact(run, run, lambda _: None)
     with pytest.raises(OrstateError, match="no journal"):
         redact(tmp_path, tmp_path / "out", lambda _: None)
+
+
+def test_times_stay_to_the_nanosecond_and_what_is_nested_too_deep_goes(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    run.mkdir()
+    journal = open_next(run, "inputs")
+    deep = b'{"text":"%s","more":%s%s}' % (SECRET.encode(), b"[" * 900, b"]" * 900)
+    for at in (1, 1_700_000_000_123_456_789, 2**64 - 1):
+        journal.append(Record("Transcript", deep, at, at, 7))
+    journal.close()
+    redact(run, out, lambda _: None)
+    records = list(read_records(out / "inputs-1.mcap"))
+    assert [record.message_ns for record in records] == [1, 1_700_000_000_123_456_789, 2**64 - 1]
+    assert [record.wall_ns for record in records] == [1, 1_700_000_000_123_456_789, 2**64 - 1]
+    assert all(SECRET.encode() not in record.payload for record in records)
+    assert not [fault for found in verify(out) for fault in found.faults]

@@ -106,6 +106,22 @@ def double_machine(data: dict[str, Any]) -> None:
     data["machines"].append(data["machines"][0])
 
 
+def newline_behind_id(data: dict[str, Any]) -> None:
+    data["phases"][1]["id"] = "Phase2\n"
+
+
+def alias_without_letter(data: dict[str, Any]) -> None:
+    data["machines"][3]["aliases"] = ["- -"]
+
+
+def control_character(data: dict[str, Any]) -> None:
+    data["machines"][3]["name"] = "C-Arm\x1b[2J"
+
+
+def space_around_name(data: dict[str, Any]) -> None:
+    data["surgery"] = " PCNL"
+
+
 def double_phase(data: dict[str, Any]) -> None:
     data["phases"].append(data["phases"][1])
 
@@ -140,6 +156,10 @@ def no_phases(data: dict[str, Any]) -> None:
         (bad_id, r"\$.machines\[2\].id"),
         (unknown_key, "unknown field `ui`"),
         (no_phases, r"\$.phases"),
+        (newline_behind_id, r"\$.phases\[1\].id"),
+        (alias_without_letter, r"\$.machines\[3\].aliases\[0\]"),
+        (control_character, r"name has the control character U\+001B at position 5.*\$.machines\[3\]"),
+        (space_around_name, r"\$.surgery"),
     ],
 )
 def test_a_file_that_is_not_of_the_form_is_refused_with_file_and_key(tmp_path: Path, change: Change, said: str) -> None:
@@ -149,8 +169,9 @@ def test_a_file_that_is_not_of_the_form_is_refused_with_file_and_key(tmp_path: P
     assert str(path) in str(caught.value)
 
 
-def test_text_that_is_no_json_is_refused_with_its_file(tmp_path: Path) -> None:
-    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+@pytest.mark.parametrize("data", [b"{", b'{"surgery":"\xff"}', b'{"surgery":' + b"[" * 3000])
+def test_what_is_no_json_is_refused_with_its_file(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "broken.json").write_bytes(data)
     with pytest.raises(ConfigError, match=r"broken\.json"):
         load_surgeries(tmp_path)
 

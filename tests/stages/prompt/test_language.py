@@ -57,6 +57,7 @@ def test_verbs_are_known_in_all_their_forms() -> None:
         ('hold = ["hold"]', 'hold = ["hold", 3]', r"Expected `str`, got `int` - at `\$.verbs.hold\[1\]`"),
         ('hold = ["hold"]', 'hold = ["hold"]\nhodl = []', "contains unknown field `hodl`"),
         ('hold = ["hold"]', 'hold = ["stop"]', "verbs.hold: 'stop' stands under verbs.stop already"),
+        ('hold = ["hold"]', 'hold = ["-"]', r"matching regex .* - at `\$.verbs.hold\[0\]`"),
         ("minute = 60", "minute = -60", r"Expected `float` > 0.0 - at `\$.units"),
     ],
 )
@@ -90,6 +91,8 @@ def test_a_hospital_adds_aliases_triggers_and_phrases_in_its_own_file(tmp_path: 
     [
         ('[machines.PCNL.M04]\naliases = ["vacuum"]', "PCNL: 'vacuum' is M04 and M06"),
         ('[machines.PCNL.M04]\naliases = ["stop"]', "PCNL: 'stop' of M04 is a word of the grammar too"),
+        ('[machines.PCNL.M04]\naliases = [" -"]', r"matching regex .* - at `\$.machines"),
+        ('[machines.PCNL.M04]\naliases = ["eye\\u0007"]', "aliases has the control character U.0007 at position 3"),
         ('[machines.PCNL.M44]\naliases = ["eye"]', "machines.PCNL.M44: PCNL has no such machine; it has M01, M02"),
         ('[machines.Cataract.M04]\naliases = ["eye"]', "machines.Cataract: surgery 'Cataract' is not known"),
         ('[machines.PCNL.M04]\nalias = ["eye"]', "contains unknown field `alias`"),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.config import resolve
 from pipeline.messages import Toggle
+from stages.prompt.language import load_language
+from stages.prompt.lexicon import LONGEST, Lexicon
 from stages.prompt.rules import Reading, RuleEngine
 from stages.surgery import Machine, Phase, Surgery, load_surgeries
 
@@ -322,3 +324,20 @@ def test_the_order_of_independent_clauses_never_changes_a_toggle(
 @given(st.sampled_from(["is", "are", "why is", "when was", "who says that"]), st.sampled_from(NAMES))
 def test_questions_switch_nothing(opener: str, name: str) -> None:
     assert said_of(f"{opener} the {name} on") == said_of(f"{opener} the {name} off?") == set()
+
+
+@pytest.mark.parametrize("unit", ["c-arm", "lights low", "c-arm lights and", "suction off, ", "do not"])
+def test_a_sentence_without_an_end_is_cut_so_that_no_text_takes_the_square_of_its_length(unit: str) -> None:
+    lexicon = Lexicon(SURGERIES[P], SURGERIES.values(), load_language())
+    words = lexicon.words(f"{unit} " * 1000)
+    sentences = list(lexicon.sentences(words))
+    assert max(len(sentence.tokens) for sentence in sentences) <= LONGEST
+    starts = [token.start for sentence in sentences for token in sentence.tokens]
+    assert starts == sorted(set(starts))  # nothing comes twice
+    assert starts[-1] >= len(words) - 3  # and nothing is lost
+
+
+def test_what_is_said_behind_long_chatter_is_not_cut_in_two() -> None:
+    chatter = "and then we went home " * 60
+    for said_last, expected in (("turn on the suction", "M06 ON"), ("do not turn on the suction", "M06 OFF")):
+        assert said(engine(P).read(f"{chatter}, {said_last}")) == expected
