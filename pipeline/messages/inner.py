@@ -64,7 +64,7 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
     session: SessionId
     epoch: int  # counts the session's clean starts; an answer of an earlier epoch has expired
     number: int  # grows with each one that is sent, also over restarts; 0 in a request's
-    place: int = 0  # inputs taken, of all sessions: counted on over restarts, as far as they are in the journal
+    place: int = 0  # inputs that the session took: counted on over restarts, as far as they are in the journal
     again: bool = False  # of an input that a process before this one took: it may have been sent
     seq: Seq
     t: float
@@ -162,7 +162,7 @@ class Verdict(Message, frozen=True, kw_only=True):
 class Learned(Message, frozen=True, kw_only=True):
     """For the journal only: how a session's question ended, and where among the inputs that was heard of.
 
-    `after`: inputs that had been taken in all, so that a process started anew learns it at the same place.
+    `after`: inputs that the session had taken, so that a process started anew learns it at the same place.
     """
 
     verdict: Verdict

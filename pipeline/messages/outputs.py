@@ -15,7 +15,7 @@ class SurgeryState(Message, frozen=True, kw_only=True):
     seq: int
     t: float
     based_on: int
-    place: int = 0  # inputs of all sessions that the pipeline had taken then; it counts on over restarts
+    place: int = 0  # inputs of the session that the pipeline had taken then; it counts on over restarts
     outcome: Outcome
     degraded: bool
     state: dict[str, Any]

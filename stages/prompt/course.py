@@ -1,6 +1,6 @@
 """What was asked and learned before this process began, in its order and at its place among the inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipeline.messages import Learned, PromptJob
 from pipeline.restore import Past
@@ -14,9 +14,12 @@ class Course:
         self._following = next(self._events, None)
         self._open: dict[str, PromptJob] = {}
 
-    def until(self, inputs: int) -> Iterator[PromptJob | Learned]:
-        """What happened before more than `inputs` inputs had been taken, and was not told yet."""
-        while (event := self._following) is not None and _place(event) <= inputs:
+    def until(self, inputs: Callable[[str], int]) -> Iterator[PromptJob | Learned]:
+        """What happened before more inputs than `inputs` says of each session were taken, and was not told yet.
+
+        In the order of the journal, which is that of time.
+        """
+        while (event := self._following) is not None and _place(event) <= inputs(session_of(event)):
             if isinstance(event, PromptJob):
                 self._open[event.job_id] = event
             else:
@@ -33,6 +36,11 @@ class Course:
     def open(self) -> list[PromptJob]:
         """The questions, of those that were told, that have no verdict."""
         return list(self._open.values())
+
+
+def session_of(event: PromptJob | Learned) -> str:
+    """The name of its session."""
+    return event.verdict.session if isinstance(event, Learned) else event.rules.session
 
 
 def _place(event: PromptJob | Learned) -> int:

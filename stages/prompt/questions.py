@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipeline.messages import Completion, PromptJob, RuleOutcome, Verdict
+from stages.prompt.numbers import Numbers
 from stages.prompt.session import Session
 
 CRASH_REST_S: Final = 60.0  # message time that a session rests whose questions crash again, doubled each time
@@ -91,13 +92,14 @@ class OpenQuestions:
 
 @dataclass(slots=True)
 class Asking:
-    """A session with what it asked. `heard` and `shown` are places: inputs taken, of all sessions.
+    """A session with what it asked. `heard` and `shown` are places: inputs that the session had taken.
 
     What the model was shown when it killed its process is not shown again, or the session's every question would
     kill it. `suspect`: a question was at work when the process died, so the next is asked alone.
     """
 
     session: Session
+    numbers: Numbers
     job_id: str = ""  # of the question under way
     answered: str = ""  # the one before it
     heard: int = 0  # of the newest final text

@@ -40,11 +40,11 @@ from pipeline.messages import (
 )
 from pipeline.restore import Journalled, Past, Restored
 from stages.answer import AnswerForm
-from stages.prompt.course import Course
+from stages.prompt.course import Course, session_of
 from stages.prompt.crashes import Crashes
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language, load_language
-from stages.prompt.numbers import Numbers
+from stages.prompt.numbers import AllNumbers
 from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
@@ -91,7 +91,7 @@ class PromptStage:
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
-        self._numbers = Numbers(incarnation)
+        self._numbers = AllNumbers(incarnation)
         self._on_their_way = on_their_way
         self._past: Course | None = None  # while it is gone through again: what was asked is known
         self._again = False  # inputs of before are taken
@@ -182,8 +182,7 @@ class PromptStage:
 
     def _relive(self, events: Iterable[PromptJob | Learned]) -> None:
         for event in events:
-            of_session = event.rules if isinstance(event, PromptJob) else event.verdict
-            asking = self._sessions.get(of_session.session)
+            asking = self._sessions.get(session_of(event))
             if asking is None:
                 continue
             if isinstance(event, PromptJob):
@@ -208,7 +207,7 @@ class PromptStage:
         """A new parse process hears of every session, so that it waits for no rules in vain."""
         if peer != "parse":
             return []
-        return [self._tell_again(asking.session, self._clock()) for asking in self._sessions.values()]
+        return [self._tell_again(asking, self._clock()) for asking in self._sessions.values()]
 
     @property
     def accepting(self) -> bool:
@@ -274,7 +273,7 @@ class PromptStage:
                     "prompt.max_sessions allows; end one with SessionEnd or raise it",
                 )
             session = Session(message, surgery, self._cues[surgery.surgery], self._section, self._wall())
-            asking = self._sessions[message.session] = Asking(session)
+            asking = self._sessions[message.session] = Asking(session, self._numbers.of(message.session))
         elif asking.session.surgery is not surgery or asking.session.ending:
             asking.session.begin(message, surgery, self._cues[surgery.surgery], self._wall())
             asking.forget_news()
@@ -301,7 +300,7 @@ class PromptStage:
         engine = self._engines[session.surgery.surgery]
         change = session.hear(message, engine.read(message.text, message.speaker, session.recent(message.t)))
         if session.window.append(message.t, message.speaker, message.text):
-            asking.heard = self._numbers.inputs + 1
+            asking.heard = asking.numbers.inputs + 1
         return self._publish(asking, change, now)
 
     def _observation(self, message: Observation, now: int) -> list[Message]:
@@ -324,7 +323,7 @@ class PromptStage:
         return asking
 
     def _publish(self, asking: Asking, change: Change, now: int) -> list[Message]:
-        session, numbers = asking.session, self._numbers
+        session, numbers = asking.session, asking.numbers
         session.number, session.place = numbers.of_input(), numbers.inputs
         rules = self._snapshot(session, change, now)
         if self._again:
@@ -371,7 +370,7 @@ class PromptStage:
             if asking is None or asking.answered == verdict.job_id:
                 return []
             asking.learn(verdict)  # asked by a process that died before it had journalled that
-            return [Learned(verdict=verdict, after=self._numbers.inputs)]
+            return [Learned(verdict=verdict, after=asking.numbers.inputs)]
         self._counts[f"verdicts.{verdict.outcome}"] += 1
         if verdict.kind == "request":
             if verdict.response is None:
@@ -380,7 +379,7 @@ class PromptStage:
             return [verdict.response]
         if asking is None:
             return []
-        sent: list[Message] = [Learned(verdict=verdict, after=self._numbers.inputs)]
+        sent: list[Message] = [Learned(verdict=verdict, after=asking.numbers.inputs)]
         asking.learn(verdict)
         if self._may_ask(asking):
             sent.append(self._question(asking, self._snapshot(asking.session, Change(), now)))
@@ -436,11 +435,12 @@ class PromptStage:
             for job_id in self._open.waiting():
                 sent += self._open.give_up(job_id, "model_unavailable", self._why_not(), now)
         live = [asking for asking in self._sessions.values() if not asking.session.ending]
-        return [*sent, *(self._tell_again(asking.session, now) for asking in live)]
+        return [*sent, *(self._tell_again(asking, now) for asking in live)]
 
-    def _tell_again(self, session: Session, now: int) -> RuleOutcome:
+    def _tell_again(self, asking: Asking, now: int) -> RuleOutcome:
         """What is known of a session, though no input of its own changed it."""
-        session.number, session.place = self._numbers.of_other(), self._numbers.inputs
+        session, numbers = asking.session, asking.numbers
+        session.number, session.place = numbers.of_other(), numbers.inputs
         return self._snapshot(session, Change(), now)
 
     def _job_lost(self, message: JobLost, now: int) -> list[Message]:

@@ -178,9 +178,10 @@ def test_what_is_surely_handled_is_not_told_again_beyond_what_can_have_been_on_i
         first.answer(random)
     stage = PromptStage(PromptSection(), SURGERIES, "completion", "small", incarnation=1, on_their_way=4)
     restored = stage.restore(Remembered(first.journal))
-    told = [rules.place for rules in restored.sent if isinstance(rules, RuleOutcome)]
-    assert told == list(range(told[-1] - 3, told[-1] + 1))
+    told = [rules for rules in restored.sent if isinstance(rules, RuleOutcome)]
     for message in restored.inputs:
         with suppress(Rejected):
-            told += [rules.place for rules in stage.handle(message) if isinstance(rules, RuleOutcome)]
-    assert told == list(range(told[0], first.outcomes[-1].place + 1))
+            told += [rules for rules in stage.handle(message) if isinstance(rules, RuleOutcome)]
+    assert 4 <= len(told) < len(first.outcomes)
+    last = first.outcomes[-len(told) :]
+    assert [(rules.session, rules.place) for rules in told] == [(rules.session, rules.place) for rules in last]
