@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from stages.prompt.language import LANGUAGE_FILE, load_language
 from stages.prompt.site_words import load_vocabulary, with_site_words
 
-RUN_OF: Final = 16  # of so many files that are taken, a session runs with one: that takes long
+RUN_OF: Final = 16  # with the first so many files that are taken a session runs, then with each such: it takes long
 
 
 def make(folder: Path) -> Check:
@@ -27,7 +27,7 @@ def make(folder: Path) -> Check:
     def site() -> None:
         added = with_site_words(words, file)
         taken[0] += 1
-        if taken[0] % RUN_OF == 0:
+        if taken[0] <= RUN_OF or taken[0] % RUN_OF == 0:
             run(added, added.surgeries[surgery.surgery])
 
     readers: dict[bytes, Callable[[], Any]] = {

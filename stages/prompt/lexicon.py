@@ -76,7 +76,8 @@ class Lexicon:
                 if entry.letter and entry.letter in "vxyhskwcofzrNVXYS=CKR0n":
                     switching.add(words.split()[0])
         self.switching = frozenset(switching)
-        verbs = (*language.verbs.start, *language.verbs.stop, *language.verbs.open, *language.verbs.standby)
+        groups = language.verbs
+        verbs = list(map(plain, (*groups.start, *groups.stop, *groups.open, *groups.standby)))
         single = {verb: next(p for p in self._index.of(verb) if not p.rest) for verb in verbs if " " not in verb}
         self._repair = Repair(self._names, single, language)
         for machine in surgery.machines:

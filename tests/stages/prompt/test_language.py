@@ -86,6 +86,13 @@ def test_a_hospital_adds_aliases_triggers_and_phrases_in_its_own_file(tmp_path: 
     assert RuleEngine(load_vocabulary(PromptSection()).surgeries["PCNL"]).read("knock off the suction").toggles == ()
 
 
+def test_a_hospital_may_write_its_verbs_with_capitals_and_hyphens(tmp_path: Path) -> None:
+    words = load_vocabulary(site(tmp_path, '[words.verbs]\nstop = ["Wrap-up"]\nstart = ["Ignite"]'))
+    engine = RuleEngine(words.surgeries["PCNL"], words.surgeries.values(), words.language)
+    for text, action in (("ignite the suction", "ON"), ("wrap up the suction", "OFF")):
+        assert [(t.machine_id, t.action) for t in engine.read(text).toggles] == [("M06", action)]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
