@@ -21,6 +21,8 @@ from pipeline.launch import Launch
 from pipeline.messages import SessionEnd, SessionStart, Status, SurgeryState, Transcript
 
 WAIT_S: Final = 60.0
+STATUS_S: Final = 0.2
+REST_S: Final = 3 * STATUS_S  # a report is sent after one interval at most, and told after another
 PAUSE_S: Final = 0.05  # between two lines of the quiet session
 LINE_S: Final = 10.0  # of message time
 SUCTION: Final = "M06"
@@ -29,7 +31,7 @@ SUCTION: Final = "M06"
 @contextmanager
 def pipeline(folder: Path, *settings: str) -> Iterator[tuple[Launch, Client]]:
     """A pipeline whose model is ready, and a client of it."""
-    kept = (f"run.journal={str(folder / 'journal')!r}", "inference.prefix_cache=", "supervision.status_s=0.2")
+    kept = (f"run.journal={str(folder / 'journal')!r}", "inference.prefix_cache=", f"supervision.status_s={STATUS_S}")
     launch = Launch(model="stub", settings=(*kept, *settings))
     try:
         launch.wait_model(WAIT_S)
@@ -53,12 +55,14 @@ def until(client: Client, found: Callable[[Status], bool]) -> Status:
 
 
 def at_rest(client: Client) -> Status:
-    """The status once nothing more comes in and nothing is at work."""
-    newest = [-1]
+    """The status once nothing more has come in for some reports, and nothing is at work."""
+    inputs, since = -1, 0.0
 
     def rests(status: Status) -> bool:
-        newest.append(status.inputs)
-        return newest[-1] == newest[-2] and not any(stage.queue_depth for stage in status.stages.values())
+        nonlocal inputs, since
+        if status.inputs != inputs or any(stage.queue_depth for stage in status.stages.values()):
+            inputs, since = status.inputs, status.uptime_s
+        return status.uptime_s - since >= REST_S
 
     return until(client, rests)
 

@@ -28,6 +28,7 @@ RATE: Final = 20_000.0  # messages a second
 STATE_BYTES: Final = 8_000  # of a state as JSON, at most
 SESSION_BYTES: Final = 250_000  # what a stage keeps of one: a window of lines, numbers, outcomes
 SLOW_S: Final = 0.05  # of a slow subscriber, for each state
+ROOM: Final = 100_000  # states for which a subscriber that reads has room: a busy machine may delay it
 NEWS_S: Final = 0.1  # time for a state to reach a subscriber
 LINES_A_SECOND: Final = 1.0  # of each session
 
@@ -92,7 +93,8 @@ def reading_stops(
     problems: list[str] = []
     with pipeline(folder, f"egress.high_water_mark={high_water_mark}") as (launch, client), ExitStack() as stack:
         pauses = {"one that reads": 0.0, "a slow one": SLOW_S, "one that stopped": None}
-        made = {name: Subscriber(client, "talk", pause, high_water_mark) for name, pause in pauses.items()}
+        room = dict.fromkeys(pauses, high_water_mark) | {"one that reads": ROOM}
+        made = {name: Subscriber(client, "talk", pause, room[name]) for name, pause in pauses.items()}
         subscribers = {name: stack.enter_context(subscriber) for name, subscriber in made.items()}
         growth = stack.enter_context(Growth(launch.pid, client.status()))
         flood = stack.enter_context(Flood(client, "lines", rate, seconds, "talk"))

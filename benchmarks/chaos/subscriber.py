@@ -27,9 +27,11 @@ class Subscriber:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.RCVHWM, high_water_mark)
-        for topic in self._reader.topics[:1]:
+        for topic in self._reader.topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
         self._socket.connect(client.description.states)
+        self._reader.take(self._socket.recv_multipart())  # a status: the subscription stands
+        self._socket.setsockopt(zmq.UNSUBSCRIBE, self._reader.topics[1])
         self._thread = threading.Thread(target=self._run, name="subscriber")
 
     @property
