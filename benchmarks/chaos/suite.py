@@ -3,18 +3,27 @@
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benchmarks.chaos import crashes, floods, resources
 from benchmarks.chaos.disorder import DISORDER
 from benchmarks.chaos.kills import KILLS
-from benchmarks.chaos.trial import Scenario, Tally, tally
+from benchmarks.chaos.trial import Scenario, Tally, Trial, tally
 from benchmarks.report import report, write
 from pipeline.errors import ConfigError
+
+FLOODS: Final[tuple[Scenario, ...]] = (
+    floods.too_fast,
+    floods.garbage,
+    floods.reading_stops,
+    floods.answers_unread,
+    floods.sessions_at_once,
+)
 
 
 class Entry(NamedTuple):
@@ -24,9 +33,15 @@ class Entry(NamedTuple):
     times: int
 
 
+def _key(name: str) -> str:
+    return name.replace(",", "").replace("'s", "s").replace(" ", "-").replace("_", "-")
+
+
 SCENARIOS: dict[str, Entry] = {
     **{name: Entry(scenario, 50 if name.startswith("kill-") else 10) for name, scenario in KILLS.items()},
     **{name: Entry(scenario, 10) for name, scenario in DISORDER.items()},
+    **{_key(name): Entry(scenario, 5) for name, scenario in (crashes.SCENARIOS | resources.SCENARIOS).items()},
+    **{_key(flood.__name__): Entry(flood, 1) for flood in FLOODS},
 }
 
 
@@ -59,12 +74,19 @@ def _run(chosen: dict[str, Entry], times: int, seed: int) -> dict[str, Tally]:
             trials = []
             for number in range(count):
                 with TemporaryDirectory(prefix="or-") as folder:  # short: ipc sockets may lie in it
-                    trials.append(entry.scenario(Path(folder), Random(f"{seed} {name} {number}")))
+                    trials.append(_trial(entry.scenario, Path(folder), Random(f"{seed} {name} {number}")))
                 progress.advance(task)
                 if not trials[-1].survived:
                     progress.console.print(f"{name}: {trials[-1]}", highlight=False)
             results[name] = tally(trials)
     return results
+
+
+def _trial(scenario: Scenario, folder: Path, random: Random) -> Trial:
+    try:
+        return scenario(folder, random)
+    except Exception as error:  # it fell silent, or ended: the others are tried all the same
+        return Trial(fault="?", problems=(f"{type(error).__name__}: {error}",))
 
 
 def _show(results: dict[str, Tally]) -> None:
