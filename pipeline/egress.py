@@ -16,6 +16,7 @@ from pipeline.messages import LLMResponse, Message, SurgeryState
 from pipeline.sockets import Socket, receive_now
 
 STATUS_TOPIC = b"status"
+WAIT_MS = 50
 MOST_WAITING = 4096  # states, while subscriptions are awaited
 BUNDLE = 16  # states that go out together at most: the first of them is not to wait long
 
@@ -71,6 +72,12 @@ class Publisher:
         for frames in self._waiting:
             self._send(frames)
         self._waiting.clear()
+
+    def finish(self) -> None:
+        """Hand out the last of it: nothing comes after, so those who are awaited are waited for here."""
+        while self._awaited and self._waiting:
+            self.socket.poll(WAIT_MS)
+            self.flush()
 
     def on_readable(self) -> None:
         """Take subscriptions."""

@@ -78,6 +78,8 @@ class Loop:
             self._set_reading(self._may_read())
             self._wiring.board.mark(self._name, time.monotonic_ns())
             self._cycle({socket for socket, _ in self._poller.poll(self._timeout_ms())})
+        if self._wiring.publisher is not None:
+            self._wiring.publisher.finish()
         self._report()
 
     def _cycle(self, ready: set[object]) -> None:
