@@ -17,7 +17,15 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
-LANGUAGES: Final = {".c": "c", ".js": "javascript", ".json": "json", ".jsonl": "json", ".py": "python"}
+LANGUAGES: Final = {
+    ".c": "c",
+    ".h": "c",
+    ".js": "javascript",
+    ".json": "json",
+    ".jsonl": "json",
+    ".py": "python",
+    ".toml": "toml",
+}
 _log = logging.getLogger("mkdocs.hooks.pages")
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|[\w-]+\.service)\)")
