@@ -44,7 +44,7 @@ docs: $(INSTALLED)  ## the documentation as pages, in build/site
 	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	$(BIN)/python -m reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "build/site/index.html"
+	@echo "build/site/index.html; searching in it needs a server: $(PYTHON) -m http.server -d build/site"
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

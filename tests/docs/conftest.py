@@ -8,27 +8,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from project_copy import Project
 
 from reference.pages import ROOT
 
 FOLDERS = ("pipeline", "stages", "models", "configs", "commands", "benchmarks", "examples", "docs", "reference")
 WEIGHTS = ("*.gguf", "*.part", "prefixes", "node_modules", "__pycache__")
-
-
-class Project(NamedTuple):
-    """A copy of the project, and the environment of its commands."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *command: str, **more: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command in the copy."""
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120, **more
-        )
 
 
 @pytest.fixture(scope="session")

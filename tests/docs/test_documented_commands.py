@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import typer
-from conftest import Project
 from documents import Block, Command, blocks, commands, commands_in
+from project_copy import Project
 
 from reference.pages import ROOT
 from run_pipeline import app

@@ -3,8 +3,8 @@
 import sys
 
 import pytest
-from conftest import Project
 from documents import Block, blocks
+from project_copy import Project
 
 PROGRAMS = blocks("python")
 RUN = [block for block in PROGRAMS if block.mark]
