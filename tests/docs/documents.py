@@ -21,6 +21,11 @@ class Block(NamedTuple):
     language: str
     text: str
 
+    @property
+    def page(self) -> str:
+        """The name of its file."""
+        return self.where.partition(":")[0]
+
 
 class Command(NamedTuple):
     """A command line: `program` is run_pipeline.py or make."""

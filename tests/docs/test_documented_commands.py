@@ -1,7 +1,8 @@
 """Each command that README and docs name exists with its options; those in marked blocks are really run.
 
 A block is run if the comment right above it says so: `<!-- run -->`, or `<!-- run beside a pipeline -->` for what
-talks to one that runs. So the marks stand in the pages, where they cannot be seen, and not in a list here.
+talks to one that runs. What is shown of what comes out is marked `<!-- output -->`. So the marks stand in the pages,
+where they cannot be seen, and not in a list here.
 """
 
 import re
@@ -18,7 +19,7 @@ from project_copy import Project
 from reference.pages import ROOT
 from run_pipeline import app
 
-MARKS = {"", "run", "run beside a pipeline"}
+MARKS = {"", "run", "run beside a pipeline", "output"}
 COMMANDS = commands()
 RUN = [block for block in blocks("sh") if block.mark]
 
@@ -62,7 +63,7 @@ def test_all_commands_are_found() -> None:
     assert len(COMMANDS) > 50
     named = {command.arguments[0] for command in COMMANDS if command.program == "run_pipeline.py"}
     assert named == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    assert {block.mark for block in blocks("sh", "python")} <= MARKS
+    assert {block.mark for block in blocks("sh", "python", "text")} == MARKS
     assert len(RUN) >= 6
 
 
@@ -96,10 +97,17 @@ FUZZ_MINUTES=2 make fuzz; do not make sense
     ]
 
 
-@pytest.mark.parametrize("block", [b for b in RUN if b.mark == "run"], ids=lambda block: block.where)
-def test_the_commands_of_a_block_run(block: Block, project: Project) -> None:
-    done = project.run("bash", "-euo", "pipefail", "-c", block.text)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize("page", sorted({block.page for block in RUN if block.mark == "run"}))
+def test_the_commands_of_a_page_run_and_say_what_it_shows(page: str, project: Project) -> None:
+    said = ""
+    for block in RUN:
+        if (block.page, block.mark) == (page, "run"):
+            done = project.run("bash", "-euo", "pipefail", "-c", block.text)
+            said += done.stdout + done.stderr
+            assert done.returncode == 0, f"{block.where}: {said}"
+    for block in blocks("text"):
+        if (block.page, block.mark) == (page, "output"):
+            assert block.text in said, block.where
 
 
 @pytest.mark.parametrize("block", [b for b in RUN if "beside" in b.mark], ids=lambda block: block.where)
