@@ -42,7 +42,7 @@ fuzz: $(INSTALLED)  ## FUZZ_MINUTES for each reader of what comes from outside; 
 
 docs: $(INSTALLED)  ## the documentation as pages, in build/site
 	$(BIN)/python -m pip install --quiet -e '.[docs]'
-	$(BIN)/python -m reference
+	$(BIN)/python -m docs.reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/site/index.html; searching in it needs a server: $(PYTHON) -m http.server -d build/site"
 

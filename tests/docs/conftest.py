@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from project_copy import Project
 
-from reference.pages import ROOT
+from docs.reference.pages import ROOT
 
-FOLDERS = ("pipeline", "stages", "models", "configs", "commands", "benchmarks", "examples", "docs", "reference")
+FOLDERS = ("pipeline", "stages", "models", "configs", "commands", "benchmarks", "examples", "docs")
 WEIGHTS = ("*.gguf", "*.part", "prefixes", "node_modules", "__pycache__")
 
 

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from reference.pages import DOCS, ROOT
+from docs.reference.pages import DOCS, ROOT
 
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
 _FENCE = re.compile(r"(?:^<!-- (?P<mark>[^>]*) -->\n)?^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from reference import pages
-from reference.pages import DOCS, ROOT
+from docs.reference import pages
+from docs.reference.pages import DOCS, ROOT
 
 OUTSIDE = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 FETCHED = {"src", "srcset", "poster", "data", "action", "formaction", "xlink:href"}

@@ -16,7 +16,7 @@ import typer
 from documents import Block, Command, blocks, commands, commands_in
 from project_copy import Project
 
-from reference.pages import ROOT
+from docs.reference.pages import ROOT
 from run_pipeline import app
 
 MARKS = {"", "run", "run beside a pipeline", "output"}

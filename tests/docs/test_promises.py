@@ -5,7 +5,7 @@ import re
 from benchmarks.chaos.disorder import DISORDER
 from benchmarks.chaos.kills import KILLS
 from benchmarks.chaos.suite import FLOODS, SCENARIOS
-from reference.pages import DOCS, ROOT
+from docs.reference.pages import DOCS, ROOT
 
 PAGE = (DOCS / "reliability.md").read_text(encoding="utf-8")
 

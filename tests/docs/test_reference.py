@@ -7,14 +7,14 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from reference import configuration, fields, messages
-from reference.__main__ import PAGES
-from reference.fields import Field, Undescribed, fields_of, table
+from docs.reference import configuration, fields, messages
+from docs.reference.__main__ import PAGES
+from docs.reference.fields import Field, Undescribed, fields_of, table
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_generated_page_is_not_stale(path: Path) -> None:
-    """Run `.venv/bin/python -m reference` if this fails; an Undescribed names a field without a comment."""
+    """Run `.venv/bin/python -m docs.reference` if this fails; an Undescribed names a field without a comment."""
     assert path.read_text(encoding="utf-8") == PAGES[path]()
 
 

@@ -1,10 +1,10 @@
-"""`python -m reference`: write the generated pages into docs/, where they differ."""
+"""`python -m docs.reference`: write the generated pages into docs/, where they differ."""
 
 import sys
 
-from reference import configuration, messages
-from reference.fields import Undescribed
-from reference.pages import DOCS
+from docs.reference import configuration, messages
+from docs.reference.fields import Undescribed
+from docs.reference.pages import DOCS
 
 PAGES = {DOCS / "messages.md": messages.page, DOCS / "configuration.md": configuration.page}
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from docs.reference.fields import choices, fields_of, own_structs, prose, table
 from pipeline.messages import DROPS, Input, Message, fields, inner, inputs, outputs, status
-from reference.fields import choices, fields_of, own_structs, prose, table
 
 PARTS: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("What comes in", inputs),
@@ -16,7 +16,7 @@ PARTS: Final[tuple[tuple[str, ModuleType], ...]] = (
 HEAD: Final = """\
 # Messages
 
-<!-- Made by `python -m reference` from pipeline/messages/*.py: change those, not this. -->
+<!-- Made by `python -m docs.reference` from pipeline/messages/*.py: change those, not this. -->
 
 Each message is a map with the key `type`, its name. As JSON or MessagePack, see [the wire](wire.md). A receiver skips
 keys that it does not know, so a newer sender may add some. Texts have no control characters but tab and newline,

@@ -6,13 +6,13 @@ from typing import Final
 import msgspec
 from msgspec import inspect as types
 
+from docs.reference.fields import Field, Undescribed, default_of, prose, table, type_text
 from pipeline.config import DEFAULT_FILE, Config
-from reference.fields import Field, Undescribed, default_of, prose, table, type_text
 
 HEAD: Final = """\
 # Configuration
 
-<!-- Made by `python -m reference` from pipeline/config.py and configs/pipeline.toml: change those, not this. -->
+<!-- Made by `python -m docs.reference` from pipeline/config.py and configs/pipeline.toml: change those, not this. -->
 
 [configs/pipeline.toml](../configs/pipeline.toml) has every key with its default. `--config FILE` takes another file,
 which names only what it changes; `--set section.key=value` changes one key, and may be given again. A wrong key or
