@@ -112,17 +112,21 @@ class JournalOnly:
 
 
 class Answers:
-    """The request socket as a sink for LLMResponse."""
+    """The request socket as a sink for LLMResponse. An answer is to be in the journal first: it is given once."""
 
     encode = staticmethod(encode)
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
+        self._waiting: list[LLMResponse] = []
 
     def send(self, message: Message, payload: bytes) -> None:
-        """Answer whoever asked; never blocks."""
+        """Answer whoever asked with the next `flush`."""
         assert isinstance(message, LLMResponse)
-        self._requests.answer(message)
+        self._waiting.append(message)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Answer; never blocks."""
+        for response in self._waiting:
+            self._requests.answer(response)
+        self._waiting.clear()

@@ -45,7 +45,7 @@ class Loop:
         self._senders = list(wiring.to.values())
         self._receivers = [*wiring.inputs, *wiring.feedback]
         self._at_once = [sender for sender in self._senders if sender not in wiring.behind_journal]
-        self._sinks = list(wiring.sinks.values())
+        self._sinks = [sink for sink in wiring.sinks.values() if sink not in wiring.behind_journal]
         self._pressing = [sender for sender in self._senders if sender not in wiring.no_pressure]
         self._reading = False
         self._drain_asked = False
@@ -248,8 +248,8 @@ class Loop:
                 self._wiring.journal.write(topic, payload, t)
             self._records.clear()
             self._wiring.journal.flush()
-        for sender in self._wiring.behind_journal:
-            sender.flush()
+        for late in self._wiring.behind_journal:
+            late.flush()
         if self._done and not any(sender.backlog for sender in self._senders):
             for receiver, slot, generation in self._done:
                 receiver.release(slot, generation)
