@@ -12,6 +12,7 @@ from benchmarks.commands import bench_app, evaluate
 from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
+from commands.monitor import monitor
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -161,6 +162,7 @@ def check(
 app.command()(publish)
 app.command()(subscribe)
 app.command()(status)
+app.command()(monitor)
 app.command()(export)
 app.command()(verify)
 app.command()(redact)
