@@ -14,6 +14,7 @@ from stages.options import ConfigOption, JsonOption, SetOption, configured, say
 
 if TYPE_CHECKING:
     from pipeline.client import States
+    from pipeline.config import Config
 
 SETTLE_S = 10.0  # the longest wait for the state behind the last line
 
@@ -166,12 +167,22 @@ def _show(states: "States", as_json: bool, seen: _Seen) -> None:
 
 def pipeline_of(to: str, keys: Path | None, config: Path | None, settings: list[str] | None) -> tuple[str, Path | None]:
     """The request endpoint and the keys that were given, or those of the instance that the configuration names."""
+    if to:
+        return to, keys
+    endpoint, ours = _instance(configured(config, None, settings))
+    return endpoint, keys or ours
+
+
+def connected(config: "Config") -> list[str]:
+    """The options of a command that is to talk to the instance of that configuration."""
+    endpoint, keys = _instance(config)
+    return ["--to", endpoint, *(["--keys", str(keys)] if keys else [])]
+
+
+def _instance(config: "Config") -> tuple[str, Path | None]:
     from pipeline.config import resolve
     from pipeline.rundir import run_directory
 
-    if to:
-        return to, keys
-    loaded = configured(config, None, settings)
-    bound, ours = loaded.ingress.requests, loaded.security.keys
-    endpoint = f"ipc://{run_directory(loaded)}/requests" if bound == "ipc" else bound
-    return endpoint, keys or (resolve(ours) if ours else None)
+    bound, keys = config.ingress.requests, config.security.keys
+    endpoint = f"ipc://{run_directory(config)}/requests" if bound == "ipc" else bound
+    return endpoint, resolve(keys) if keys else None

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from stages.surgery import Surgery
 
 REFRESH_S = 0.25
-LATE_S = 5.0  # a status may be late by so much, and by three of its intervals
 
 
 def monitor(
@@ -73,9 +72,10 @@ class _Watch:
     """What is known, read by one thread and shown by another."""
 
     def __init__(self, states: "States", room: "Room", surgeries: "dict[str, Surgery]", notes: list[str]) -> None:
+        from pipeline.room import Pulse
+
         self._states, self._room, self._surgeries, self._notes = states, room, surgeries, notes
-        self._status = states.status
-        self._came, self._interval_s = time.monotonic(), 0.0
+        self._pulse = Pulse()
 
     def read(self, ended: threading.Event) -> None:
         """Take states until the pipeline has ended or they are stopped."""
@@ -87,13 +87,8 @@ class _Watch:
         """The room now."""
         from commands.monitor_view import picture
 
-        now, newest = time.monotonic(), self._states.status
-        assert newest is not None  # the subscription stands
-        if newest is not self._status:
-            self._interval_s, self._came, self._status = now - self._came, now, newest
-        silent_s = now - self._came
-        silent_s = silent_s if silent_s > LATE_S + 3 * self._interval_s else 0.0
-        unix = time.time()
-        return picture(
-            newest, silent_s, self._room.sessions(newest.sessions_open, unix), self._surgeries, unix, self._notes
-        )
+        self._pulse.take(self._states.status)
+        status, now = self._pulse.status, time.time()
+        assert status is not None  # the subscription stands
+        sessions = self._room.sessions(status.sessions_open, now)
+        return picture(status, self._pulse.silent_s, sessions, self._surgeries, now, self._notes)

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.messages import Status, SurgeryState
+from pipeline.messages import Status
 from pipeline.room import Seen
 from pipeline.status_table import lasting
 from stages.surgery import Surgery
@@ -31,8 +31,7 @@ def picture(
     """The whole of it. `silent_s`: since a status was due; `now`: Unix time; `notes`: lines for below."""
     parts: list[RenderableType] = [_head(status, silent_s)]
     for name, seen in sessions.items():
-        if seen.state is not None:
-            parts.append(_session(name, seen, seen.state, surgeries.get(seen.state.state["metadata"]["surgery"]), now))
+        parts.append(_session(name, seen, surgeries.get(seen.state.state["metadata"]["surgery"]), now))
     if missing := max(0, status.sessions_open - len(sessions)):
         parts.append(Text(f"{missing} more open, of which nothing was heard yet"))
     return Group(*parts, *(Text(note) for note in notes))
@@ -64,22 +63,23 @@ def _head(status: Status, silent_s: float) -> RenderableType:
     return table
 
 
-def _session(name: str, seen: Seen, state: SurgeryState, surgery: Surgery | None, now: float) -> RenderableType:
-    contract = state.state
+def _session(name: str, seen: Seen, surgery: Surgery | None, now: float) -> RenderableType:
+    state, contract = seen.state, seen.state.state
     metadata = contract["metadata"]
     since = max(0.0, now - seen.at)
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     for column in ("machine", "", "set by", "ago"):
         table.add_column(column)
-    on = set(contract["machines"]["1"])
+    on, standby = set(contract["machines"]["1"]), set(contract["details"].get("standby", ()))
+    held = set(contract["details"].get("held", ()))
     set_by, set_at = contract["details"].get("set_by", {}), contract["details"].get("set_at", {})
     for machine in sorted(on.union(contract["machines"]["0"])):
-        how = ON if machine in on else STANDBY if seen.on_standby(machine) else OFF
-        who = set_by.get(machine, "")
+        how = ON if machine in on else STANDBY if machine in standby else OFF
+        who = set_by.get(machine, "") + (", held" if machine in held else "")
         ago = lasting(max(0.0, state.t - set_at[machine]) + since) if machine in set_at else ""
         known = surgery.machine(machine) if surgery is not None else None
         label = f"{machine} {known.name}" if known is not None else machine
-        table.add_row(escape(label), how, f"[bold]{who}[/]" if who == "override" else who, ago)
+        table.add_row(escape(label), how, f"[bold]{who}[/]" if machine in held else who, ago)
     lines = [
         f"phase  [bold]{_phase(surgery, metadata['phase'])}[/]   next  {_phase(surgery, metadata['next_phase'])}",
         f"by {escape(contract['source'])}, sure to {contract['confidence']:.2f}, "

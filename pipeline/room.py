@@ -7,45 +7,29 @@ that is on this machine and may be read.
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from pipeline.codec import is_json
 from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.journal import numbered_files, read_records
-from pipeline.messages import SurgeryState
+from pipeline.messages import Status, SurgeryState
 
 STATE_TOPIC = SurgeryState.__name__
 MOST_BYTES = 64_000_000  # of a journal that is read for what was before: some seconds
 QUIET_S = 300.0
+LATE_S = 5.0
 
 _json: msgspec.json.Decoder[SurgeryState] = msgspec.json.Decoder(SurgeryState)
 _msgpack: msgspec.msgpack.Decoder[SurgeryState] = msgspec.msgpack.Decoder(SurgeryState)
 
 
-class Seen:
-    """The newest state of one session, when it came (Unix time), and since when (message time) what is on standby."""
+class Seen(NamedTuple):
+    """The newest state of one session, and when it came (Unix time)."""
 
-    def __init__(self) -> None:
-        self.state: SurgeryState | None = None
-        self.at = 0.0
-        self._standby: dict[str, float] = {}
-
-    def take(self, state: SurgeryState, at: float) -> None:
-        """One more state of the session."""
-        self.state, self.at = state, at
-        details = state.state["details"]
-        set_at = details.get("set_at", {})
-        for toggle in details.get("toggles", ()):
-            machine = toggle["machine_id"]
-            if toggle["action"] == "STANDBY" and machine in set_at:
-                self._standby[machine] = set_at[machine]
-
-    def on_standby(self, machine: str) -> bool:
-        """Whether it was put on standby, and not set since."""
-        assert self.state is not None
-        set_at = self.state.state["details"].get("set_at", {})
-        return machine in self._standby and set_at.get(machine) == self._standby[machine]
+    state: SurgeryState
+    at: float
 
 
 class Room:
@@ -56,14 +40,36 @@ class Room:
 
     def take(self, state: SurgeryState, at: float | None = None) -> None:
         """One more state; `at`: when it came, Unix time, default now. What is older than what is known is left out."""
-        seen = self._sessions.setdefault(state.session, Seen())
-        if seen.state is None or seen.state.seq < state.seq:
-            seen.take(state, time.time() if at is None else at)
+        seen = self._sessions.get(state.session)
+        if seen is None or seen.state.seq < state.seq:
+            self._sessions[state.session] = Seen(state, time.time() if at is None else at)
 
     def sessions(self, open_: int, now: float) -> Mapping[str, Seen]:
         """As many as are open, the newest first, and what else was heard of in the last QUIET_S."""
         newest = sorted(self._sessions.items(), key=lambda item: item[1].at, reverse=True)
         return {name: seen for place, (name, seen) in enumerate(newest) if place < open_ or now - seen.at < QUIET_S}
+
+
+class Pulse:
+    """Whether a pipeline still tells how it does. A status may be LATE_S late, and three of its intervals."""
+
+    def __init__(self) -> None:
+        self.status: Status | None = None
+        self._came = time.monotonic()
+        self._interval_s = 0.0
+
+    def take(self, status: Status | None) -> None:
+        """The newest status that there is now: the same as before, or another."""
+        if status is not None and status is not self.status:
+            now = time.monotonic()
+            self._interval_s = now - self._came if self.status is not None else 0.0
+            self._came, self.status = now, status
+
+    @property
+    def silent_s(self) -> float:
+        """Since the newest status came, if the next one is overdue; else 0."""
+        since = time.monotonic() - self._came
+        return since if since > LATE_S + 3 * self._interval_s else 0.0
 
 
 def states_of(files: list[Path]) -> Iterator[tuple[SurgeryState, float]]:

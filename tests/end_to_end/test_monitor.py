@@ -89,7 +89,7 @@ def test_one_picture_has_what_was_before_and_who_set_what(settings: tuple[str, .
             assert re.search(r"model +stub: ready", shown)
             assert re.search(r"M06 Suction Apparatus +● ON +rule +0:01:0\d", shown)
             assert re.search(r"M05 Irrigation Pump +◐ standby +rule +0:01:0\d", shown)
-            assert re.search(r"M07 Lithotripter +● ON +override +0:01:0\d", shown)
+            assert re.search(r"M07 Lithotripter +● ON +override, held +0:01:0\d", shown)
             assert re.search(r"M01 Patient Monitor +● ON +default +│", shown)
             assert "phase  Phase1 Patient Preparation   next  Phase2 Anesthesia Induction" in shown
         assert "or1" not in monitor(requests, "--once", "--session", "or2")

@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from pipeline.codec import encode, encode_json
 from pipeline.journal import JournalWriter
@@ -10,13 +9,8 @@ from pipeline.messages import SurgeryState
 from pipeline.room import QUIET_S, Room, recall
 
 
-def state(session: str, seq: int, set_at: float = 0.0, **toggle: str) -> SurgeryState:
-    details: dict[str, Any] = {
-        "set_at": {"M06": set_at},
-        "toggles": [{"machine_id": "M06", **toggle}] if toggle else [],
-    }
-    contract = {"machines": {"0": ["M06"], "1": []}, "details": details}
-    return SurgeryState(session=session, seq=seq, t=9.0, based_on=1, outcome="ok", degraded=False, state=contract)
+def state(session: str, seq: int) -> SurgeryState:
+    return SurgeryState(session=session, seq=seq, t=9.0, based_on=1, outcome="ok", degraded=False, state={})
 
 
 def test_the_newest_state_of_a_session_stays_whatever_comes_late() -> None:
@@ -24,7 +18,6 @@ def test_the_newest_state_of_a_session_stays_whatever_comes_late() -> None:
     for seq in (1, 3, 2):
         room.take(state("or1", seq), at=float(seq))
     (seen,) = room.sessions(1, 5.0).values()
-    assert seen.state is not None
     assert (seen.state.seq, seen.at) == (3, 3.0)
 
 
@@ -35,16 +28,6 @@ def test_a_quiet_session_is_shown_while_it_may_be_open() -> None:
     assert list(room.sessions(2, QUIET_S + 1)) == ["new", "old"]
     assert list(room.sessions(1, QUIET_S + 1)) == ["new"]
     assert list(room.sessions(0, QUIET_S - 1)) == ["new", "old"]
-
-
-def test_a_machine_is_on_standby_until_it_is_set_again() -> None:
-    room = Room()
-    room.take(state("or1", 1, 4.0, action="STANDBY"))
-    room.take(state("or1", 2, 4.0))
-    seen = room.sessions(1, 0.0)["or1"]
-    assert seen.on_standby("M06")
-    room.take(state("or1", 3, 7.0, action="OFF"))
-    assert not seen.on_standby("M06")
 
 
 def test_what_was_before_is_read_from_the_journal_or_it_is_said_why_not(tmp_path: Path) -> None:
