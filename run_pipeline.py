@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.commands import bench_app, evaluate
-from commands.feed import publish, status, subscribe
+from commands.feed import connected, publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
+from commands.metrics import metrics
+from commands.monitor import monitor
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -37,10 +39,19 @@ def run(
     with_launcher: Annotated[
         bool, typer.Option("--with-launcher", help="Stop when standard input is closed, as a launcher's end.")
     ] = False,
+    metrics_at: Annotated[
+        str, typer.Option("--metrics", metavar="HOST:PORT", help="Serve metrics there, in a process of its own.")
+    ] = "",
 ) -> None:
-    """Run the pipeline until Ctrl-C; a first signal finishes the work, a second one stops at once."""
+    """Run the pipeline until Ctrl-C; a first signal finishes the work, a second one stops at once.
+
+    Examples:  run --model stub  |  run --set ingress.connect='["tcp://127.0.0.1:5555"]' --metrics 127.0.0.1:9464
+    """
+    from contextlib import ExitStack
+
     import msgspec
 
+    from commands.beside import beside
     from pipeline.supervisor import Supervisor
 
     loaded = configured(config, model, set_)
@@ -50,7 +61,10 @@ def run(
         while line:  # to the descriptor: a thread that blocks in a file object would hold its lock at the end
             line = line[os.write(1 if events else 2, line) :]
 
-    raise typer.Exit(Supervisor(loaded, tell, with_launcher, resume).run())
+    with ExitStack() as others:
+        if metrics_at:
+            others.enter_context(beside(["metrics", "--listen", metrics_at, *connected(loaded)]))
+        raise typer.Exit(Supervisor(loaded, tell, with_launcher, resume).run())
 
 
 @app.command()
@@ -161,6 +175,8 @@ def check(
 app.command()(publish)
 app.command()(subscribe)
 app.command()(status)
+app.command()(monitor)
+app.command()(metrics)
 app.command()(export)
 app.command()(verify)
 app.command()(redact)

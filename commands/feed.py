@@ -14,6 +14,7 @@ from stages.options import ConfigOption, JsonOption, SetOption, configured, say
 
 if TYPE_CHECKING:
     from pipeline.client import States
+    from pipeline.config import Config
 
 SETTLE_S = 10.0  # the longest wait for the state behind the last line
 
@@ -59,7 +60,7 @@ def publish(
         messages, pace = [message for message in log.messages if isinstance(message, Input)], speed
         if asked := len(log.messages) - len(messages):
             say(f"left out: {asked} requests, which are asked and not published")
-    endpoint, keys = _pipeline(to, keys, config, set_)
+    endpoint, keys = pipeline_of(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         states = client.states()
         seen = _Seen()
@@ -94,7 +95,7 @@ def subscribe(
     """
     from pipeline.client import Client
 
-    endpoint, keys = _pipeline(to, keys, config, set_)
+    endpoint, keys = pipeline_of(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         states = client.states(session or None)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -122,7 +123,7 @@ def status(
     from pipeline.codec import encode_json
     from pipeline.status_table import status_table
 
-    endpoint, keys = _pipeline(to, keys, config, set_)
+    endpoint, keys = pipeline_of(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         told = client.status()
     if as_json:
@@ -164,14 +165,24 @@ def _show(states: "States", as_json: bool, seen: _Seen) -> None:
         seen.take(state.session, state.based_on)
 
 
-def _pipeline(to: str, keys: Path | None, config: Path | None, settings: list[str] | None) -> tuple[str, Path | None]:
+def pipeline_of(to: str, keys: Path | None, config: Path | None, settings: list[str] | None) -> tuple[str, Path | None]:
     """The request endpoint and the keys that were given, or those of the instance that the configuration names."""
+    if to:
+        return to, keys
+    endpoint, ours = _instance(configured(config, None, settings))
+    return endpoint, keys or ours
+
+
+def connected(config: "Config") -> list[str]:
+    """The options of a command that is to talk to the instance of that configuration."""
+    endpoint, keys = _instance(config)
+    return ["--to", endpoint, *(["--keys", str(keys)] if keys else [])]
+
+
+def _instance(config: "Config") -> tuple[str, Path | None]:
     from pipeline.config import resolve
     from pipeline.rundir import run_directory
 
-    if to:
-        return to, keys
-    loaded = configured(config, None, settings)
-    bound, ours = loaded.ingress.requests, loaded.security.keys
-    endpoint = f"ipc://{run_directory(loaded)}/requests" if bound == "ipc" else bound
-    return endpoint, keys or (resolve(ours) if ours else None)
+    bound, keys = config.ingress.requests, config.security.keys
+    endpoint = f"ipc://{run_directory(config)}/requests" if bound == "ipc" else bound
+    return endpoint, resolve(keys) if keys else None

@@ -5,6 +5,7 @@ supervisor -> stage   Welcome, Peer, ModelChanged, Publish, Drain, Stop
 """
 
 import hashlib
+import json
 from typing import Literal
 
 import msgspec
@@ -17,11 +18,16 @@ STAGES: tuple[StageName, ...] = ("prompt", "inference", "parse")
 
 
 def schema_hash() -> str:
-    """A fingerprint of all message types: processes of different versions must not talk to each other."""
+    """A fingerprint of all message types: processes of different versions must not talk to each other.
+
+    Bounds are compared as numbers: typing takes the equal Annotated types of le=1 and le=1.0 for one, and which of them
+    a process has depends on what it imported first.
+    """
     known = (*vars(messages).values(), *globals().values())
     types = dict.fromkeys(v for v in known if isinstance(v, type) and issubclass(v, Message))
     schema = msgspec.json.schema_components(types)
-    return hashlib.sha256(msgspec.json.encode(schema, order="deterministic")).hexdigest()[:16]
+    plain = json.loads(msgspec.json.encode(schema), parse_int=float)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Hello(Message, frozen=True, kw_only=True):

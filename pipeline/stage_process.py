@@ -66,8 +66,12 @@ class StageProcess:
         self._process.start()
 
     def report(self, counters: dict[str, float]) -> None:
-        """New counters of the running process; what its predecessors counted is added."""
-        self.counters = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
+        """New counters of the running process; what its predecessors counted is added.
+
+        What they counted and it has not met yet stays as it was: a count never goes back.
+        """
+        summed = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
+        self.counters = {**self._before, **summed}
         self.subscriptions = int(self.counters.get("subscriptions_now", 0))
 
     @property

@@ -1,8 +1,9 @@
 """Makes the one status message of what the stages report. Used by the supervisor.
 
 Counters have names by a rule, which is known here and nowhere else outside the stages: `dropped.<cause>`,
-`dead_letter.<reason>`, `outcome.<outcome>` of states, `answer.<outcome>` of requests. What is, and is not counted
-since the start, ends as `pipeline.stage_process.NOW` says.
+`dead_letter.<reason>`, `outcome.<outcome>` of states, `answer.<outcome>` of requests; inference counts under the
+names of `ModelWork`'s fields, and `batch_<jobs>`. What is, and is not counted since the start, ends as
+`pipeline.stage_process.NOW` says.
 """
 
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.control import StageName
-from pipeline.messages import ModelChanged, StageStatus, Status
+from pipeline.messages import ModelChanged, ModelWork, StageStatus, Status
 from pipeline.stage_process import StageProcess
 from pipeline.wiring import QUEUES
 
@@ -51,6 +52,7 @@ class Overview:
             answers=_named("answer.", everything),
             last_state_age_s=self._age("last_state_now", counters["parse"]),
             last_answer_age_s=self._age("last_answer_now", counters["parse"]),
+            work=_work(counters["inference"]),
             sessions_open=int(prompt.get("sessions_open", 0)),
             questions_open=int(prompt.get("questions_open", 0)),
             requests_open=int(prompt.get("requests_open", 0)),
@@ -101,6 +103,16 @@ def _stage(stage: StageProcess, everything: Iterable[Mapping[str, float]]) -> St
         dropped=_named("dropped.", [stage.counters]),
         dead_letters=_named("dead_letter.", [stage.counters]),
         counters=stage.counters,
+    )
+
+
+def _work(counters: Mapping[str, float]) -> ModelWork:
+    cycles = {name.removeprefix("batch_"): count for name, count in counters.items() if name.startswith("batch_")}
+    names = [name for name in ModelWork.__struct_fields__ if name not in ("batches", "busy_s")]
+    return ModelWork(
+        batches={int(size): int(count) for size, count in cycles.items()},
+        busy_s=counters.get("inference_ms", 0.0) / 1e3,
+        **{name: int(counters.get(name, 0)) for name in names},
     )
 
 

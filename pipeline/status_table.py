@@ -16,7 +16,7 @@ def status_table(status: Status) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("state", _state(status))
     table.add_row("model", escape(f"{status.model or 'none yet'}: {status.model_state}"))
-    table.add_row("running", f"for {_lasting(status.uptime_s)}, since {_time(status.started_at)}")
+    table.add_row("running", f"for {lasting(status.uptime_s)}, since {_time(status.started_at)}")
     for name, stage in status.stages.items():
         table.add_row(name, _stage(stage))
     table.add_row("supervisor", f"{status.memory_bytes / MB:.0f} MB")
@@ -52,10 +52,11 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _ago(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{_lasting(seconds)} ago"
+    return "never" if seconds is None else f"{lasting(seconds)} ago"
 
 
-def _lasting(seconds: float) -> str:
+def lasting(seconds: float) -> str:
+    """A time as a person reads it."""
     return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 

@@ -59,7 +59,7 @@ from pipeline.messages.outputs import (
     LLMResponse,
     SurgeryState,
 )
-from pipeline.messages.status import DROPS, StageStatus, Status
+from pipeline.messages.status import DROPS, ModelWork, StageStatus, Status
 
 __all__ = [
     "DROPS",
@@ -85,6 +85,7 @@ __all__ = [
     "Message",
     "ModelChanged",
     "ModelState",
+    "ModelWork",
     "Name",
     "Observation",
     "Outcome",

@@ -74,6 +74,7 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
     machines: dict[str, Action]  # every machine of the surgery
     set_by: dict[str, str]  # default, rule, model, observation or override
     set_at: dict[str, float] = {}  # message time, of those that somebody set
+    held: tuple[MachineId, ...] = ()  # those that a human holds, until the release
     phase: str  # the likeliest
     next_phase: str  # the one behind it; empty behind the last
     phase_belief: dict[str, float] = {}  # how likely each phase is, the model's opinion apart; empty: not known

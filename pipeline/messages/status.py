@@ -45,6 +45,21 @@ class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, float]  # all that it counts, by its own names: for a closer look
 
 
+class ModelWork(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model has done since the start of the instance, over restarts."""
+
+    jobs: int = 0  # that were admitted to it
+    batches: dict[int, int] = {}  # cycles, by how many jobs each had
+    prompt_tokens: int = 0  # of the jobs that ended, those included that were reused
+    reused_tokens: int = 0  # of the prompts', those that had not to be computed: the prefix cache
+    answer_tokens: int = 0  # of the jobs that ended
+    guessed_tokens: int = 0  # that were computed ahead of the answer
+    right_tokens: int = 0  # of these, those that the answer had
+    prefixes_loaded: int = 0  # beginnings of prompts that were read from disk
+    prefixes_saved: int = 0  # that were written to disk
+    busy_s: float = 0.0  # in its steps, seconds
+
+
 class Status(Message, frozen=True, kw_only=True):
     """The pipeline as a whole, published each `supervision.status_s` and once at the end (`final`)."""
 
@@ -60,6 +75,7 @@ class Status(Message, frozen=True, kw_only=True):
     answers: dict[str, int] = {}  # answers to requests, by outcome
     last_state_age_s: float | None = None  # since a state was published; None: none yet
     last_answer_age_s: float | None = None  # since the model answered; None: not yet
+    work: ModelWork = ModelWork()  # what the model did, added up over all starts of its process
     sessions_open: int = 0  # that have begun and are not over
     questions_open: int = 0  # sessions that wait for the model
     requests_open: int = 0  # of clients, without an answer

@@ -52,9 +52,11 @@ def test_a_stage_cannot_tell_the_supervisor_to_stop() -> None:
         control.FROM_STAGE.decode(encode(control.Stop()))
 
 
-@pytest.mark.parametrize("seed", ["0", "1"])
-def test_the_schema_hash_is_the_same_in_every_process(seed: str) -> None:
-    code = "from pipeline.control import schema_hash; print(schema_hash())"
+@pytest.mark.parametrize(
+    ("seed", "first"), [("0", "pipeline.messages"), ("1", "pipeline.config"), ("1", "stages.surgery")]
+)
+def test_the_schema_hash_is_the_same_in_every_process_whatever_it_imported_first(seed: str, first: str) -> None:
+    code = f"import {first}; from pipeline.control import schema_hash; print(schema_hash())"
     run = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

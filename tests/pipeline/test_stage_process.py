@@ -120,6 +120,16 @@ def test_counters_go_on_over_a_restart_and_what_a_dead_process_held_is_not_count
     assert prompt.counters == {"questions": 6.0, **held}
 
 
+def test_a_count_that_the_process_started_again_does_not_know_yet_stays(clock: Clock) -> None:
+    stage = StageProcess("prompt", PLACE, LIMITS)
+    stage.report({"dead_letter.bad_message": 3.0, "sessions_open": 2.0})
+    for _ in range(2):
+        stage.may_restart()
+        stage.report({"arrived": 1.0})
+        assert stage.counters["dead_letter.bad_message"] == 3.0
+        assert "sessions_open" not in stage.counters
+
+
 @pytest.mark.parametrize(
     ("name", "state", "welcomed", "budget"),
     [

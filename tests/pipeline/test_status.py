@@ -15,7 +15,7 @@ from rich.console import Console
 from pipeline import status as status_module
 from pipeline.config import ROOT, Config
 from pipeline.control import STAGES, StageName
-from pipeline.messages import DROPS, ModelChanged, Status
+from pipeline.messages import DROPS, ModelChanged, ModelWork, Status
 from pipeline.stage_process import StageProcess
 from pipeline.status import Overview
 from pipeline.status_table import status_table
@@ -60,7 +60,10 @@ def test_fields_are_filled_from_counters_by_their_names_and_zeros_are_left_out()
          "answer.rejected": 1.0, "sessions_open": 3.0, "questions_open": 2.0, "requests_open": 1.0,
          "queue.jobs.depth": 5.0, "other": 7.0}
     )  # fmt: skip
-    stages["inference"].report({"queue.completions.depth": 2.0})
+    stages["inference"].report(
+        {"queue.completions.depth": 2.0, "batch_1": 4.0, "batch_2": 0.0, "batch_10": 1.0, "reused_tokens": 700.0,
+         "inference_ms": 1500.0}
+    )  # fmt: skip
     stages["parse"].report({"outcome.ok": 6.0, "outcome.timeout": 1.0, "answer.ok": 2.0, "dropped.gap": 1.0})
     overview = Overview("")
     overview.dropped["event"] = 3
@@ -69,6 +72,7 @@ def test_fields_are_filled_from_counters_by_their_names_and_zeros_are_left_out()
     assert (status.outcomes, status.answers) == ({"ok": 6, "timeout": 1}, {"ok": 2, "rejected": 1})
     assert [stage.queue_depth for stage in status.stages.values()] == [0, 5, 2]
     assert status.stages["prompt"].dropped == {"gap": 4}
+    assert status.work == ModelWork(batches={1: 4, 2: 0, 10: 1}, reused_tokens=700, busy_s=1.5)
     assert status.all_dropped == {"event": 3, "gap": 5}
     assert status.all_dead_letters == status.stages["prompt"].dead_letters == {"bad_message": 2}
     assert status.stages["prompt"].counters["other"] == 7.0
