@@ -21,6 +21,7 @@ KEPT: Final = frozenset(
         *("phase", "next_phase", "current_phase", "label", "value", "machine", "machine_id", "machines", "name"),
         *("set_by", "model", "model_name", "form", "answer", "temporal", "match_type", "rule", "stage", "state"),
         *("timestamp", "0", "1", "debounced", "overrides_applied", "shape", "dtype", "ring", "current_machines"),
+        *("held", "standby"),
     )
 )
 MAPS: Final = frozenset(("machines", "set_by", "current_machines"))  # of machine ids: their keys are no fields

@@ -73,6 +73,7 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
     machines: dict[str, Action]  # every machine of the surgery
     set_by: dict[str, str]  # default, rule, model, observation or override
     set_at: dict[str, float] = {}  # message time, of those that somebody set
+    held: tuple[MachineId, ...] = ()  # those that a human holds, until the release
     phase: str
     next_phase: str
     phase_belief: dict[str, float] = {}  # how likely each phase is, the model's opinion apart; empty: not known

@@ -97,6 +97,6 @@ def _check_details(details: Mapping[str, Any], known: _Known) -> None:
             if toggle["machine_id"] not in known.machines:
                 fault = f"{toggle['machine_id']} is no machine of {known.surgery}"
                 raise ContractError(f"details.{key}.{at}.machine_id", fault)
-    for key in ("set_by", "set_at"):
-        if strange := sorted(set(details.get(key, {})) - known.machines):
+    for key in ("set_by", "set_at", "standby", "held"):
+        if strange := sorted(set(details.get(key, ())) - known.machines):
             raise ContractError(f"details.{key}", f"{strange[0]} is no machine of {known.surgery}")

@@ -75,6 +75,8 @@ def rule_state(
             "model_toggles": [],
             "set_by": dict(rules.set_by),
             "set_at": dict(rules.set_at),
+            "standby": _on_standby(rules.machines),
+            "held": list(rules.held),
             "deferred": [_deferred(one) for one in rules.deferred],
             "unknown": _bounded(rules.unknown),
         },
@@ -118,6 +120,7 @@ def fused_state(
         details["toggles"] = _entries((*rules.toggles, *applied))
         details["set_by"] = rules.set_by | dict.fromkeys(actions, "model")
         state["machines"] = _lists(surgery, rules.machines | actions)
+        details["standby"] = _on_standby(rules.machines | actions)
     state["suggestions"] = distinct((*state["suggestions"], *answer.suggestions))[:MAX_SUGGESTIONS]
     state["confidence"] = max(rules.confidence, answer.confidence)
     state["source"] = f"rule+{label}"
@@ -150,6 +153,11 @@ def _lists(surgery: Surgery, machines: Mapping[str, Action]) -> dict[str, list[s
         elif action is not None:
             off.append(machine.id)
     return {"0": off, "1": on}
+
+
+def _on_standby(machines: Mapping[str, Action]) -> list[str]:
+    """Of those that the contract's list "0" has, the ones that are not simply off."""
+    return sorted(machine for machine, action in machines.items() if action == "STANDBY")
 
 
 def _entries(toggles: Iterable[Toggle]) -> list[dict[str, Any]]:

@@ -285,6 +285,7 @@ class Session:
             machines=dict(self.machines),
             set_by=dict(self.set_by),
             set_at=dict(self._set_at),
+            held=tuple(sorted(self._overridden)),
             phase=(phase := self.phase),
             next_phase=self.surgery.phase_after(phase),
             phase_belief=self._belief.weights(),

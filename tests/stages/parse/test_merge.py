@@ -40,6 +40,18 @@ def test_off_and_standby_stand_in_list_0_in_the_dictionarys_order() -> None:
     }
 
 
+def test_a_state_says_which_machines_are_on_standby_and_which_a_human_holds() -> None:
+    rules = with_machine(make_rules(held=("M09",)), "M09", "STANDBY", "override")
+    details = rule_state(PCNL, rules)["details"]
+    assert (details["standby"], details["held"]) == (["M09"], ["M09"])
+    applied = fuse(
+        ModelAnswer(toggles=(make_toggle("M09", "ON"),)),
+        with_machine(make_rules(), "M09", "STANDBY", "rule"),
+        apply=True,
+    )
+    assert (applied.state["machines"]["1"], applied.state["details"]["standby"]) == (["M01", "M09"], [])
+
+
 def test_a_state_of_the_rules_carries_what_they_know() -> None:
     toggle = make_toggle("M05", trigger="start irrigation", confidence=0.95, match_type="trigger")
     rules = make_rules(

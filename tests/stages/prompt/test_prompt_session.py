@@ -118,9 +118,11 @@ def test_an_override_holds_against_rules_observations_and_model_until_it_is_rele
     running.learn(verdict(9.0, M06="ON"))
     assert (running.machines["M06"], running.set_by["M06"]) == ("OFF", "override")
     assert running.snapshot(Change(), "ready", "", {}).overrides_applied == 1
+    assert running.snapshot(Change(), "ready", "", {}).held == ("M06",)
     order(running, 10.0, "M06", "RELEASE")
     assert running.machines["M06"] == "OFF"
     assert running.snapshot(Change(), "ready", "", {}).overrides_applied == 0
+    assert running.snapshot(Change(), "ready", "", {}).held == ()
     assert toggled(say(running, 11.0, "suction on")) == [("M06", "ON")]
 
 
