@@ -12,6 +12,7 @@ from benchmarks.commands import bench_app, evaluate
 from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
+from commands.page import page, page_beside
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -33,6 +34,7 @@ def run(
     model: ModelOption = None,
     set_: SetOption = None,
     resume: ResumeOption = None,
+    page: Annotated[str, typer.Option(help="Serve the live page there, such as 127.0.0.1:8080.")] = "",
     events: Annotated[bool, typer.Option("--events", help="Events as JSON lines on standard output.")] = False,
     with_launcher: Annotated[
         bool, typer.Option("--with-launcher", help="Stop when standard input is closed, as a launcher's end.")
@@ -43,14 +45,19 @@ def run(
 
     from pipeline.supervisor import Supervisor
 
-    loaded = configured(config, model, set_)
+    settings = [*(set_ or ()), *([f"page.listen={page!r}"] if page else ())]
+    loaded = configured(config, model, settings)
+    beside = page_beside(loaded, config, settings)
 
     def tell(event: Any) -> None:
+        beside.follow(event)
         line = msgspec.json.encode(event) + b"\n" if events else f"{event.sentence()}\n".encode()
         while line:  # to the descriptor: a thread that blocks in a file object would hold its lock at the end
             line = line[os.write(1 if events else 2, line) :]
 
-    raise typer.Exit(Supervisor(loaded, tell, with_launcher, resume).run())
+    with beside:
+        code = Supervisor(loaded, tell, with_launcher, resume).run()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -161,6 +168,7 @@ def check(
 app.command()(publish)
 app.command()(subscribe)
 app.command()(status)
+app.command("page")(page)
 app.command()(export)
 app.command()(verify)
 app.command()(redact)

@@ -59,7 +59,7 @@ def publish(
         messages, pace = [message for message in log.messages if isinstance(message, Input)], speed
         if asked := len(log.messages) - len(messages):
             say(f"left out: {asked} requests, which are asked and not published")
-    endpoint, keys = _pipeline(to, keys, config, set_)
+    endpoint, keys = pipeline_at(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         states = client.states()
         seen = _Seen()
@@ -94,7 +94,7 @@ def subscribe(
     """
     from pipeline.client import Client
 
-    endpoint, keys = _pipeline(to, keys, config, set_)
+    endpoint, keys = pipeline_at(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         states = client.states(session or None)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -122,7 +122,7 @@ def status(
     from pipeline.codec import encode_json
     from pipeline.status_table import status_table
 
-    endpoint, keys = _pipeline(to, keys, config, set_)
+    endpoint, keys = pipeline_at(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         told = client.status()
     if as_json:
@@ -164,7 +164,7 @@ def _show(states: "States", as_json: bool, seen: _Seen) -> None:
         seen.take(state.session, state.based_on)
 
 
-def _pipeline(to: str, keys: Path | None, config: Path | None, settings: list[str] | None) -> tuple[str, Path | None]:
+def pipeline_at(to: str, keys: Path | None, config: Path | None, settings: list[str] | None) -> tuple[str, Path | None]:
     """The request endpoint and the keys that were given, or those of the instance that the configuration names."""
     from pipeline.config import resolve
     from pipeline.rundir import run_directory
