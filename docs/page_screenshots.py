@@ -23,7 +23,7 @@ from pipeline.client import Sidecar  # noqa: E402
 from pipeline.log import Log  # noqa: E402
 from pipeline.messages import Input, Override, SessionEnd  # noqa: E402
 
-UNTIL_S = 420.0  # message time of the example session at which the picture is taken
+UNTIL_S = 215.0  # message time of the example session at which the picture is taken
 
 
 def main(folder: Path) -> None:
@@ -34,7 +34,15 @@ def main(folder: Path) -> None:
         settings = (f"run.journal={scratch!r}", f"ingress.requests={endpoint}", "inference.prefix_cache=")
         with Sidecar(model="stub", settings=settings) as sidecar:
             sidecar.wait_model()
-            command = [sys.executable, str(ROOT / "run_pipeline.py"), "page", "--to", endpoint, "--listen", "127.0.0.1:0"]
+            command = [
+                sys.executable,
+                str(ROOT / "run_pipeline.py"),
+                "page",
+                "--to",
+                endpoint,
+                "--listen",
+                "127.0.0.1:0",
+            ]
             page = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
             try:
                 assert page.stderr is not None

@@ -72,8 +72,8 @@ class Lines:
             case Override():
                 order = Order(message.t, message.action, message.reason, message.operator)
                 self._orders[message.machine].append(order)
-                said = "releases" if message.action == "RELEASE" else f"sets {message.action}:"
-                self._add("order", message, message.operator, f"{said} {message.machine}{_behind(message.reason)}")
+                said = "released" if message.action == "RELEASE" else f"set to {message.action}"
+                self._add("order", message, message.operator, f"{message.machine} {said}{_behind(message.reason)}")
             case Observation() if message.kind in SEEN_KINDS:
                 said = f"{message.label} {message.value}".strip()
                 self._add("seen", message, "video", f"{said} ({message.confidence:.0%})")

@@ -289,8 +289,8 @@ function lineNode(line, view) {
     if (!part.machines) what.append(part.text);
     else what.append(make("mark", part.named ? "named" : "", part.text));
   }
-  const names = new Map(view.machines.map((machine) => [machine.id, machine.name]));
-  if (line.kind === "order" || line.kind === "seen") what.textContent = what.textContent.replace(/\bM\d\d\b/, (id) => names.get(id) || id);
+  const names = new Map([...view.machines, ...view.phases].map((one) => [one.id, one.name]));
+  if (line.kind === "order" || line.kind === "seen") put(what, what.textContent.replace(/\w+/, (id) => names.get(id) || id));
   const node = make("li", "", make("time", "", span(line.t)), make("span", "who", line.who || ""), what);
   node.dataset.kind = line.kind;
   node.dataset.n = line.n;
@@ -346,7 +346,7 @@ function drawTime({ session, view, t }) {
   live.setAttribute("aria-pressed", String(!past));
   put(live, past ? "Back to live" : "Live");
   $("mode").replaceChildren(make("b", "", past ? "PAST" : session.over ? "OVER" : "LIVE"), past ? `${span(last - t)} ago` : span(t));
-  put($("clock"), `${span(t)} / ${span(last)}${view.timestamp ? `  ${new Date(view.timestamp).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` : ""}`);
+  put($("clock"), `${span(t)} / ${span(last)}${view.timestamp ? `  ${new Date(view.timestamp).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}` : ""}`);
   const course = $("course");
   const key = JSON.stringify([session.name, session.course, Math.round(last / 2)]);
   if (course.dataset.key === key && course.children.length) return;
