@@ -31,7 +31,12 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         endpoint = f"ipc://{scratch}/requests"
-        settings = (f"run.journal={scratch!r}", f"ingress.requests={endpoint}", "inference.prefix_cache=")
+        settings = (
+            f"run.journal={scratch!r}",
+            f"ingress.requests={endpoint}",
+            "inference.prefix_cache=",
+            "run.lockstep=true",
+        )
         with Sidecar(model="stub", settings=settings) as sidecar:
             sidecar.wait_model()
             command = [
@@ -67,11 +72,12 @@ def picture(sidecar: Sidecar, address: str, folder: Path) -> None:
     )  # fmt: skip
     sidecar.publish(order)
     for state in states:
-        if "M05" in state.state["details"]["held"] and state.state["source"] != "rule":
+        if "M05" in state.state["details"]["held"]:
             break
     browser = open_browser()
     try:
-        browser.set_window_size(1440, 900)
+        size = {"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.get(address)
         WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#machines [data-held=true]"))
         time.sleep(0.5)  # the fonts

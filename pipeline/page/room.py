@@ -21,8 +21,9 @@ from pipeline.page.view import Answer, Dictionary, Suggestion, View, view
 MOST_SESSIONS: Final = 64
 MOST_BYTES: Final = 128 << 20  # of states, over all sessions
 MOST_COURSE: Final = 400  # changes of phase or health that a session's strip shows
-SUGGESTED_S: Final = 120.0  # message time for which a suggestion stays on the screen
+SUGGESTED_S: Final = 60.0  # message time for which a suggestion stays on the screen
 MOST_SUGGESTIONS: Final = 8
+RULES: Final = "rules"
 GONE: Final = ("model_unavailable", "stage_crashed")  # outcomes that are over as soon as the model is there
 
 
@@ -194,12 +195,12 @@ def _answer(state: SurgeryState, before: Moment | None) -> Answer:
 
 
 def _suggestions(state: SurgeryState, before: Moment | None) -> tuple[Suggestion, ...]:
-    """Those of the state, each with who made it, in front of those that were made not long ago."""
+    """Those of the state, each with who made it, in front of those of not long ago that no newer answer replaces."""
     known = before.suggestions if before is not None else ()
-    by = state.state["source"].partition("+")[2] or "rules"
+    by = state.state["source"].partition("+")[2] or RULES
     makers = {one.text: one.by for one in known}
     new = [Suggestion(text, makers.get(text, by), state.t) for text in state.state["suggestions"]]
     shown: dict[str, Suggestion] = {}
-    for one in (*new, *(old for old in known if state.t - old.t <= SUGGESTED_S)):
+    for one in (*new, *(old for old in known if state.t - old.t <= SUGGESTED_S and (old.by != by or by == RULES))):
         shown.setdefault(one.text, one)
     return tuple(shown.values())[:MOST_SUGGESTIONS]

@@ -92,7 +92,7 @@ def test_a_word_moves_a_machine_on_the_screen_and_is_marked_where_it_was_said(be
     assert beside.state("M06") == "OFF"
     beside.say(8.0, "Well, turn on the suction please.")
     until(lambda: beside.state("M06") == "ON", "the suction is on")
-    assert "by rule, from speech" in beside.text("#machines [data-machine=M06] .by")
+    assert "by rule · " in beside.text("#machines [data-machine=M06] .by")
     until(lambda: beside.all("#lines .moved mark.named"), "the words that did it")
     marks = [mark.get_property("textContent") for mark in beside.all("#lines .moved mark")]
     assert "".join(marks) == "turn on the suction"

@@ -13,7 +13,7 @@ const OUTCOMES = {
   stage_crashed: "the model's process died",
   expired: "the model's answer came too late",
 };
-const BY = { default: "from the start", rule: "by rule, from speech", model: "by the model", observation: "seen by video", override: "by hand" };
+const BY = { default: "from the start", rule: "by rule", model: "by the model", observation: "seen by video", override: "by hand" };
 
 const $ = (id) => document.getElementById(id);
 const sessions = new Map();
@@ -99,7 +99,7 @@ function span(seconds) {
 }
 
 function ago(seconds) {
-  if (seconds < 1) return "now";
+  if (seconds < 1) return "just now";
   return seconds < 60 ? `${Math.floor(seconds)} s ago` : `${span(seconds)} ago`;
 }
 
@@ -183,7 +183,9 @@ function drawHealth() {
   const status = room.status;
   const session = sessions.get(chosen);
   const view = session && !session.over ? session.view : null;
-  if (status && status.degraded && !status.final) {
+  if (past && past.view && past.view.degraded) {
+    banners.push(["degraded", "DEGRADED THEN", `${OUTCOMES[past.view.answer.outcome] || "the model's part is missing"}.`]);
+  } else if (status && status.degraded && !status.final) {
     const since = status.degraded_since ? `, for ${span(Date.now() / 1000 - status.degraded_since)}` : "";
     banners.push(["degraded", "DEGRADED", `${status.degraded}${since}. What you see is what the rules know.`]);
   } else if (view && view.degraded) {
@@ -231,7 +233,7 @@ function drawPhases({ session, view, t }) {
     const is = phase.id === view.phase ? "now" : phase.id === view.next_phase ? "next" : seen.has(phase.id) ? "was" : "";
     item.dataset.is = is;
     item.title = phase.name;
-    put(item.lastChild, { now: "NOW", next: "EXPECTED NEXT", was: "✓ was here", "": "" }[is]);
+    put(item.lastChild, { now: past ? "THEN" : "NOW", next: "EXPECTED NEXT", was: "✓ was here", "": "" }[is]);
     if (is === "now") item.setAttribute("aria-current", "step"); else item.removeAttribute("aria-current");
   });
 }
@@ -340,13 +342,14 @@ function drawTime({ session, view, t }) {
   const slider = $("time");
   slider.min = first;
   slider.max = last;
-  if (!past) slider.value = last;
+  slider.value = past ? t : last;
   slider.setAttribute("aria-valuetext", past ? `${span(t)}, ${span(last - t)} before now` : `live, ${span(t)}`);
   const live = $("live");
   live.setAttribute("aria-pressed", String(!past));
   put(live, past ? "Back to live" : "Live");
-  $("mode").replaceChildren(make("b", "", past ? "PAST" : session.over ? "OVER" : "LIVE"), past ? `${span(last - t)} ago` : span(t));
-  put($("clock"), `${span(t)} / ${span(last)}${view.timestamp ? `  ${new Date(view.timestamp).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}` : ""}`);
+  $("mode").replaceChildren(make("b", "", past ? "PAST" : document.body.dataset.health === "lost" ? "OLD" : session.over ? "OVER" : "LIVE"), past ? `${span(last - t)} ago` : span(t));
+  const at = view.timestamp ? new Date(view.timestamp).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }) : "";
+  put($("clock"), [past ? `${span(t)} of ${span(last)}` : span(t), at].filter(Boolean).join(" · "));
   const course = $("course");
   const key = JSON.stringify([session.name, session.course, Math.round(last / 2)]);
   if (course.dataset.key === key && course.children.length) return;
