@@ -66,6 +66,9 @@ def page_beside(loaded: "Config", config: Path | None, settings: Sequence[str]) 
     if not loaded.page.listen:
         return Beside((), say)
     _server()
+    from pipeline.page.serve import Settings
+
+    Settings(loaded.page)  # what is wrong with it is told before anything runs
     given = [*(("--config", str(config)) if config else ()), *(part for one in settings for part in ("--set", one))]
     return Beside((*PROGRAM, "page", "--with-launcher", *given), say)
 

@@ -159,7 +159,7 @@ class Page:
                 raise HTTPException(400, f"{order.machine} is no machine of session {session.name}")
             if session.lines.over:
                 raise HTTPException(409, f"session {session.name} is over")
-            number = self._numbers[session.name] = self._numbers.get(session.name, 0) + 1
+            number = self._numbers.get(session.name, 0) + 1
             message = Override(
                 session=session.name,
                 seq=number,
@@ -172,6 +172,7 @@ class Page:
             )
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise HTTPException(400, str(error)) from None
+        self._numbers[session.name] = number
         try:
             await self._watch.publish(message)
         except OrstateError as error:

@@ -80,12 +80,17 @@ class Lines:
             case _:
                 return
 
-    def moved(self, state: dict[str, Any], based_on: int, t: float, phase: str) -> None:
-        """Mark the words by which a state came to be. `phase`: one that began with it, or ""."""
+    def moved(self, state: dict[str, Any], based_on: int, t: float, phase: str, spoken: bool) -> None:
+        """Mark the words by which a state came to be. `phase`: one that began with it, or "".
+
+        `spoken`: lines are heard; if they are not, the words that the state names are all that is known.
+        """
         toggles = state["details"].get("toggles", ())
         for toggle in toggles:
             cause = Cause(toggle["machine_id"], toggle.get("words", ""), toggle.get("trigger", ""))
             line = self._said(based_on, t, cause)
+            if line is None and cause.words and not spoken:
+                line = self._new("speech", t, based_on, "", cause.words)
             if line is None or line.changes.get(cause.machine) == toggle["action"]:
                 continue
             causes = self._causes.setdefault(line.n, {})
@@ -127,17 +132,20 @@ class Lines:
             self._open[speaker] = line.n
 
     def _add(self, kind: Any, message: Input, who: str, text: str, final: bool = True) -> Line:
-        line = Line(self.next, kind, message.t, who, segments(text, ()), message.seq, final)
+        return self._new(kind, message.t, message.seq, who, text, final)
+
+    def _new(self, kind: Any, t: float, seq: int, who: str, text: str, final: bool = True) -> Line:
+        line = Line(self.next, kind, t, who, segments(text, ()), seq, final)
         self.next += 1
-        self._by_seq[message.seq].append(line.n)
+        self._by_seq[seq].append(line.n)
         self._lines[line.n] = line
         self._changed(line)
         if len(self._lines) > MOST_LINES:
             oldest = min(islice(self._lines, LOOK_BACK))
             self._causes.pop(oldest, None)
-            seq = self._lines.pop(oldest).seq
-            if not any(n in self._lines for n in self._by_seq.get(seq, ())):
-                self._by_seq.pop(seq, None)
+            gone = self._lines.pop(oldest).seq
+            if not any(n in self._lines for n in self._by_seq.get(gone, ())):
+                self._by_seq.pop(gone, None)
         return line
 
     def _changed(self, line: Line) -> None:

@@ -65,8 +65,8 @@ class Session:
         self.lines.hear(message)
         self.revision = self._revise()
 
-    def take(self, state: SurgeryState) -> bool:
-        """Take a state; False if it is known, as one from the journal may be."""
+    def take(self, state: SurgeryState, spoken: bool) -> bool:
+        """Take a state; False if it is known, as one from the journal may be. `spoken`: see `Lines.moved`."""
         if self.moments and state.seq <= self.moments[-1].seq:
             return False
         if self.moments and state.t < self.moments[-1].t:  # within one start message time runs forward only
@@ -83,7 +83,8 @@ class Session:
         degraded = state.degraded or answer.degraded
         if last is None or (phase, degraded) != (last.phase, last.degraded):
             self.course.append(Turn(state.t, phase, degraded))
-        self.lines.moved(state.state, state.based_on, state.t, phase if last and phase != last.phase else "")
+        begun = phase if last and phase != last.phase else ""
+        self.lines.moved(state.state, state.based_on, state.t, begun, spoken)
         self.came_at = time.monotonic()
         self.revision = self._revise()
         return True
@@ -133,7 +134,7 @@ class Room:
 
     def take(self, state: SurgeryState) -> None:
         """A published state."""
-        if self._session(state.session).take(state):
+        if self._session(state.session).take(state, self.spoken):
             while (held := sum(session.bytes for session in self.sessions.values())) > MOST_BYTES and held:
                 max(self.sessions.values(), key=lambda session: session.bytes).forget_oldest()
             self._wake()

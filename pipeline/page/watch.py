@@ -120,6 +120,7 @@ class Watch:
             return
         self._inputs = self._inputs or Tail(folder, "inputs", SPOKEN)
         outputs = Tail(folder, "outputs", (STATE,))
+        self._room.spoken = True
         try:
             with contextlib.closing(outputs):
                 for tail, take in ((self._inputs, self._input), (outputs, self._state)):
@@ -127,7 +128,6 @@ class Watch:
                         take(record)
                         if number % BURST == 0:
                             await asyncio.sleep(0)
-            self._room.spoken = True
         except OrstateError as error:
             self._without_journal(error)
 

@@ -214,7 +214,8 @@ def test_a_change_is_on_the_screen_at_once(beside: Beside) -> None:
     watch = """
         window.seen = [];
         const state = document.querySelector('#machines [data-machine=M06] .state');
-        new MutationObserver(() => window.seen.push(Date.now())).observe(state, {childList: true, characterData: true, subtree: true});
+        const observer = new MutationObserver(() => window.seen.push(Date.now()));
+        observer.observe(state, {childList: true, characterData: true, subtree: true});
     """
     beside.browser.execute_script(watch)
     delays = []
