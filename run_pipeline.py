@@ -14,6 +14,8 @@ from commands.journal import export, redact, verify
 from commands.keys import keys_app
 from commands.metrics import metrics
 from commands.monitor import monitor
+from commands.page import page as page_command
+from commands.page import page_beside
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -35,6 +37,7 @@ def run(
     model: ModelOption = None,
     set_: SetOption = None,
     resume: ResumeOption = None,
+    page: Annotated[str, typer.Option(help="Serve the live page there, such as 127.0.0.1:8080.")] = "",
     events: Annotated[bool, typer.Option("--events", help="Events as JSON lines on standard output.")] = False,
     with_launcher: Annotated[
         bool, typer.Option("--with-launcher", help="Stop when standard input is closed, as a launcher's end.")
@@ -54,17 +57,22 @@ def run(
     from commands.beside import beside
     from pipeline.supervisor import Supervisor
 
-    loaded = configured(config, model, set_)
+    settings = [*(set_ or ()), *([f"page.listen={page!r}"] if page else ())]
+    loaded = configured(config, model, settings)
+    page_process = page_beside(loaded, config, settings)
 
     def tell(event: Any) -> None:
+        page_process.follow(event)
         line = msgspec.json.encode(event) + b"\n" if events else f"{event.sentence()}\n".encode()
         while line:  # to the descriptor: a thread that blocks in a file object would hold its lock at the end
             line = line[os.write(1 if events else 2, line) :]
 
     with ExitStack() as others:
+        others.enter_context(page_process)
         if metrics_at:
             others.enter_context(beside(["metrics", "--listen", metrics_at, *connected(loaded)]))
-        raise typer.Exit(Supervisor(loaded, tell, with_launcher, resume).run())
+        code = Supervisor(loaded, tell, with_launcher, resume).run()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -177,6 +185,7 @@ app.command()(subscribe)
 app.command()(status)
 app.command()(monitor)
 app.command()(metrics)
+app.command("page")(page_command)
 app.command()(export)
 app.command()(verify)
 app.command()(redact)
