@@ -6,7 +6,7 @@ Events (server-sent) tell what changed since what a browser has: nothing queues 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs
 
@@ -29,8 +29,8 @@ PAUSE_S: Final = 0.03  # between two events to one browser: no screen shows more
 BEAT_S: Final = 1.0  # something is told so often, so that a browser knows that the connection stands
 WRONG_S: Final = 0.5  # a wrong token is answered so late
 MOST_BODY: Final = 8192  # bytes of what a browser sends
-TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-STATIC: Final = files("pipeline.page") / "static"
+TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+STATIC: Final = Path(__file__).parent / "static"
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +58,11 @@ class Page:
         """The ASGI application, behind its gate."""
         routes = [
             Route("/", self._file("index.html", "text/html")),
-            *(Route(f"/static/{name}", self._file(name, kind)) for name, kind in TYPES.items()),
+            *(
+                Route(f"/static/{file.name}", self._file(file.name, TYPES[file.suffix]))
+                for file in sorted(STATIC.iterdir())
+                if file.suffix in TYPES
+            ),
             Route("/login", self._file("login.html", "text/html"), methods=["GET"]),
             Route("/login", self._login, methods=["POST"]),
             Route("/events", self._events),
@@ -71,7 +75,7 @@ class Page:
     @staticmethod
     def _file(name: str, kind: str) -> Any:
         async def answer(_: Request) -> Response:
-            return FileResponse(str(STATIC / name), media_type=f"{kind}; charset=utf-8")
+            return FileResponse(STATIC / name, media_type=f"{kind}; charset=utf-8")
 
         return answer
 
@@ -119,7 +123,9 @@ class Page:
         if room.status_revision > since and room.status is not None:
             told["status"] = _health(room)
         told["sessions"] = [
-            self._session(session, since, now) for session in room.sessions.values() if session.revision > since
+            self._session(session, since, now)
+            for session in room.sessions.values()
+            if session.moments and session.revision > since
         ]
         return msgspec.json.encode(told), room.revision
 
@@ -130,9 +136,9 @@ class Page:
             "age_s": now - session.came_at,
             "over": session.lines.over,
             "first_line": session.lines.first,
-            "lines": session.lines.since(since),
+            "lines": session.lines.since(since if since >= session.shown_since else -1),
             "course": list(session.course),
-            "from_t": session.moments[0].t if session.moments else 0.0,
+            "from_t": session.moments[0].t,
         }
 
     # --- the past, and orders ----------------------------------------------------------------------------

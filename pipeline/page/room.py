@@ -55,6 +55,7 @@ class Session:
         self.course: deque[Turn] = deque(maxlen=MOST_COURSE)
         self.bytes = 0
         self.revision = 0
+        self.shown_since = 0  # the revision with which its first state came: before it there is nothing to show
         self.came_at = 0.0  # monotonic: when the newest state came
         self._revise = revise
 
@@ -87,6 +88,8 @@ class Session:
         self.lines.moved(state.state, state.based_on, state.t, begun, spoken)
         self.came_at = time.monotonic()
         self.revision = self._revise()
+        if before is None:
+            self.shown_since = self.revision
         return True
 
     def at(self, t: float) -> Moment | None:

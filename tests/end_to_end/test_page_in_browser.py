@@ -72,7 +72,9 @@ class Beside:
 def browser() -> Iterator[Any]:
     browser = open_browser()
     yield browser
+    faults = [entry["message"] for entry in browser.get_log("browser") if entry["source"] == "javascript"]
     browser.quit()
+    assert faults == []
 
 
 @pytest.fixture
@@ -206,6 +208,30 @@ def test_the_page_says_that_the_server_is_gone_and_comes_back_by_itself(
             until(lambda: beside.data("health") == "ok", "the page that came back")
             beside.say(8.0, "Turn on the suction.")
             until(lambda: beside.state("M06") == "ON", "what came since")
+
+
+def test_a_new_run_begins_with_an_empty_screen_and_fills_it(
+    browser: Any, settings: tuple[str, ...], run_folder: Path
+) -> None:
+    endpoint = f"ipc://{run_folder}/requests"
+    ours = (*settings, f"ingress.requests={endpoint}")
+
+    def run(address: str, said: str) -> None:
+        with Sidecar(model="stub", settings=ours) as sidecar:
+            beside = Beside(sidecar, address, browser)
+            if not browser.current_url.startswith(address):
+                browser.get(address)
+            until(lambda: beside.text("#case").startswith("No session yet"), "an empty screen")
+            assert not beside.all("#machines button, #lines li, #phases li")
+            beside.publish(SessionStart, surgery="PCNL")
+            beside.say(8.0, said)
+            until(lambda: said in beside.text("#lines"), "what is said in this run")
+            until(lambda: len(beside.all("#machines button")) == 9, "its machines")
+        until(lambda: "NO PIPELINE" in beside.text("#banners"), "that it has ended")
+
+    with page_of(endpoint) as address:
+        run(address, "Turn on the suction.")
+        run(address, "Turn on the camera.")
 
 
 def test_a_change_is_on_the_screen_at_once(beside: Beside) -> None:
