@@ -14,6 +14,7 @@ from commands.journal import export, redact, verify
 from commands.keys import keys_app
 from commands.metrics import metrics
 from commands.monitor import monitor
+from commands.report import report
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -178,6 +179,7 @@ app.command()(status)
 app.command()(monitor)
 app.command()(metrics)
 app.command()(export)
+app.command()(report)
 app.command()(verify)
 app.command()(redact)
 app.command("eval")(evaluate)
