@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FUZZ_MINUTES ?= 10
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format bench chaos fuzz clean
+.PHONY: demo test check format bench chaos fuzz docs clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "orstate needs Python 3.11 or newer; set PYTHON=")'
@@ -39,6 +39,12 @@ chaos: $(INSTALLED)  ## faults of every kind, many times: killed, hung, flooded,
 fuzz: $(INSTALLED)  ## FUZZ_MINUTES for each reader of what comes from outside; two at a time
 	$(BIN)/python -m pip install --quiet -e '.[fuzz]'
 	$(BIN)/python run_pipeline.py bench fuzz --minutes $(FUZZ_MINUTES)
+
+docs: $(INSTALLED)  ## the documentation as pages, in build/site
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(BIN)/python -m docs.reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html; searching in it needs a server: $(PYTHON) -m http.server -d build/site"
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,12 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.commands import bench_app, evaluate
-from commands.feed import connected, publish, status, subscribe
+from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
-from commands.metrics import metrics
+from commands.metrics import metrics, metrics_beside
 from commands.monitor import monitor
-from commands.report import report
+from commands.page import page as page_command
+from commands.page import page_beside
+from commands.report.command import report
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -36,6 +38,7 @@ def run(
     model: ModelOption = None,
     set_: SetOption = None,
     resume: ResumeOption = None,
+    page: Annotated[str, typer.Option(help="Serve the live page there, such as 127.0.0.1:8080.")] = "",
     events: Annotated[bool, typer.Option("--events", help="Events as JSON lines on standard output.")] = False,
     with_launcher: Annotated[
         bool, typer.Option("--with-launcher", help="Stop when standard input is closed, as a launcher's end.")
@@ -48,24 +51,25 @@ def run(
 
     Examples:  run --model stub  |  run --set ingress.connect='["tcp://127.0.0.1:5555"]' --metrics 127.0.0.1:9464
     """
-    from contextlib import ExitStack
-
     import msgspec
 
-    from commands.beside import beside
     from pipeline.supervisor import Supervisor
 
-    loaded = configured(config, model, set_)
+    settings = [*(set_ or ()), *([f"page.listen={page!r}"] if page else ())]
+    loaded = configured(config, model, settings)
+    shown = page_beside(loaded, config, settings)
+    measured = metrics_beside(loaded, metrics_at)
 
     def tell(event: Any) -> None:
+        shown.follow(event)
+        measured.follow(event)
         line = msgspec.json.encode(event) + b"\n" if events else f"{event.sentence()}\n".encode()
         while line:  # to the descriptor: a thread that blocks in a file object would hold its lock at the end
             line = line[os.write(1 if events else 2, line) :]
 
-    with ExitStack() as others:
-        if metrics_at:
-            others.enter_context(beside(["metrics", "--listen", metrics_at, *connected(loaded)]))
-        raise typer.Exit(Supervisor(loaded, tell, with_launcher, resume).run())
+    with shown, measured:
+        code = Supervisor(loaded, tell, with_launcher, resume).run()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -178,6 +182,7 @@ app.command()(subscribe)
 app.command()(status)
 app.command()(monitor)
 app.command()(metrics)
+app.command("page")(page_command)
 app.command()(export)
 app.command()(report)
 app.command()(verify)

@@ -36,6 +36,7 @@ from pipeline.wire_format import DESCRIBE, StateReader, frames_of, read_answer, 
 PUBLISH_HIGH_WATER = 10_000
 RETRY_S = 1.0  # without an answer a request is sent again under the same id; the pipeline answers once
 STOP_CHECK_MS = 100
+STOPPED_MS = 500  # without a state for so long after `stop`, what has arrived is read
 CLOSE_S = 2.0  # for what is not confirmed yet
 GRACE_S = 5.0  # beyond a request's own deadline, for the way back
 
@@ -119,7 +120,7 @@ class States:
             if frames := receive_now(self._socket):
                 if state := self._reader.take(frames):
                     return state
-            elif not self._socket.poll(STOP_CHECK_MS) and (
+            elif not self._socket.poll(STOPPED_MS if self._stopped else STOP_CHECK_MS) and (
                 self._stopped or (deadline is not None and time.monotonic() > deadline)
             ):
                 break

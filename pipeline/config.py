@@ -151,6 +151,15 @@ class Supervision(Section, frozen=True, kw_only=True):
     status_s: Positive = 1.0
 
 
+class PageSection(Section, frozen=True, kw_only=True):
+    """The live page: who reaches it where."""
+
+    listen: str = ""  # address:port; "": no page
+    token: str = ""  # a file with the token that it wants, made if there is none; must be given but on loopback
+    certificate: str = ""  # a file (PEM); with it and its key the page speaks HTTPS
+    key: str = ""
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -164,6 +173,7 @@ class Config(Section, frozen=True, kw_only=True):
     inference: InferenceSection = InferenceSection()
     parse: ParseSection = ParseSection()
     supervision: Supervision = Supervision()
+    page: PageSection = PageSection()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:

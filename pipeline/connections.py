@@ -56,6 +56,6 @@ class Wiring:
     publisher: Publisher | None = None
     to: dict[StageName, Sender] = field(default_factory=dict)  # the sender whose receiver is that stage
     no_pressure: tuple[Sender, ...] = ()  # a backlog here stops nobody: it is bounded by what may be asked
-    behind_journal: tuple[Sender, ...] = ()  # what goes there says that the rest is done: the journal has it first
+    behind_journal: tuple[Sender | Sink, ...] = ()  # what goes there says that the rest is done: the journal is first
     on_arrival: Callable[[Arrival], None] | None = None
     counters: Callable[[], dict[str, float]] = dict

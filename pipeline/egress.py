@@ -16,6 +16,7 @@ from pipeline.messages import LLMResponse, Message, SurgeryState
 from pipeline.sockets import Socket, receive_now
 
 STATUS_TOPIC = b"status"
+WAIT_MS = 50
 MOST_WAITING = 4096  # states, while subscriptions are awaited
 BUNDLE = 16  # states that go out together at most: the first of them is not to wait long
 
@@ -72,6 +73,12 @@ class Publisher:
             self._send(frames)
         self._waiting.clear()
 
+    def finish(self) -> None:
+        """Hand out the last of it: nothing comes after, so those who are awaited are waited for here."""
+        while self._awaited and self._waiting:
+            self.socket.poll(WAIT_MS)
+            self.flush()
+
     def on_readable(self) -> None:
         """Take subscriptions."""
         came = False
@@ -105,17 +112,21 @@ class JournalOnly:
 
 
 class Answers:
-    """The request socket as a sink for LLMResponse."""
+    """The request socket as a sink for LLMResponse. An answer is to be in the journal first: it is given once."""
 
     encode = staticmethod(encode)
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
+        self._waiting: list[LLMResponse] = []
 
     def send(self, message: Message, payload: bytes) -> None:
-        """Answer whoever asked; never blocks."""
+        """Answer whoever asked with the next `flush`."""
         assert isinstance(message, LLMResponse)
-        self._requests.answer(message)
+        self._waiting.append(message)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Answer; never blocks."""
+        for response in self._waiting:
+            self._requests.answer(response)
+        self._waiting.clear()

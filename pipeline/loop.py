@@ -45,7 +45,7 @@ class Loop:
         self._senders = list(wiring.to.values())
         self._receivers = [*wiring.inputs, *wiring.feedback]
         self._at_once = [sender for sender in self._senders if sender not in wiring.behind_journal]
-        self._sinks = list(wiring.sinks.values())
+        self._sinks = [sink for sink in wiring.sinks.values() if sink not in wiring.behind_journal]
         self._pressing = [sender for sender in self._senders if sender not in wiring.no_pressure]
         self._reading = False
         self._drain_asked = False
@@ -57,7 +57,7 @@ class Loop:
         self._done: list[tuple[Receiver, int, int]] = []  # to be released once their results are sent
         self._jobs: dict[str, tuple[Receiver, int, int]] = {}  # taken, and answered later
         self._arrived = 0
-        self._again: Iterator[Message] = iter(())  # of a process before this one
+        self._again: Iterator[Message] | None = None  # of a process before this one
         self._arrivals: deque[tuple[str, Arrival]] = deque()  # journalled, and not yet handled
         self._records: list[tuple[str, bytes, float]] = []
         self._give_back_at = math.inf
@@ -78,6 +78,8 @@ class Loop:
             self._set_reading(self._may_read())
             self._wiring.board.mark(self._name, time.monotonic_ns())
             self._cycle({socket for socket, _ in self._poller.poll(self._timeout_ms())})
+        if self._wiring.publisher is not None:
+            self._wiring.publisher.finish()
         self._report()
 
     def _cycle(self, ready: set[object]) -> None:
@@ -159,7 +161,7 @@ class Loop:
     def _take_outside(self, source: Source) -> bool:
         """Take a burst, and have it in the journal before anything follows from it; True if nothing is left."""
         self._work_off()  # first what came before
-        if self._arrivals or not self._may_read():
+        if self._again is not None or self._arrivals or not self._may_read():
             return False
         left = True
         for _ in range(BURST):
@@ -183,9 +185,14 @@ class Loop:
         return not left and not self._arrivals
 
     def _work_off(self) -> None:
-        while self._may_read() and (message := next(self._again, None)) is not None:
-            self._handle(message, JOURNAL, b"")
-        while self._arrivals and self._may_read():
+        for _ in range(BURST):
+            if self._again is None or not self._may_read():
+                break
+            if (message := next(self._again, None)) is None:
+                self._again = None
+            else:
+                self._handle(message, JOURNAL, b"")
+        while self._again is None and self._arrivals and self._may_read():
             source, arrival = self._arrivals.popleft()
             self._handle(arrival.message, source, arrival.payload)
 
@@ -241,8 +248,8 @@ class Loop:
                 self._wiring.journal.write(topic, payload, t)
             self._records.clear()
             self._wiring.journal.flush()
-        for sender in self._wiring.behind_journal:
-            sender.flush()
+        for late in self._wiring.behind_journal:
+            late.flush()
         if self._done and not any(sender.backlog for sender in self._senders):
             for receiver, slot, generation in self._done:
                 receiver.release(slot, generation)
@@ -337,6 +344,8 @@ class Loop:
 
     def _timeout_ms(self) -> int:
         if any(receiver.waiting for receiver in (self._receivers if self._reading else self._wiring.feedback)):
+            return 0
+        if self._again is not None and self._may_read():
             return 0
         due = min(self._reporter.due, self._give_back_at, self._quiet_at) - time.monotonic()
         wait = self._stage.wait_s()

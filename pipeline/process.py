@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import wait
@@ -79,6 +80,7 @@ def _run(name: StageName, place: Place, context: Context, guard: Guard) -> None:
         if name == "prompt":
             stage.handle(answer.model)
         if past is not None:
+            past.alive = lambda: wiring.board.mark(name, time.monotonic_ns())
             again = stage.restore(past)
         Loop(name, stage, wiring, place.config.supervision.status_s).run(again)
     finally:

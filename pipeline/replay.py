@@ -98,8 +98,7 @@ class Replay:
             finally:
                 self._summary.accounted -= client.unconfirmed
                 code = self._launch.stop()
-                if code:
-                    states.stop()  # no final status will come
+                states.stop()  # a final status need not come: its process may have been killed
                 reader.join()
         self._finish(states.status, code, time.monotonic() - begin)
         return self._summary

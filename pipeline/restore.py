@@ -1,9 +1,9 @@
 """What the processes before this one had taken and told, read back from the run's journal."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -12,6 +12,8 @@ from pipeline.errors import UNDECODABLE, OrstateError, Rejected
 from pipeline.journal import Record, numbered_files, read_records
 from pipeline.messages import Learned, LLMResponse, Message, PromptJob, SurgeryState
 from pipeline.wire_format import read_output
+
+ALIVE_EVERY: Final = 256  # records
 
 
 class Journalled(NamedTuple):
@@ -40,6 +42,7 @@ class Journal:
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         """`most_bytes`: of an input."""
+        self.alive: Callable[[], None] = lambda: None  # called now and then: a long journal takes long
         self._most_bytes = most_bytes
         self._files = {part: numbered_files(folder, part) for part in ("inputs", "outputs")}
 
@@ -48,7 +51,9 @@ class Journal:
         topics = {kind.__name__ for kind in kinds}
         for file in self._files["outputs" if SurgeryState in kinds else "inputs"]:
             try:
-                for record in read_records(file):
+                for number, record in enumerate(read_records(file)):
+                    if number % ALIVE_EVERY == 0:
+                        self.alive()
                     if record.topic in topics and (message := self._message(record)) is not None:
                         yield Journalled(record.wall_ns / 1e9, message)
             except (*UNDECODABLE, OrstateError) as error:

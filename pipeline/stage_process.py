@@ -126,11 +126,13 @@ class StageProcess:
 
     def _overdue(self, board: Board) -> str:
         now = time.monotonic()
+        since_ns, work = board.read(self.name)
         if self.state == "starting":
             loading = self.welcomed and self.name == "inference"
             budget = self._supervision.load_s if loading else self._supervision.start_s
+            if since_ns / 1e9 > self._started_s:  # it reads a journal
+                return f"no sign of life for {budget:g} s at its start" if now - since_ns / 1e9 > budget else ""
             return f"not ready {budget:g} s after its start" if now - self._started_s > budget else ""
-        since_ns, work = board.read(self.name)
         at_model = self.name == "inference" and work
         budget = self._supervision.inference_busy_s if at_model else self._supervision.busy_s
         budget = self._supervision.load_s if work == (LOADING,) else budget

@@ -141,6 +141,7 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board, guard
         place.description(),
         guard,
     )
+    answers = Answers(requests)
     jobs, outcomes = _sender(place, context, "jobs"), _sender(place, context, "outcomes")
     journal = _journal(place, "inputs", control)
     arrivals = Arrivals(journal, FrameReader(place.frames), place.config.frames.journal)
@@ -159,7 +160,8 @@ def _prompt(place: Place, context: Context, control: Socket, board: Board, guard
         sources=[subscription, requests],
         feedback=[_receiver(place, context, "verdicts")],
         outputs={PromptJob: jobs, Cancel: jobs, RuleOutcome: outcomes, Completion: outcomes},
-        sinks={LLMResponse: Answers(requests), Learned: JournalOnly()},
+        sinks={LLMResponse: answers, Learned: JournalOnly()},
+        behind_journal=(answers,),
         to={"parse": outcomes, "inference": jobs},  # in this order: an answer is not to overtake its rules
         no_pressure=(jobs,),
         on_arrival=arrivals.take,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("pipeline", "stages", "models", "commands", "benchmarks", "examples", "run_pipeline.py")
+PACKAGES = ("pipeline", "stages", "models", "commands", "benchmarks", "examples", "docs", "run_pipeline.py")
 # Modules that make objects, or run code, of what they read
 MODULES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml", "jinja2", "mako", "runpy"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}

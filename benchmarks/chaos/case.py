@@ -13,6 +13,8 @@ from pipeline.log import Log
 from pipeline.messages import Input, LLMRequest, LLMResponse, Observation, Override, SurgeryState, Transcript
 from pipeline.messages import SessionEnd as End
 from pipeline.messages import SessionStart as Start
+from pipeline.replay import MOST_BYTES
+from pipeline.restore import Journal
 
 ROUNDS: Final = 12
 SAID: Final = (
@@ -114,16 +116,28 @@ def by_model(states: list[SurgeryState]) -> bool:
     return any(state.state["source"] != "rule" for state in states)
 
 
-def gaps(found: Outcome) -> list[str]:
-    """Numbers of states that no subscriber saw, in words."""
-    faults = []
+def gaps(found: Outcome, journal: Path) -> list[str]:
+    """Numbers of states that neither a subscriber nor the journal has, in words.
+
+    What a parse process had published and ZeroMQ had not sent when it was killed, a subscriber sees as a gap.
+    """
     seqs: dict[str, set[int]] = {}
-    for (session, _), states in found.states.items():
+    for (session, _), states in (*found.states.items(), *published(journal).states.items()):
         seqs.setdefault(session, set()).update(state.seq for state in states)
-    for session, seen in seqs.items():
-        if lacking := set(range(1, max(seen) + 1)) - seen:
-            faults.append(f"session {session}: states {sorted(lacking)} did not arrive")
-    return faults
+    return [
+        f"session {session}: states {sorted(lacking)} were never published"
+        for session, seen in seqs.items()
+        if (lacking := set(range(1, max(seen) + 1)) - seen)
+    ]
+
+
+def published(journal: Path) -> Outcome:
+    """All states of a run by its journal."""
+    outcome = Outcome()
+    for _, state in Journal(journal, MOST_BYTES).read(SurgeryState):
+        assert isinstance(state, SurgeryState)
+        outcome.take(state)
+    return outcome
 
 
 def lost_requests(log: Log, undisturbed: Outcome, found: Outcome, journal: Path) -> list[str]:

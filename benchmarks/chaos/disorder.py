@@ -34,7 +34,7 @@ def repeated(folder: Path, random: Random) -> Trial:
         sent.insert(min(len(sent), place + random.randrange(6)), message)
     outcome, status, left = _send(folder, sent)
     wrong = wrong_states(undisturbed(), outcome)
-    counted = sum(_counter(status, f"dead_letter.{reason}") for reason in ("repeated_message", "unknown_session"))
+    counted = sum(status.all_dead_letters.get(reason, 0) for reason in ("repeated_message", "unknown_session"))
     problems = [] if counted == len(again) else [f"{counted:g} refused where {len(again)} came twice"]
     return _trial(f"{len(again)} messages came twice", problems, wrong, left)
 
@@ -48,7 +48,7 @@ def lacking(folder: Path, random: Random) -> Trial:
     wrong = [f"no state of {key}" for key in due - outcome.states.keys()]
     wrong += [f"a state of {key}, which was not sent" for key in outcome.states.keys() - due]
     lost = len(messages) - len(kept)
-    counted = _counter(status, "gaps")
+    counted = status.all_dropped.get("gap", 0)
     problems = [] if counted == lost else [f"{counted:g} gaps counted where {lost} messages were lacking"]
     return _trial(f"{lost} messages never came", problems, wrong, left)
 
@@ -68,7 +68,7 @@ def overtaken(folder: Path, random: Random) -> Trial:
         last = max(key for key in undisturbed().states if key[0] == session)
         if said(outcome.states[last][-1])[:2] != (due := said(undisturbed().states[last][-1])[:2]):
             wrong.append(f"session {session} ends with {said(outcome.states[last][-1])[:2]} where {due} was due")
-    counted = _counter(status, "gaps")
+    counted = status.all_dropped.get("gap", 0)
     problems = [f"{counted:g} gaps counted where nothing was lacking"] if counted else []
     return _trial(f"{swapped} messages were overtaken", problems, wrong, left)
 
@@ -127,7 +127,7 @@ def _inputs(folder: Path) -> list[Input]:
     return [message for message in write_case(folder / "case.mcap").messages if isinstance(message, Input)]
 
 
-def _send(folder: Path, messages: list[Input]) -> tuple[Outcome, Status | None, list[str]]:
+def _send(folder: Path, messages: list[Input]) -> tuple[Outcome, Status, list[str]]:
     """What comes out, the last status, and what was left."""
     outcome = Outcome()
     launch = Launch(model="stub", settings=(*settings_in(folder), "run.lockstep=true"))
@@ -143,13 +143,10 @@ def _send(folder: Path, messages: list[Input]) -> tuple[Outcome, Status | None, 
             for state in states:
                 outcome.take(state)
             status = states.status
+            assert status is not None
     finally:
         launch.stop()
     return outcome, status, remains(processes, None, launch.pid)
-
-
-def _counter(status: Status | None, name: str) -> float:
-    return 0.0 if status is None else status.stages["prompt"].counters.get(name, 0.0)
 
 
 def _trial(fault: str, problems: list[str], wrong: list[str], left: list[str]) -> Trial:

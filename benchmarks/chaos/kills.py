@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from benchmarks.chaos.case import Outcome, gaps, lost_requests, write_case, wrong_states
+from benchmarks.chaos.case import Outcome, gaps, lost_requests, published, write_case, wrong_states
 from benchmarks.chaos.remains import family, remains
 from benchmarks.chaos.trial import Scenario, Trial
 from pipeline import events
@@ -20,9 +20,8 @@ from pipeline.config import ROOT
 from pipeline.control import STAGES, StageName
 from pipeline.launch import Launch
 from pipeline.log import Log
-from pipeline.messages import LLMResponse, SurgeryState
-from pipeline.replay import MOST_BYTES, Replay, Summary, replay
-from pipeline.restore import Journal
+from pipeline.messages import SurgeryState
+from pipeline.replay import Replay, Summary, replay
 from pipeline.verify import verify
 
 HANG_S = 5.0  # more than a busy machine keeps a process waiting
@@ -171,16 +170,7 @@ def _resumed(fault: str, folder: Path, log: Log, outcome: Outcome, problems: lis
     summary = replay_case(log, folder, outcome, journal)
     if summary.failure:
         problems.append(f"the resumed run: {summary.failure}")
-    return judged(fault, log, _published(journal, outcome.answers), journal, problems, left)
-
-
-def _published(journal: Path, answers: list[LLMResponse]) -> Outcome:
-    """All states of a run by its journal: a subscriber that was killed too has not seen them all."""
-    outcome = Outcome(answers=answers)
-    for _, state in Journal(journal, MOST_BYTES).read(SurgeryState):
-        assert isinstance(state, SurgeryState)
-        outcome.take(state)
-    return outcome
+    return judged(fault, log, Outcome(published(journal).states, outcome.answers), journal, problems, left)
 
 
 def pid_of(launch: Launch, stage: StageName) -> int:
@@ -196,7 +186,7 @@ def _cmdline(process: psutil.Process) -> list[str]:
 
 
 def judged(fault: str, log: Log, outcome: Outcome, journal: Path, problems: list[str], left: list[str]) -> Trial:
-    wrong = [*wrong_states(undisturbed(), outcome), *gaps(outcome)]
+    wrong = [*wrong_states(undisturbed(), outcome), *gaps(outcome, journal)]
     lost = lost_requests(log, undisturbed(), outcome, journal)
     broken = [f"{found.file}: {fault}" for found in verify(journal) for fault in found.faults]
     return Trial(

@@ -16,7 +16,7 @@ import stages.parse.stage
 import stages.prompt.stage
 from pipeline.config import Config
 from pipeline.errors import OrstateError, Rejected
-from pipeline.messages import Cancel, Completion, Input, Message, PromptJob, SurgeryState, Verdict
+from pipeline.messages import Cancel, Completion, Input, Learned, Message, PromptJob, SurgeryState, Verdict
 from pipeline.stage import Stage
 
 
@@ -102,6 +102,8 @@ class Room:
                 self._courses[message.rules.session].answers.append(message)
             elif isinstance(message, Verdict):
                 self._courses[message.session].asked = False
+            elif isinstance(message, Learned):  # for a journal
+                continue
             waiting.extend(self._taker(message).handle(message))
 
     def _taker(self, message: Message) -> Stage:

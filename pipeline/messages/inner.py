@@ -14,10 +14,10 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     `shared` is the same for every session of a surgery, `transcript` only grows, `tail` is new each time.
     """
 
-    form: Literal["chat", "completion"]
-    shared: str
-    transcript: str
-    tail: str
+    form: Literal["chat", "completion"]  # whether the model is given turns or a text to continue
+    shared: str  # dictionary, phases, examples
+    transcript: str  # lines of the window
+    tail: str  # phase, time, machines, and the question
 
     def text(self) -> str:
         """The prompt as one completion string."""
@@ -37,22 +37,23 @@ class Toggle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `trigger` is the phrase for the machine, `words` all that was said of it, `rule` the construction that they are.
     """
 
-    machine_id: MachineId
-    name: str
-    action: Action
-    trigger: str = ""
-    confidence: Unit = 0.0
+    machine_id: MachineId  # the machine
+    name: str  # its name
+    action: Action  # what it was set to
+    trigger: str = ""  # the phrase for the machine; `seen`: by a video process
+    confidence: Unit = 0.0  # of the rule, the observation or the model
+    # by which of its names the machine was meant; `llm`: by the model
     match_type: Literal["", "trigger", "alias", "name", "llm"] = ""
-    rule: str = ""
-    words: str = ""
+    rule: str = ""  # the construction
+    words: str = ""  # all that was said of it
 
 
 class Deferred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A machine that was told something for later; the form is the contract's `details.deferred` entry."""
 
-    machine_id: MachineId
-    name: str
-    action: Action
+    machine_id: MachineId  # the machine
+    name: str  # its name
+    action: Action  # what it is to be set to
     trigger: str = ""  # what was said of the machine
     waits_for: str = ""  # in the words that were said; "" if they did not say
     due_t: float | None = None  # message time, if it waits for a time
@@ -61,57 +62,57 @@ class Deferred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RuleOutcome(Message, frozen=True, kw_only=True):
     """What is known of a session without the model, right after one input: a whole state, not a difference."""
 
-    session: SessionId
+    session: SessionId  # its session
     epoch: int  # counts the session's clean starts; an answer of an earlier epoch has expired
     number: int  # grows with each one that is sent, also over restarts; 0 in a request's
     place: int = 0  # inputs that the session took: counted on over restarts, as far as they are in the journal
     again: bool = False  # of an input that a process before this one took: it may have been sent
-    seq: Seq
-    t: float
-    surgery: str
+    seq: Seq  # of the input
+    t: float  # message time of the input
+    surgery: str  # its name
     started_at: float  # Unix time of t = 0
     machines: dict[str, Action]  # every machine of the surgery
     set_by: dict[str, str]  # default, rule, model, observation or override
     set_at: dict[str, float] = {}  # message time, of those that somebody set
     held: tuple[MachineId, ...] = ()  # those that a human holds, until the release
-    phase: str
-    next_phase: str
+    phase: str  # the likeliest
+    next_phase: str  # the one behind it; empty behind the last
     phase_belief: dict[str, float] = {}  # how likely each phase is, the model's opinion apart; empty: not known
-    model: ModelState
-    model_error: str = ""
-    toggles: tuple[Toggle, ...] = ()
-    negations: tuple[str, ...] = ()
-    debounced: tuple[str, ...] = ()
+    model: ModelState  # whether the model can be asked
+    model_error: str = ""  # why not
+    toggles: tuple[Toggle, ...] = ()  # what this input set
+    negations: tuple[str, ...] = ()  # what was said with a no
+    debounced: tuple[str, ...] = ()  # machines that were set too short a time before
     deferred: tuple[Deferred, ...] = ()  # all that wait
     unknown: tuple[str, ...] = ()  # devices that this surgery does not have
-    matched_keywords: tuple[str, ...] = ()
-    temporal: str = "none"
-    suggestions: tuple[str, ...] = ()
-    reasoning: str = ""
-    confidence: Unit = 0.0
-    buffer_entries: int = 0
-    buffer_duration_s: float = 0.0
-    overrides_applied: int = 0
-    stamps: dict[str, int] = {}
+    matched_keywords: tuple[str, ...] = ()  # phrases that the rules knew
+    temporal: str = "none"  # the word of time that was said
+    suggestions: tuple[str, ...] = ()  # for a human
+    reasoning: str = ""  # one line on why
+    confidence: Unit = 0.0  # the least of its toggles'
+    buffer_entries: int = 0  # lines in the window
+    buffer_duration_s: float = 0.0  # message time from its first line to its last
+    overrides_applied: int = 0  # machines that a human has set
+    stamps: dict[str, int] = {}  # by name: `received`, `asked`, `started`, `finished`
 
 
 class PromptJob(Message, frozen=True, kw_only=True):
     """One question for the model. `rules` is what was known when it was asked."""
 
-    job_id: str
-    kind: Literal["session", "request"]
-    rules: RuleOutcome
-    prompt: Prompt
-    answer: Literal["small", "full"]
+    job_id: str  # never comes twice
+    kind: Literal["session", "request"]  # a session's question, or a client's
+    rules: RuleOutcome  # what was known when it was asked
+    prompt: Prompt  # the question
+    answer: Literal["small", "full"]  # the form of the answer: a small object, or the whole contract
     deadline_ns: int | None = None  # monotonic; None: no limit but the stage's own
     alone: bool = False  # inference died with it, or with one of its kind: no other job shares its cycle
-    stamps: dict[str, int] = {}
+    stamps: dict[str, int] = {}  # see RuleOutcome
 
 
 class Cancel(Message, frozen=True, kw_only=True):
     """Nobody waits any more for the answer to that question: it need not be computed."""
 
-    job_id: str
+    job_id: str  # of the question
 
 
 class Certainty(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,44 +121,45 @@ class Certainty(msgspec.Struct, frozen=True, kw_only=True):
     `mean_logprob`: of all its choices, natural logarithm. `machines`: of each machine that it listed.
     """
 
-    mean_logprob: float
-    phase: Unit
-    next_phase: Unit
-    machines: dict[MachineId, Unit]
+    mean_logprob: float  # of all its choices, natural logarithm
+    phase: Unit  # of the phase it named
+    next_phase: Unit  # of the next phase it named
+    machines: dict[MachineId, Unit]  # of each machine that it listed
 
 
 class Completion(Message, frozen=True, kw_only=True):
     """What became of one question: the model's raw text, or why there is none."""
 
-    job_id: str
-    kind: Literal["session", "request"]
-    rules: RuleOutcome
+    job_id: str  # of the question
+    kind: Literal["session", "request"]  # see PromptJob
+    rules: RuleOutcome  # see PromptJob
+    # whether there is an answer, and why not
     outcome: Literal["ok", "timeout", "model_unavailable", "stage_crashed", "expired"]
-    text: str = ""
-    truncated: bool = False
-    error: str = ""
+    text: str = ""  # the raw answer
+    truncated: bool = False  # it reached the limit of tokens before it was whole
+    error: str = ""  # what went wrong, in words
     model: str = ""  # the manifest's name
     label: str = ""  # the manifest's label, as used in `source`
-    phase_trust: Unit = 1.0  # the manifest's
-    prompt_tokens: int = 0
-    answer_tokens: int = 0
+    phase_trust: Unit = 1.0  # the manifest's: how much the model's phase counts
+    prompt_tokens: int = 0  # of the prompt
+    answer_tokens: int = 0  # of the answer
     certainty: Certainty | None = None  # of a whole answer, if the backend knows
-    stamps: dict[str, int] = {}
+    stamps: dict[str, int] = {}  # see RuleOutcome
 
 
 class Verdict(Message, frozen=True, kw_only=True):
     """Parse tells prompt how a question ended, so that the session learns from it and may ask the next."""
 
-    job_id: str
-    kind: Literal["session", "request"]
-    session: SessionId
-    epoch: int
-    outcome: Outcome
+    job_id: str  # of the question
+    kind: Literal["session", "request"]  # see PromptJob
+    session: SessionId  # its session
+    epoch: int  # see RuleOutcome
+    outcome: Outcome  # how it ended
     t: float  # message time of the question
-    phase: str = ""
+    phase: str = ""  # of the answer
     confidence: Unit = 0.0  # of the answer, as far as the model is trusted with a phase
     toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
-    response: LLMResponse | None = None
+    response: LLMResponse | None = None  # the answer, if a client asked
 
 
 class Learned(Message, frozen=True, kw_only=True):
@@ -166,17 +168,17 @@ class Learned(Message, frozen=True, kw_only=True):
     `after`: inputs that the session had taken, so that a process started anew learns it at the same place.
     """
 
-    verdict: Verdict
-    after: int
+    verdict: Verdict  # how the question ended
+    after: int  # inputs that the session had taken, so that a process started anew learns it at the same place
 
 
 class ModelChanged(Message, frozen=True, kw_only=True):
     """Inference tells the supervisor, and it the prompt stage: the model can be asked, or why it cannot."""
 
-    state: ModelState
+    state: ModelState  # whether it can be asked
     name: str = ""  # the manifest's name
     label: str = ""  # the manifest's label
-    error: str = ""
+    error: str = ""  # why it cannot
 
 
 class JobLost(Message, frozen=True, kw_only=True):
@@ -185,5 +187,5 @@ class JobLost(Message, frozen=True, kw_only=True):
     `job.alone`: no other was at work, so it is this one that killed it.
     """
 
-    job: PromptJob
-    error: str
+    job: PromptJob  # `job.alone`: no other was at work, so it is this one that killed it
+    error: str  # how the process died

@@ -34,9 +34,10 @@ DROPS: Final[dict[str, str]] = {
 class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One stage as the supervisor sees it. All counts are since the start of the instance, over restarts."""
 
+    # `down`: it died and is started again; `drained`: its work is done, at the end
     state: Literal["starting", "ready", "down", "drained", "stopped"]
-    pid: int
-    restarts: int
+    pid: int  # its process
+    restarts: int  # how often it was started again
     queue_depth: int = 0  # messages of other stages that wait for it, or that it has not finished
     memory_bytes: int = 0  # resident, shared pages too; 0: not known
     dropped: dict[str, int] = {}  # by cause: the keys of DROPS
@@ -49,24 +50,24 @@ class ModelWork(msgspec.Struct, frozen=True, kw_only=True):
 
     jobs: int = 0  # that were admitted to it
     batches: dict[int, int] = {}  # cycles, by how many jobs each had
-    prompt_tokens: int = 0
+    prompt_tokens: int = 0  # of the jobs that ended, those included that were reused
     reused_tokens: int = 0  # of the prompts', those that had not to be computed: the prefix cache
-    answer_tokens: int = 0
+    answer_tokens: int = 0  # of the jobs that ended
     guessed_tokens: int = 0  # that were computed ahead of the answer
     right_tokens: int = 0  # of these, those that the answer had
     prefixes_loaded: int = 0  # beginnings of prompts that were read from disk
-    prefixes_saved: int = 0
-    busy_s: float = 0.0
+    prefixes_saved: int = 0  # that were written to disk
+    busy_s: float = 0.0  # in its steps, seconds
 
 
 class Status(Message, frozen=True, kw_only=True):
     """The pipeline as a whole, published each `supervision.status_s` and once at the end (`final`)."""
 
-    model: str
-    label: str
-    model_state: ModelState
-    model_error: str
-    stages: dict[str, StageStatus]
+    model: str  # the manifest's name
+    label: str  # the manifest's label, as states have it in `source`
+    model_state: ModelState  # `down`: the process that has it
+    model_error: str  # why it is not ready
+    stages: dict[str, StageStatus]  # prompt, inference and parse
     degraded: str = ""  # why states lack the model's part, or do not come at all; "": they are whole
     degraded_since: float | None = None  # Unix time
     inputs: int = 0  # that arrived, refused ones too
@@ -74,17 +75,17 @@ class Status(Message, frozen=True, kw_only=True):
     answers: dict[str, int] = {}  # answers to requests, by outcome
     last_state_age_s: float | None = None  # since a state was published; None: none yet
     last_answer_age_s: float | None = None  # since the model answered; None: not yet
-    work: ModelWork = ModelWork()
-    sessions_open: int = 0
+    work: ModelWork = ModelWork()  # what the model did, added up over all starts of its process
+    sessions_open: int = 0  # that have begun and are not over
     questions_open: int = 0  # sessions that wait for the model
-    requests_open: int = 0
+    requests_open: int = 0  # of clients, without an answer
     dropped: dict[str, int] = {}  # by the supervisor itself, by cause
     memory_bytes: int = 0  # of the supervisor; each stage has its own
     started_at: float = 0.0  # Unix time
-    uptime_s: float = 0.0
+    uptime_s: float = 0.0  # since the start of the instance
     journal: str = ""  # the run's folder; "": none is kept
-    journal_bytes: int = 0
-    final: bool = False
+    journal_bytes: int = 0  # of all its files
+    final: bool = False  # nothing more comes
 
     @property
     def all_dropped(self) -> dict[str, int]:

@@ -21,7 +21,6 @@ from pipeline.errors import Rejected
 from pipeline.messages import (
     Cancel,
     Completion,
-    Input,
     JobLost,
     Learned,
     LLMRequest,
@@ -42,18 +41,17 @@ from pipeline.restore import Journalled, Past, Restored
 from stages.answer import AnswerForm
 from stages.prompt.course import Course, session_of
 from stages.prompt.crashes import Crashes
-from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language, load_language
-from stages.prompt.numbers import AllNumbers
 from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
 from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Change, Session
+from stages.prompt.sessions import Sessions
 from stages.prompt.silence import Rules, Silence
 from stages.prompt.site_words import load_vocabulary
 from stages.prompt.tail import PromptForm
-from stages.surgery import Surgery, find_surgery, unknown_surgery
+from stages.surgery import Surgery
 
 ON_THEIR_WAY: Final = 128  # outcomes, at most, that wait for a slot: two bursts of the loop
 _GUILTY: Final = "the inference process died twice of this question, under another id; it is not asked again for now"
@@ -86,12 +84,11 @@ class PromptStage:
             name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
             for name, surgery in surgeries.items()
         }
-        self._cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
         self._prompts = Prompts(form, answer, section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
-        self._numbers = AllNumbers(incarnation)
+        self._sessions = Sessions(section, surgeries, self._engines, language, incarnation)
         self._on_their_way = on_their_way
         self._past: Course | None = None  # while it is gone through again: what was asked is known
         self._again = False  # inputs of before are taken
@@ -99,14 +96,12 @@ class PromptStage:
         self._wall = wall
         self._model: ModelState = "loading"
         self._model_error = ""
-        self._sessions: dict[str, Asking] = {}
         self._open = OpenQuestions()
         self._requests = Requests(
             surgeries, self._engines, window_lines=section.window_lines, most=section.max_requests
         )
         self._crashes = Crashes()
         self._asked = 0  # numbers the questions of all sessions
-        self._dropped = Counter(gap=0, deferred=0)  # of sessions that are over
         self._counts: Counter[str] = Counter()
         self._handlers: dict[type[Message], Callable[[Any, int], list[Message]]] = {
             Transcript: self._transcript,
@@ -135,14 +130,14 @@ class PromptStage:
         course = self._past = Course(past)
         before = past.read(*INPUT_TYPES, LLMResponse)
         for at, message in before:
-            self._relive(course.until(self._numbers.inputs))
+            self._relive(course.until(self._sessions.numbers.inputs))
             if course.over:
                 before = chain([Journalled(at, message)], before)
                 break
             with self._at(at), suppress(Rejected):  # it was told then
                 sent = self._take_again(message)
                 outcomes += [rules for rules in sent if isinstance(rules, RuleOutcome)]
-        self._relive(course.until(self._numbers.inputs))
+        self._relive(course.until(self._sessions.numbers.inputs))
         self._past = None
         return Restored([*outcomes, *self._ask_again(course.open)], self._unsure(before))
 
@@ -159,9 +154,7 @@ class PromptStage:
         self._wall = wall
         self._again = False
         self._counts.clear()  # of what was counted then
-        self._dropped.clear()
-        for asking in self._sessions.values():
-            self._dropped.subtract(asking.session.dropped())
+        self._sessions.count_anew()
 
     def _take_again(self, message: Message) -> list[Message]:
         if not isinstance(message, LLMResponse):
@@ -182,21 +175,21 @@ class PromptStage:
 
     def _relive(self, events: Iterable[PromptJob | Learned]) -> None:
         for event in events:
-            asking = self._sessions.get(session_of(event))
+            asking = self._sessions.find(session_of(event))
             if asking is None:
                 continue
             if isinstance(event, PromptJob):
                 asking.asked(event)
             else:
                 asking.learn(event.verdict)
-        for asking in list(self._sessions.values()):
-            self._forget_if_over(asking)
+        for asking in self._sessions:
+            self._sessions.forget_if_over(asking)
 
     def _ask_again(self, jobs: Iterable[PromptJob]) -> list[PromptJob]:
         """What has no verdict: it may never have been sent. Inference and parse know a job that comes again."""
         again = []
         for job in jobs:
-            asking = self._sessions.get(job.rules.session)
+            asking = self._sessions.find(job.rules.session)
             if asking is not None and asking.job_id == job.job_id:
                 job = msgspec.structs.replace(job, deadline_ns=self._deadline_ns(self._clock()))
                 self._open.add(job)
@@ -207,7 +200,7 @@ class PromptStage:
         """A new parse process hears of every session, so that it waits for no rules in vain."""
         if peer != "parse":
             return []
-        return [self._tell_again(asking, self._clock()) for asking in self._sessions.values()]
+        return [self._tell_again(asking, self._clock()) for asking in self._sessions]
 
     @property
     def accepting(self) -> bool:
@@ -243,10 +236,7 @@ class PromptStage:
 
     def counters(self) -> dict[str, float]:
         counts: dict[str, float] = {name: float(count) for name, count in sorted(self._counts.items())}
-        dropped = Counter(self._dropped)
-        for asking in self._sessions.values():
-            dropped.update(asking.session.dropped())
-        counts |= {f"dropped.{cause}": float(count) for cause, count in dropped.items()}
+        counts |= {f"dropped.{cause}": float(count) for cause, count in self._sessions.dropped.items()}
         return counts | {
             "sessions_open": float(len(self._sessions)),
             "questions_open": float(self._open.sessions),
@@ -259,68 +249,29 @@ class PromptStage:
     # --- inputs of a session ------------------------------------------------------------------------------
 
     def _start(self, message: SessionStart, now: int) -> list[Message]:
-        surgery = find_surgery(self._surgeries, message.surgery)
-        if surgery is None:
-            raise Rejected(
-                "unknown_surgery", f"session {message.session!r}: {unknown_surgery(self._surgeries, message.surgery)}"
-            )
-        asking = self._sessions.get(message.session)
-        if asking is None:
-            if len(self._sessions) >= self._section.max_sessions:
-                raise Rejected(
-                    "too_many_sessions",
-                    f"session {message.session!r}: {len(self._sessions)} sessions are open, as many as "
-                    "prompt.max_sessions allows; end one with SessionEnd or raise it",
-                )
-            session = Session(message, surgery, self._cues[surgery.surgery], self._section, self._wall())
-            asking = self._sessions[message.session] = Asking(session, self._numbers.of(message.session))
-        elif asking.session.surgery is not surgery or asking.session.ending:
-            asking.session.begin(message, surgery, self._cues[surgery.surgery], self._wall())
-            asking.forget_news()
-            if asking.job_id:  # about what is over: its answer could only be refused
-                return [Cancel(job_id=asking.job_id), *self._publish(asking, Change(), now)]
-        else:
-            asking.session.come_back(message)
-        return self._publish(asking, Change(), now)
+        asking, about_what_is_over = self._sessions.start(message, self._wall())
+        sent = self._publish(asking, Change(), now)
+        return [Cancel(job_id=about_what_is_over), *sent] if about_what_is_over else sent
 
     def _end(self, message: SessionEnd, now: int) -> list[Message]:
-        asking = self._take(message)
-        asking.session.ending = True
+        asking = self._sessions.end(message)
         sent = self._publish(asking, Change(), now)
         if self._past is None:  # else its last question is not known yet
-            self._forget_if_over(asking)
+            self._sessions.forget_if_over(asking)
         return sent
 
     def _transcript(self, message: Transcript, now: int) -> list[Message]:
-        asking = self._take(message)
-        if not message.is_final:
+        asking, change = self._sessions.hear(message)
+        if change is None:
             self._counts["partials"] += 1
             return []
-        session = asking.session
-        engine = self._engines[session.surgery.surgery]
-        change = session.hear(message, engine.read(message.text, message.speaker, session.recent(message.t)))
-        if session.window.append(message.t, message.speaker, message.text):
-            asking.heard = asking.numbers.inputs + 1
         return self._publish(asking, change, now)
 
     def _observation(self, message: Observation, now: int) -> list[Message]:
-        asking = self._take(message)
-        return self._publish(asking, asking.session.observe(message), now)
+        return self._publish(*self._sessions.observe(message), now)
 
     def _override(self, message: Override, now: int) -> list[Message]:
-        asking = self._take(message)
-        return self._publish(asking, asking.session.override(message), now)
-
-    def _take(self, message: Input) -> Asking:
-        asking = self._sessions.get(message.session)
-        if asking is None or asking.session.ending:
-            known = ", ".join(n for n, a in self._sessions.items() if not a.session.ending) or "none"
-            raise Rejected(
-                "unknown_session",
-                f"session {message.session!r} is not running; publish SessionStart first. Running: {known}",
-            )
-        asking.session.take(message)
-        return asking
+        return self._publish(*self._sessions.override(message), now)
 
     def _publish(self, asking: Asking, change: Change, now: int) -> list[Message]:
         session, numbers = asking.session, asking.numbers
@@ -364,7 +315,7 @@ class PromptStage:
 
     def _verdict(self, verdict: Verdict, now: int) -> list[Message]:
         was_open = self._open.close(verdict.job_id)
-        asking = self._sessions.get(verdict.session) if verdict.kind == "session" else None
+        asking = self._sessions.find(verdict.session) if verdict.kind == "session" else None
         if not was_open:
             self._counts["dropped.late_verdict"] += 1
             if asking is None or asking.answered == verdict.job_id:
@@ -383,13 +334,8 @@ class PromptStage:
         asking.learn(verdict)
         if self._may_ask(asking):
             sent.append(self._question(asking, self._snapshot(asking.session, Change(), now)))
-        self._forget_if_over(asking)
+        self._sessions.forget_if_over(asking)
         return sent
-
-    def _forget_if_over(self, asking: Asking) -> None:
-        if asking.session.ending and not asking.job_id:
-            self._dropped.update(asking.session.dropped())
-            del self._sessions[asking.session.name]
 
     # --- explicit requests --------------------------------------------------------------------------------
 
@@ -434,7 +380,7 @@ class PromptStage:
         if message.state == "unavailable":  # it may never come back: what waits for it would wait for ever
             for job_id in self._open.waiting():
                 sent += self._open.give_up(job_id, "model_unavailable", self._why_not(), now)
-        live = [asking for asking in self._sessions.values() if not asking.session.ending]
+        live = [asking for asking in self._sessions if not asking.session.ending]
         return [*sent, *(self._tell_again(asking, now) for asking in live)]
 
     def _tell_again(self, asking: Asking, now: int) -> RuleOutcome:
@@ -448,7 +394,7 @@ class PromptStage:
         self._counts["jobs_lost"] += 1
         if job.kind == "request":
             self._crashes.note(job.prompt, alone=job.alone, now_ns=now)
-        elif asking := self._sessions.get(job.rules.session):
+        elif asking := self._sessions.find(job.rules.session):
             asking.crashed(job)
         return [*self._open.give_up(job.job_id, "stage_crashed", message.error, now)]
 

@@ -1,5 +1,6 @@
 """A kill -9 of the prompt process in a running pipeline: it is told and mended, and a request has one answer."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline import events
+from pipeline.aio import AsyncSidecar
 from pipeline.client import Client, Sidecar, States
 from pipeline.journal import read_records
 from pipeline.messages import LLMRequest, LLMResponse, SessionStart, StageStatus, SurgeryState, Transcript
@@ -154,3 +156,52 @@ def test_inference_that_dies_too_often_rests_and_the_rules_carry_on(settings: tu
         )
         assert "M06" in state.state["machines"]["1"]
         assert sidecar.finish() == 0
+
+
+def lines(first: int, count: int) -> list[Transcript]:
+    """Lines of one session, one after another."""
+    return [Transcript(session="or1", seq=seq, t=float(seq), text="hello") for seq in range(first, first + count)]
+
+
+def test_nothing_that_was_published_is_lost_with_the_prompt_process(settings: tuple[str, ...]) -> None:
+    with Sidecar(model="stub", settings=settings) as sidecar:
+        states = sidecar.states("or1", timeout_s=WAIT_S)
+        sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
+        pid = states.wait_status(WAIT_S).stages["prompt"].pid
+        for message in lines(2, 300):
+            sidecar.publish(message)
+        os.kill(pid, signal.SIGKILL)
+        for message in lines(302, 300):
+            sidecar.publish(message)
+        sidecar.flush()
+        missing = set(range(2, 602))
+        for state in states:
+            missing.discard(state.based_on)
+            if not missing:
+                break
+        status = sidecar.status()
+        assert sidecar.finish() == 0
+    assert not missing
+    assert status.all_dropped.get("gap", 0) == 0
+
+
+def test_nor_is_what_was_published_by_the_asyncio_client(settings: tuple[str, ...]) -> None:
+    async def lost() -> set[int]:
+        async with AsyncSidecar(model="stub", settings=settings) as sidecar:
+            states = await sidecar.states("or1")
+            await sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
+            pid = (await states.wait_status(WAIT_S)).stages["prompt"].pid
+            for message in lines(2, 300):
+                await sidecar.publish(message)
+            os.kill(pid, signal.SIGKILL)
+            for message in lines(302, 300):
+                await sidecar.publish(message)
+            await sidecar.flush()
+            missing = set(range(2, 602))
+            async for state in states:
+                missing.discard(state.based_on)
+                if not missing:
+                    break
+            return missing
+
+    assert asyncio.run(asyncio.wait_for(lost(), 2 * WAIT_S)) == set()

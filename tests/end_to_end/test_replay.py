@@ -224,3 +224,21 @@ def test_an_unknown_surgery_is_a_dead_letter_that_lists_the_known_ones(
     assert states == []
     assert summary.dead_letters == {"unknown_surgery": 1, "unknown_session": 2}
     assert "Lobectomy" in letters[0].error
+
+
+def test_a_parse_process_that_is_killed_at_the_very_end_does_not_hold_up_the_replay(settings: tuple[str, ...]) -> None:
+    log = Log(EXAMPLE)
+    last = inputs_of(log)[-1]
+    pids: list[int] = []
+
+    def note(event: events.AnyEvent) -> None:
+        if isinstance(event, events.StageReady) and event.stage == "parse":
+            pids.append(event.pid)
+
+    def strike(state: SurgeryState) -> None:
+        if state.based_on == last and len(pids) == 1:
+            os.kill(pids[0], signal.SIGKILL)
+
+    summary = replay(log, speed=None, model="stub", settings=settings, on_state=strike, on_event=note)
+    assert summary.failure == ""
+    assert summary.accounted == summary.inputs

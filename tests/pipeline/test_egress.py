@@ -134,6 +134,7 @@ def test_who_does_not_read_is_counted_once_until_it_reads_and_the_others_miss_no
         assert publisher.full == full
         while stopped.poll(0):
             stopped.recv_multipart()
+        publisher.on_readable()  # ZeroMQ hears that there is room again when it is asked, or a millisecond later
 
 
 @pytest.mark.parametrize("payload", [b"{}", b'{"type":"New"}', b"\xc1"])
@@ -194,3 +195,15 @@ def test_subscriptions_are_counted_and_those_that_leave_are_not(
     await_readable(publisher.socket)
     publisher.on_readable()
     assert publisher.subscriptions == 1
+
+
+def test_the_last_of_it_waits_for_those_who_are_to_come_back(
+    publisher: Publisher, context: Context, short_dir: Path
+) -> None:
+    publisher.await_subscriptions(1, 60.0)
+    publish(publisher, state("or1", 1))
+    socket = make_socket(context, zmq.SUB)
+    socket.setsockopt(zmq.SUBSCRIBE, b"state/")
+    socket.connect(f"ipc://{short_dir}/states")
+    publisher.finish()
+    assert read_output(_next(socket)) == state("or1", 1)

@@ -1,5 +1,6 @@
 """A hop one of whose ends is restarted: what is sent again, what is not, and in which order."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 from zlib import crc32
 
@@ -199,7 +200,7 @@ def test_what_a_dead_sender_had_sent_counts_as_held_before_the_next_is_answered(
             self.said.append(frame)
 
     socket = Scripted()
-    receiver = Receiver("hop", cast(Socket, socket), cast(Any, None))
+    receiver = Receiver("hop", cast(Socket, socket), cast(Any, SimpleNamespace(slots=8)))
     while receiver.receive() is not None:
         pass
     (said,) = socket.said

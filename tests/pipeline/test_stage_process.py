@@ -247,3 +247,17 @@ def test_the_last_lines_of_a_log_are_told_whatever_bytes_are_in_it(tmp_path: Pat
     assert last_lines(log) == []
     log.write_bytes(b"\n".join(b"line %d" % n for n in range(50)) + b" \xff")
     assert last_lines(log) == [f"line {n}" for n in range(50 - LOG_LINES, 49)] + ["line 49 \ufffd"]
+
+
+def test_a_process_that_reads_a_long_journal_at_its_start_is_not_hung_while_it_reads(
+    clock: Clock, board: Board
+) -> None:
+    process = Ended(None)
+    starting = stage("prompt", process, "starting")
+    clock.now = 1000.0 + 10 * LIMITS.start_s
+    board.mark("prompt", round((clock.now - 1.0) * 1e9))
+    starting.kill_if_hung(board)
+    assert process.killed == 0
+    clock.now += LIMITS.start_s
+    starting.kill_if_hung(board)
+    assert starting.ended() == "hung (no sign of life for 60 s at its start), killed by SIGKILL"

@@ -467,7 +467,9 @@ def test_what_killed_the_model_is_not_shown_again_and_what_came_after_it_is_aske
         "[2.0s] (video) event seen after it was asked 1",
         "[10.0s] harmless words",
     ]
-    assert len(room.stage._sessions["a"].session.window) == 2  # the rules look back as before
+    asking = room.stage._sessions.find("a")
+    assert asking is not None
+    assert len(asking.session.window) == 2  # the rules look back as before
     room.answer(again)
     later = job(room.say(20.0, "more"))
     assert not later.alone

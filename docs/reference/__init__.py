@@ -1,0 +1,1 @@
+"""The documentation's machinery: the generated reference pages, and what becomes of a page when it is built."""
