@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.commands import bench_app, evaluate
-from commands.feed import connected, publish, status, subscribe
+from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
-from commands.metrics import metrics
+from commands.metrics import metrics, metrics_beside
 from commands.monitor import monitor
 from commands.page import page as page_command
 from commands.page import page_beside
+from commands.report.command import report
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
@@ -50,27 +51,23 @@ def run(
 
     Examples:  run --model stub  |  run --set ingress.connect='["tcp://127.0.0.1:5555"]' --metrics 127.0.0.1:9464
     """
-    from contextlib import ExitStack
-
     import msgspec
 
-    from commands.beside import beside
     from pipeline.supervisor import Supervisor
 
     settings = [*(set_ or ()), *([f"page.listen={page!r}"] if page else ())]
     loaded = configured(config, model, settings)
-    page_process = page_beside(loaded, config, settings)
+    shown = page_beside(loaded, config, settings)
+    measured = metrics_beside(loaded, metrics_at)
 
     def tell(event: Any) -> None:
-        page_process.follow(event)
+        shown.follow(event)
+        measured.follow(event)
         line = msgspec.json.encode(event) + b"\n" if events else f"{event.sentence()}\n".encode()
         while line:  # to the descriptor: a thread that blocks in a file object would hold its lock at the end
             line = line[os.write(1 if events else 2, line) :]
 
-    with ExitStack() as others:
-        others.enter_context(page_process)
-        if metrics_at:
-            others.enter_context(beside(["metrics", "--listen", metrics_at, *connected(loaded)]))
+    with shown, measured:
         code = Supervisor(loaded, tell, with_launcher, resume).run()
     raise typer.Exit(code)
 
@@ -187,6 +184,7 @@ app.command()(monitor)
 app.command()(metrics)
 app.command("page")(page_command)
 app.command()(export)
+app.command()(report)
 app.command()(verify)
 app.command()(redact)
 app.command("eval")(evaluate)

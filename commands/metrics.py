@@ -1,15 +1,20 @@
 """`metrics`: the pipeline for Prometheus, in a process of its own. `run --metrics` starts it beside the pipeline."""
 
-import os
 import signal
-import sys
 import threading
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.feed import KeysOption, ToOption, pipeline_of
-from stages.options import ConfigOption, SetOption, say
+from commands.feed import KeysOption, ToOption, connected, pipeline_of
+from stages.options import ConfigOption, SetOption, say, until_closed
+
+if TYPE_CHECKING:
+    from pipeline.beside import Beside
+    from pipeline.config import Config
+    from pipeline.metrics import Metrics
+    from pipeline.metrics_server import Server
 
 
 def metrics(
@@ -26,29 +31,39 @@ def metrics(
 
     Examples:  metrics  |  metrics --listen 127.0.0.1:9500 --to ipc:///run/orstate/run/requests
     """
-    from pipeline.errors import OrstateError
-
-    try:
-        from pipeline.metrics import Metrics
-        from pipeline.metrics_server import Server, follow
-    except ImportError as error:
-        raise OrstateError(f"metrics need prometheus-client: pip install 'orstate[metrics]' ({error})") from error
-
+    metrics_, server, follow = _server()
     endpoint, keys = pipeline_of(to, keys, config, set_)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     if with_launcher:
-        threading.Thread(target=_until_closed, args=(ended,), daemon=True, name="metrics-launcher").start()
-    gathered = Metrics()
-    with Server(listen, gathered) as server:
-        print(f"{server.url}/metrics", flush=True)
-        if not with_launcher:
-            say("Ctrl-C ends it")
+        threading.Thread(target=until_closed, args=(ended,), daemon=True, name="metrics-launcher").start()
+    gathered = metrics_()
+    with server(listen, gathered) as serving:
+        say(f"metrics: {serving.url}/metrics" + ("" if with_launcher else "; Ctrl-C ends it"))
         follow(endpoint, keys, gathered, ended)
 
 
-def _until_closed(ended: threading.Event) -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    ended.set()
+def metrics_beside(loaded: "Config", listen: str) -> "Beside":
+    """The metrics that a run starts of its own, if an address is given. Raises OrstateError."""
+    from pipeline.beside import Beside
+    from pipeline.launch import PROGRAM
+
+    if not listen:
+        return Beside("metrics", (), say)
+    _server()
+    from pipeline.metrics_server import address
+
+    address(listen)  # what is wrong with it is told before anything runs
+    return Beside("metrics", (*PROGRAM, "metrics", "--with-launcher", "--listen", listen, *connected(loaded)), say)
+
+
+def _server() -> "tuple[type[Metrics], type[Server], Callable[..., None]]":
+    from pipeline.errors import OrstateError
+
+    try:
+        from pipeline.metrics import Metrics
+        from pipeline.metrics_server import Server, follow
+    except ModuleNotFoundError as error:
+        raise OrstateError(f"metrics need {error.name}: pip install 'orstate[metrics]'") from error
+    return Metrics, Server, follow

@@ -1,6 +1,5 @@
 """`page`: the live page of a pipeline, and the page that `run` starts beside its own. Runs in the command's process."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.feed import KeysOption, ToOption, pipeline_of
-from stages.options import ConfigOption, SetOption, configured, say
+from stages.options import ConfigOption, SetOption, configured, say, until_closed
 
 if TYPE_CHECKING:
+    from pipeline.beside import Beside
     from pipeline.config import Config
-    from pipeline.page.beside import Beside
 
 HERE = "127.0.0.1:8080"
 
@@ -53,30 +52,24 @@ def page(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
     if with_launcher:
-        threading.Thread(target=_until_closed, args=(over,), daemon=True, name="launcher").start()
+        threading.Thread(target=until_closed, args=(over,), daemon=True, name="launcher").start()
     section = msgspec.structs.replace(loaded.page, listen=listen or loaded.page.listen or HERE)
     serve(section, endpoint, keys, dictionaries, say, over.is_set)
 
 
 def page_beside(loaded: "Config", config: Path | None, settings: Sequence[str]) -> "Beside":
     """The page that a run starts with its own configuration, if that names an address. Raises OrstateError."""
+    from pipeline.beside import Beside
     from pipeline.launch import PROGRAM
-    from pipeline.page.beside import Beside
 
     if not loaded.page.listen:
-        return Beside((), say)
+        return Beside("page", (), say)
     _server()
     from pipeline.page.serve import Settings
 
     Settings(loaded.page)  # what is wrong with it is told before anything runs
     given = [*(("--config", str(config)) if config else ()), *(part for one in settings for part in ("--set", one))]
-    return Beside((*PROGRAM, "page", "--with-launcher", *given), say)
-
-
-def _until_closed(over: threading.Event) -> None:
-    while os.read(0, 4096):
-        pass
-    over.set()
+    return Beside("page", (*PROGRAM, "page", "--with-launcher", *given), say)
 
 
 def _server() -> Callable[..., None]:

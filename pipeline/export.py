@@ -5,7 +5,6 @@ JSON with JSON schemas, a channel for each type; log time is wall time, publish 
 """
 
 import csv
-import heapq
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +17,7 @@ from mcap.writer import Writer
 from pipeline import messages
 from pipeline.codec import is_json
 from pipeline.errors import UNDECODABLE, OrstateError
-from pipeline.journal import journal_files, read_records
+from pipeline.journal import files_of, in_order
 
 Format = Literal["foxglove", "jsonl", "parquet", "csv"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -45,7 +44,7 @@ def export(path: Path, to: Format, out: Path, tell: Callable[[str], None]) -> in
     what is no journal, if `out` exists, and if parquet's library lacks; then no file is left.
     """
     write = {"foxglove": _foxglove, "jsonl": _jsonl, "parquet": _parquet, "csv": _csv}[to]
-    files = _files(path)
+    files = files_of(path)
     try:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -58,18 +57,9 @@ def export(path: Path, to: Format, out: Path, tell: Callable[[str], None]) -> in
         raise
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not (files := journal_files(path)):
-        raise OrstateError(f"{path}: no journal: no .mcap file, and no folder with one")
-    return files
-
-
 def _rows(files: list[Path], tell: Callable[[str], None]) -> Iterator[Row]:
-    """All records in the order of wall time."""
     left_out = 0
-    for record in heapq.merge(*map(read_records, files), key=lambda record: record.wall_ns):
+    for record in in_order(files):
         if record.topic == PIXELS:
             left_out += 1
             continue

@@ -8,6 +8,7 @@ topic `Chain` says the hashes of those before it (pipeline/chain.py).
 """
 
 import fcntl
+import heapq
 import os
 import re
 import time
@@ -266,6 +267,11 @@ def read_all(path: Path) -> Iterator[Record]:
                 )
 
 
+def in_order(files: Iterable[Path]) -> Iterator[Record]:
+    """The records of several files in the order of wall time. Raises OrstateError as `read_records` does."""
+    return heapq.merge(*map(read_records, files), key=lambda record: record.wall_ns)
+
+
 def is_whole(path: Path) -> bool:
     """Whether the file was closed by its writer."""
     with path.open("rb") as file:
@@ -279,6 +285,15 @@ def is_whole(path: Path) -> bool:
 def journal_files(folder: Path) -> list[Path]:
     """The .mcap files of a folder, by name. What is a link is none of a run's: it may lead anywhere."""
     return sorted(path for path in folder.glob("*.mcap") if path.is_file() and not path.is_symlink())
+
+
+def files_of(path: Path) -> list[Path]:
+    """`path` itself, or the .mcap files of a folder. Raises OrstateError if there is none."""
+    if path.is_file():
+        return [path]
+    if not (files := journal_files(path)):
+        raise OrstateError(f"{path}: no journal: no .mcap file, and no folder with one")
+    return files
 
 
 def numbered_files(folder: Path, part: str) -> list[Path]:

@@ -6,23 +6,19 @@ that is on this machine and may be read.
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
-from pipeline.codec import is_json
-from pipeline.errors import UNDECODABLE, OrstateError
+from pipeline.errors import OrstateError
 from pipeline.journal import numbered_files, read_records
 from pipeline.messages import Status, SurgeryState
+from pipeline.wire_format import read_output
 
 STATE_TOPIC = SurgeryState.__name__
 MOST_BYTES = 64_000_000  # of a journal that is read for what was before: some seconds
 QUIET_S = 300.0
 LATE_S = 5.0
-
-_json: msgspec.json.Decoder[SurgeryState] = msgspec.json.Decoder(SurgeryState)
-_msgpack: msgspec.msgpack.Decoder[SurgeryState] = msgspec.msgpack.Decoder(SurgeryState)
 
 
 class Seen(NamedTuple):
@@ -77,11 +73,10 @@ def states_of(files: list[Path]) -> Iterator[tuple[SurgeryState, float]]:
     for file in files:
         for record in read_records(file):
             if record.topic == STATE_TOPIC:
-                decoder = _json if is_json(record.payload) else _msgpack
-                try:
-                    yield decoder.decode(record.payload), record.wall_ns / 1e9
-                except UNDECODABLE:  # of another version
-                    continue
+                with suppress(OrstateError):  # of another version
+                    state = read_output((STATE_TOPIC.encode(), record.payload))
+                    assert isinstance(state, SurgeryState)
+                    yield state, record.wall_ns / 1e9
 
 
 def recall(room: Room, journal: str, session: str | None = None) -> str:

@@ -4,7 +4,9 @@ The commands stand on top of all layers: run_pipeline.py, commands/, and beside 
 benchmarks/commands.py. What a command needs it imports itself, so that none pays for another.
 """
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,3 +42,10 @@ def configured(config: Path | None = None, model: str | None = None, settings: S
 def say(line: str) -> None:
     """Tell the person at the terminal; standard output is for results."""
     print(line, file=sys.stderr, flush=True)
+
+
+def until_closed(over: threading.Event) -> None:
+    """Wait for the end of standard input, which the launcher holds, and tell of it."""
+    while os.read(0, 4096):
+        pass
+    over.set()

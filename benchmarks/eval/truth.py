@@ -60,13 +60,19 @@ def read_cases(folder: Path, surgeries: Mapping[str, Surgery], half: Half | None
     return cases
 
 
-def _case(file: Path, surgeries: Mapping[str, Surgery]) -> Case:
+def read_truth(file: Path, surgeries: Mapping[str, Surgery]) -> tuple[Surgery, Truth]:
+    """What was true in a session, and of which surgery. Raises ConfigError."""
     place = Place(file)
     truth = place.convert(place.decode(read_bytes(file)), Truth)
     surgery = place.surgery(surgeries, truth.surgery)
     place.check_machines(surgery, "initial_on", truth.initial_on)
     place.check_machines(surgery, "machines", (switch.id for switch in truth.machines))
     place.check_phases(surgery, "phases", (start.phase for start in truth.phases))
+    return surgery, truth
+
+
+def _case(file: Path, surgeries: Mapping[str, Surgery]) -> Case:
+    surgery, truth = read_truth(file, surgeries)
     name = file.name.removesuffix(ENDING)
     try:
         log = Log(file.with_name(f"{name}.jsonl"), surgery.surgery)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import IO
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -31,15 +32,22 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 def metrics(requests: str) -> Iterator[str]:
     """The address of a `metrics` command."""
     command = [*PROGRAM, "metrics", "--listen", "127.0.0.1:0", "--to", requests, "--with-launcher"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdin is not None
-    assert process.stdout is not None
+    assert process.stderr is not None
     try:
-        yield process.stdout.readline().strip().removesuffix("/metrics")
+        yield served(process.stderr)
     finally:
         process.stdin.close()
         assert process.wait(60) == 0
-        process.stdout.close()
+        process.stderr.close()
+
+
+def served(said: IO[str]) -> str:
+    """The address at which metrics are served, from what is said of it."""
+    return next(
+        found[1] for line in said if (found := re.fullmatch(r"metrics: (http://127\.0\.0\.1:\d+)/metrics\n", line))
+    )
 
 
 def scrape(address: str) -> Samples:
@@ -185,7 +193,7 @@ def test_ready_is_not_asked_of_the_model_and_healthy_ends_with_the_pipeline(
         assert body(f"{address}/healthz")[0] == 503
 
 
-def test_run_starts_metrics_in_a_process_that_ends_with_it(run_folder: Path) -> None:
+def test_run_starts_metrics_in_a_process_that_is_started_again_and_ends_with_it(run_folder: Path) -> None:
     process = subprocess.Popen(
         [
             *(*PROGRAM, "run", "--model", "stub", "--metrics", "127.0.0.1:0"),
@@ -194,13 +202,15 @@ def test_run_starts_metrics_in_a_process_that_ends_with_it(run_folder: Path) -> 
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
-    line = process.stderr.readline()
-    found = re.fullmatch(r"metrics: (http://127\.0\.0\.1:\d+)/metrics\n", line)
-    assert found, line
-    until(found[1], lambda samples: value(samples, "orstate_stage_ready", process="prompt") == 1)
+    address = served(process.stderr)
+    until(address, lambda samples: value(samples, "orstate_stage_ready", process="prompt") == 1)
     children = psutil.Process(process.pid).children(recursive=True)
     (beside,) = [child for child in children if "metrics" in child.cmdline()]
     stages = [child for child in children if child != beside]
+    os.kill(beside.pid, signal.SIGKILL)
+    address = served(process.stderr)
+    (beside,) = [child for child in psutil.Process(process.pid).children() if "metrics" in child.cmdline()]
+    until(address, lambda samples: value(samples, "orstate_up") == 1)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL

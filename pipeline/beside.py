@@ -1,7 +1,7 @@
-"""The page's process beside a pipeline, in the pipeline's main process: started when it is ready, and again if it dies.
+"""A process of ours beside a pipeline, such as its page: started when that is ready, and again if it dies.
 
-The page holds the other end of a pipe and ends with it, however this process ends. It has a process group of its own,
-so that Ctrl-C does not end it before the work is finished that it shows.
+Runs in the pipeline's main process. The process beside it holds the other end of a pipe and ends with it, however this
+one ends. It has a process group of its own, so that Ctrl-C does not end it before the work is finished that it shows.
 """
 
 import subprocess
@@ -18,10 +18,10 @@ BAD_CONFIGURATION: Final = 2  # exit code: starting again would not help
 
 
 class Beside:
-    """The page's process, by its command line; none if that is empty."""
+    """The process of that name, by its command line; none if that is empty."""
 
-    def __init__(self, command: Sequence[str], tell: Callable[[str], None]) -> None:
-        self._command, self._tell = command, tell
+    def __init__(self, name: str, command: Sequence[str], tell: Callable[[str], None]) -> None:
+        self._name, self._command, self._tell = name, command, tell
         self._over = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._keeping: threading.Thread | None = None
@@ -30,7 +30,7 @@ class Beside:
     def follow(self, event: events.Event) -> None:
         """Start it once the pipeline is ready."""
         if self._command and self._keeping is None and isinstance(event, events.Ready):
-            self._keeping = threading.Thread(target=self._keep, name="page", daemon=True)
+            self._keeping = threading.Thread(target=self._keep, name=self._name, daemon=True)
             self._keeping.start()
 
     def __enter__(self) -> Self:
@@ -61,6 +61,8 @@ class Beside:
             if self._over.is_set():
                 return
             again = code != BAD_CONFIGURATION
-            self._tell(f"page process {process.pid} ended (exit code {code})" + ("; it is started again" * again))
+            self._tell(
+                f"{self._name} process {process.pid} ended (exit code {code})" + ("; it is started again" * again)
+            )
             if not again or self._over.wait(REST_S):
                 return

@@ -1,0 +1,1 @@
+"""Pictures of a recorded case: a journal as one page that needs nothing else."""
