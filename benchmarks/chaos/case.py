@@ -28,6 +28,8 @@ SAID: Final = (
     "we are closing now",
 )
 
+OF_AN_OUTAGE: Final[tuple[str, ...]] = ("stage_crashed", "model_unavailable")
+
 Key = tuple[str, int]  # session and the seq of the input
 On = tuple[str, ...]
 
@@ -94,8 +96,11 @@ def said(state: SurgeryState) -> Said:
     return Said(tuple(machines["0"]), tuple(machines["1"]), metadata["phase"], metadata["next_phase"])
 
 
-def wrong_states(undisturbed: Outcome, found: Outcome) -> list[str]:
-    """Inputs whose last state is not what it was in the undisturbed run, or that have none, in words."""
+def wrong_states(undisturbed: Outcome, found: Outcome, outage: bool = False) -> list[str]:
+    """Inputs whose last state is not what it was in the undisturbed run, or that have none, in words.
+
+    `outage`: the model was away for a time: what came then may be of the rules alone, marked degraded.
+    """
     faults = []
     for key, states in undisturbed.states.items():
         mine = found.states.get(key, [])
@@ -103,6 +108,9 @@ def wrong_states(undisturbed: Outcome, found: Outcome) -> list[str]:
             faults.append(f"no state of {key[0]} {key[1]}")
         elif (last := said(mine[-1])) != (due := said(states[-1])):
             faults.append(f"{key[0]} {key[1]}: {last} where {due} was due")
+        elif outage and (mine[-1].degraded or not by_model(mine)):
+            if mine[-1].degraded and mine[-1].outcome not in OF_AN_OUTAGE:
+                faults.append(f"{key[0]} {key[1]}: {mine[-1].outcome} at its end")
         elif mine[-1].degraded:
             faults.append(f"{key[0]} {key[1]}: degraded at its end ({mine[-1].outcome})")
         elif by_model(states) and not by_model(mine):
@@ -140,8 +148,11 @@ def published(journal: Path) -> Outcome:
     return outcome
 
 
-def lost_requests(log: Log, undisturbed: Outcome, found: Outcome, journal: Path) -> list[str]:
-    """Requests without an answer, with more than one, or with another than in the undisturbed run, in words."""
+def lost_requests(log: Log, undisturbed: Outcome, found: Outcome, journal: Path, outage: bool = False) -> list[str]:
+    """Requests without an answer, with more than one, or with another than in the undisturbed run, in words.
+
+    `outage`: an answer may say that the model was away, with what the rules know.
+    """
     due = {answer.request_id: answer for answer in undisturbed.answers}
     faults = []
     recorded = _answers_in(journal)
@@ -152,7 +163,8 @@ def lost_requests(log: Log, undisturbed: Outcome, found: Outcome, journal: Path)
         mine = [answer for answer in found.answers if answer.request_id == name]
         different = {(answer.outcome, str(answer.output and answer.output["machines"])) for answer in mine}
         wanted = (due[name].outcome, str(due[name].output and due[name].output["machines"]))  # type: ignore[index]
-        if different != {wanted}:
+        allowed = {wanted, *((outcome, wanted[1]) for outcome in OF_AN_OUTAGE if outage)}
+        if len(different) != 1 or not different <= allowed:
             faults.append(f"request {name}: {different or 'no answer'} where {wanted} was due")
         elif len(recorded.get(name, set())) != 1:
             faults.append(f"request {name}: {len(recorded.get(name, set()))} answers in the journal")

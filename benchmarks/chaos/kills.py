@@ -119,7 +119,8 @@ def strike(stage: StageName, number: int, told: str, settings: tuple[str, ...], 
         problems.append(f"told of {[(event.pid, event.how) for event in deaths]} where {struck} was struck")
     directory = Path(ready.directory) if ready else None
     fault = f"{signal.Signals(number).name} to {stage} after {after} states"
-    return judged(fault, log, outcome, Path(summary.journal), problems, remains(processes, directory, launch.pid))
+    left = remains(processes, directory, launch.pid)
+    return judged(fault, log, outcome, Path(summary.journal), problems, left, outage=stage == "inference")
 
 
 def kill_supervisor(folder: Path, random: Random) -> Trial:
@@ -185,9 +186,12 @@ def _cmdline(process: psutil.Process) -> list[str]:
         return []
 
 
-def judged(fault: str, log: Log, outcome: Outcome, journal: Path, problems: list[str], left: list[str]) -> Trial:
-    wrong = [*wrong_states(undisturbed(), outcome), *gaps(outcome, journal)]
-    lost = lost_requests(log, undisturbed(), outcome, journal)
+def judged(
+    fault: str, log: Log, outcome: Outcome, journal: Path, problems: list[str], left: list[str], outage: bool = False
+) -> Trial:
+    """The trial of a case, compared with an undisturbed run. `outage`: the model was away for a time."""
+    wrong = [*wrong_states(undisturbed(), outcome, outage), *gaps(outcome, journal)]
+    lost = lost_requests(log, undisturbed(), outcome, journal, outage)
     broken = [f"{found.file}: {fault}" for found in verify(journal) for fault in found.faults]
     return Trial(
         fault=fault,
