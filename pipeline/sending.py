@@ -31,7 +31,6 @@ class ConfirmedSender:
         self._unconfirmed = Unconfirmed()
         self._heard_s = time.monotonic()
         self._lock = threading.Lock()
-        self._something = threading.Event()
         self._over = threading.Event()
         self._socket = make_socket(context, zmq.DEALER, high_water_mark=HIGH_WATER)
         self._presence = Presence(context, self._socket)
@@ -63,7 +62,6 @@ class ConfirmedSender:
             self._wait(self._timeout_s)
         with self._lock:
             self._socket.send_multipart(self._unconfirmed.add(payload))
-            self._something.set()
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until all is confirmed. Raises OrstateError if nobody is there for `timeout_s` (default: the own)."""
@@ -74,8 +72,6 @@ class ConfirmedSender:
         """Stop, whatever is unconfirmed. Once more is no error."""
         if not self._over.is_set():
             self._over.set()
-            with self._lock:
-                self._something.set()
             self._thread.join()
             self._presence.close()
             self._socket.close()
@@ -106,9 +102,8 @@ class ConfirmedSender:
             self._socket.send_multipart(self._unconfirmed.oldest())
 
     def _look_after(self) -> None:
-        while self._something.wait() and not self._over.wait(LOOK_S):
-            with self._lock:
-                self._hear()
-                self._ask()
-                if not self._unconfirmed:
-                    self._something.clear()
+        while not self._over.wait(LOOK_S):  # not woken by what is sent: that would delay it
+            if self._unconfirmed:
+                with self._lock:
+                    self._hear()
+                    self._ask()
