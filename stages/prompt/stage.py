@@ -318,7 +318,7 @@ class PromptStage:
         asking = self._sessions.find(verdict.session) if verdict.kind == "session" else None
         if not was_open:
             self._counts["dropped.late_verdict"] += 1
-            if asking is None or asking.answered == verdict.job_id:
+            if asking is None or asking.knows(verdict.job_id):
                 return []
             asking.learn(verdict)  # asked by a process that died before it had journalled that
             return [Learned(verdict=verdict, after=asking.numbers.inputs)]
