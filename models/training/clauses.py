@@ -35,7 +35,7 @@ class Clause:
         self._rng = rng
         self._phrases = phrases
         self._names = [self._name(thing, single) for thing in things]
-        self.plural = len(things) > 1 or any(name in things[0].device.get("plural", ()) for name in self._names)
+        self.plural = len(things) > 1 or things[0].is_plural(self._names[0])
         self.part = ""
 
     @property
@@ -81,12 +81,14 @@ class Clause:
         )
 
     def bare_names(self) -> str:
-        return self._join(self._names)
+        return self._join(self._names, _JOINS[:3])
 
     def _form(self, form: str) -> Callable[[], str]:
         def say() -> str:
             templates = table("talk")[SECTION[self.action]][form]
             own = self.things[0].words(SECTION[self.action]) if form == "do" and len(self.things) == 1 else ()
+            if form == "bare" and len(self.things) > 2 and self._rng.random() < 0.3:
+                templates = table("talk")[SECTION[self.action]]["together"]
             if own and self._rng.random() < 0.25:
                 templates = own
             return self._phrases.say(self._rng.choice(templates), self._rng, self.slots())
@@ -115,7 +117,7 @@ class Clause:
     def _name(self, thing: Thing, single: bool) -> str:
         names = thing.spoken
         if single:
-            names = tuple(name for name in names if name not in thing.device.get("plural", ()))
+            names = tuple(name for name in names if not thing.is_plural(name))
         if not names:
             raise LookupError(thing.machine.name)
         return self._rng.choice(names)
@@ -125,14 +127,14 @@ class Clause:
         if name in thing.device.get("mass", ()):
             return f"the {name}" if chance < 0.5 else name
         for limit, article in ((0.8, "the"), (0.86, "that"), (0.9, "our"), (0.93, "my"), (0.95, "your")):
-            if chance < limit and not (article == "that" and name in thing.device.get("plural", ())):
+            if chance < limit and not (article == "that" and thing.is_plural(name)):
                 return f"{article} {name}"
         return name
 
-    def _join(self, names: list[str]) -> str:
+    def _join(self, names: list[str], joins: tuple[str, ...] = _JOINS) -> str:
         if len(names) == 1:
             return names[0]
         if len(names) == 2:
-            return self._rng.choice(_JOINS).format(*names)
+            return self._rng.choice(joins).format(*names)
         last = self._rng.choice((" and ", ", and ", " and ", ", "))
         return tidy(", ".join(names[:-1]) + last + names[-1])

@@ -109,7 +109,7 @@ class Course:
             effects = {i: action for i, action in effects.items() if told[i] != action}
         return self._written(
             said if effects or newest is said else newest,
-            speaker,
+            self._lines[-1].speaker,
             told,
             effects,
             len(said.before) + 1 + (newest is not said),
@@ -124,6 +124,8 @@ class Course:
         if behind:
             shown = max(shown, len(self._lines) - self._shown_at)
         believed = self._believed
+        if said.kind == "work" and rng.random() < 0.15:
+            believed = self._neighbour()
         if said.kind == "decoy" and rng.random() < 0.1 and not behind:
             believed = said.topic  # the rules took it for the phase
         moment = Moment(t=self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), phase=believed, machines=told)
@@ -162,6 +164,12 @@ class Course:
             self._shown_at = len(self._lines) - 1
             if not self._alone and self._rng.random() < 0.6:
                 self._believed = said.phase
+
+    def _neighbour(self) -> str:
+        """The phase before or behind: a belief that is wrong, though what is said now tells better."""
+        phases = self._room.surgery.phase_ids
+        at = phases.index(self._phase) + self._rng.choice((-1, 1))
+        return phases[min(max(at, 0), len(phases) - 1)]
 
     def _catch_up(self) -> None:
         """The belief follows, at the latest before what told it leaves the window."""

@@ -11,11 +11,12 @@ from models.training.talk import Said
 from models.training.vocabulary import table
 from pipeline.messages import Action
 from stages.answer import MAX_TIPS, TIP_CHARACTERS, WHY_CHARACTERS
+from stages.surgery import Phase
 
 _LIKE: Final = {
     "bare": "command", "want": "command", "long": "command", "courtesy": "command", "numbers": "command",
     "mixed": "command", "three": "command", "first": "command", "last": "command", "back": "correction",
-    "work": "chatter",
+    "work": "chatter", "trigger": "command",
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def why(
     names = {thing.id: thing.called for thing in room.things}
     other = surgery.phase(said.topic)
     words = {
-        "speaker": f"The {speaker.lower()}" if speaker.lower() in _ROLES else speaker,
+        "speaker": f"the {speaker.lower()}" if speaker.lower() in _ROLES else speaker,
         "done": _done(effects, names),
         "on": _listed([names[i] for i, action in effects.items() if action == "ON"]),
         "off": _listed([names[i] for i, action in effects.items() if action != "ON"]),
@@ -89,7 +90,7 @@ def tips(
         else [t for t in room.things if following.id in t.machine.phase_usage and machines[t.id] != "ON"]
     )
     if missing and rng.random() < 0.6:
-        chosen.append(_tip(rng, phrases, words["machine"], slots | {"a": f"the {missing[0].called}"}))
+        chosen.append(_tip(rng, phrases, words["machine"], slots | {"a": f"the {rng.choice(missing).called}"}))
     elif following is not None:
         chosen.append(_tip(rng, phrases, words["phase"], slots))
     else:
@@ -108,8 +109,8 @@ _ROLES: Final = frozenset(
 )  # fmt: skip
 
 
-def _phase(phase: object) -> str:
-    return "" if phase is None else str(getattr(phase, "name"))
+def _phase(phase: Phase | None) -> str:
+    return "" if phase is None else phase.name
 
 
 def _done(effects: Mapping[str, Action], names: Mapping[str, str]) -> str:

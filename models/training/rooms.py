@@ -34,6 +34,10 @@ class Thing:
         """What an answer calls it: as the dictionary does, in one short name."""
         return self.machine.aliases[0] if self.machine.aliases else self.machine.name
 
+    def is_plural(self, name: str) -> bool:
+        """Whether that name takes "are"."""
+        return name in self.device.get("plural", ()) or name.endswith("lights")
+
     def words(self, name: str) -> tuple[str, ...]:
         """A list of the device; empty if it has none."""
         return tuple(self.device.get(name, ()))
@@ -75,7 +79,7 @@ def shipped_room(surgery: Surgery) -> Room:
 
 
 def absent_names(things: tuple[Thing, ...]) -> tuple[str, ...]:
-    """Names of devices that share no word with what the room has: nobody can mean one of its machines."""
+    """Names of devices that the room has not, each with a word that none of its machines has in its names."""
     kinds = {thing.device.get("like", thing.key) for thing in things}
     here = {word for thing in things for name in (*thing.spoken, thing.machine.name) for word in split(name)}
     names = []
@@ -83,7 +87,9 @@ def absent_names(things: tuple[Thing, ...]) -> tuple[str, ...]:
         if key in kinds or device.get("like", key) in kinds:
             continue
         names += [
-            name for name in device["spoken"] if here.isdisjoint(split(name)) and name not in device.get("plural", ())
+            name
+            for name in device["spoken"]
+            if not here.issuperset(split(name)) and name not in device.get("plural", ())
         ]
     return tuple(names)
 

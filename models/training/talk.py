@@ -11,13 +11,14 @@ from typing import Final
 
 from models.training.clauses import Clause
 from models.training.phrases import sentence
-from models.training.rooms import ESSENTIAL, PhaseTalk, Room, Thing
+from models.training.rooms import ESSENTIAL, PhaseTalk, Room, Thing, split
 from models.training.vocabulary import phrases, table
 from pipeline.messages import Action
 from stages.surgery import Machine
 
 BYSTANDERS: Final = ("Patient", "Student", "Visitor", "Radio", "Phone")
 _OPPOSITE: Final[dict[Action, Action]] = {"ON": "OFF", "OFF": "ON", "STANDBY": "ON"}
+_NO_ORDER: Final = ("dim lights", "lights adjust", "induction", "tube is in", "intubation complete", "lights on")
 Slots = dict[str, Callable[[], str]]
 
 
@@ -66,6 +67,7 @@ class Talker:
             "correction": (5, self._correction),
             "back": (2, self._taken_back),
             "across": (1, self._across),
+            "trigger": (1.5, self._trigger),
             "reference": (6, self._reference),
             "answered": (2, self._answered),
             "agreed": (1, self._agreed),
@@ -91,6 +93,7 @@ class Talker:
             "phase_back": (0.5, self._phase_back),
         }
         self._names = list(self.kinds)
+        self._machine_words = {word for thing in room.things for name in thing.spoken for word in split(name)}
         self._weights = [weight for weight, _ in self.kinds.values()]
         self._machines: Mapping[str, Action] = {}
         self._phase = ""
@@ -166,6 +169,21 @@ class Talker:
         template = self._rng.choice((template, template, "{open}, " + template, "{who}, " + template))
         return self._said("indirect", template, clause.slots(), clause.effects, clause)
 
+    def _trigger(self) -> Said:
+        """A phrase by which the dictionary says that a machine starts. A few are no order out of their place."""
+        pairs = [
+            (thing, phrase)
+            for thing in self._room.things
+            for phrase in thing.machine.triggers
+            if phrase not in _NO_ORDER
+        ]
+        thing, phrase = self._rng.choice(pairs)
+        template = self._rng.choice(
+            (phrase, "{open}, " + phrase, phrase + " please", "{who}, " + phrase, phrase + " now")
+        )
+        clause = Clause(self._rng, self._phrases, [thing], "ON")
+        return self._said("trigger", template, clause.slots(), clause.effects, clause)
+
     def _all(self) -> Said:
         others = [t for t in self._room.things if t.machine.category not in ESSENTIAL]
         if len(others) < 2:
@@ -216,6 +234,11 @@ class Talker:
             )
         else:
             slots["it"] = lambda: self._rng.choice(("it", "it", "it", "that", "that one"))
+        slots["they"] = lambda: self._rng.choice(
+            ("they", "those", "both" if len(other.things) == 2 else "they all")
+            if other.plural
+            else ("it", "that", "that one")
+        )
         return self._said("reference", template, slots, other.effects, other, before=tuple(before))
 
     def _answered(self) -> Said:
@@ -334,11 +357,13 @@ class Talker:
         talk = self._room.phase_talk(phase_id)
         name = talk.phase.name.lower().replace("&", "and")
         described = [part.strip().lower() for part in talk.phase.description.split(",") if part.strip()]
-        nouns = [noun for noun in talk.nouns if not self._shared(noun)]
-        return self._rng.choice([*nouns, f"the {name}", f"the {name}", name, *described[:1]])
+        names = [*talk.nouns, f"the {name}", f"the {name}", name, *described[:1]]
+        return self._rng.choice([name for name in names if not self._ambiguous(name)])
 
-    def _shared(self, noun: str) -> bool:
-        return sum(noun in talk.nouns for talk in self._room.phases) > 1
+    def _ambiguous(self, name: str) -> bool:
+        """Whether it may be another phase, or a machine: to begin the anesthesia is an order."""
+        words = {word for word in split(name) if word not in ("the", "and")}
+        return sum(name in talk.nouns for talk in self._room.phases) > 1 or not words.isdisjoint(self._machine_words)
 
     def _at(self, phase_id: str) -> int:
         return self._room.surgery.phase_ids.index(phase_id)
