@@ -39,6 +39,8 @@ class References:
 
     def _across(self) -> Said:
         one, other = self._speech.clauses(2, standby=False)
+        if any(self._speech.machines[thing.id] != OPPOSITE[one.action] for thing in one.things):
+            raise LookupError("what was meant wrongly was so already, and stays so")
         other = other.opposite(one.action)
         before = self._speech.before(self._speech.template(self._rng.choice(("command", "bare"))), one)
         template = self._rng.choice(table("compound")["correction"]["across"])

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from rapidfuzz import fuzz
 
 from models.training.mishear import misheard
 from models.training.phrases import Phrases, sentence, tidy
@@ -49,9 +50,9 @@ def test_marks_stand_where_they_do_in_writing() -> None:
 
 def test_hearing_loses_no_word_that_carries_the_sense() -> None:
     rng = Random(3)
-    weak = {"the", "please"}
     for _ in range(300):
         heard = misheard("please do not turn off the generator, but start it.", rng).lower()
         words = {word.strip(",.") for word in heard.split()}
-        assert {"do", "not", "turn", "generator", "but", "start", "it"} - weak <= words
+        assert {"do", "not", "turn", "but", "start", "it"} <= words
+        assert any(fuzz.ratio(word, "generator") > 80 for word in words)
         assert words & {"off", "of"}
