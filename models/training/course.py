@@ -126,8 +126,6 @@ class Course:
         believed = self._believed
         if said.kind == "work" and rng.random() < 0.15:
             believed = self._neighbour()
-        if said.kind == "decoy" and rng.random() < 0.1 and not behind:
-            believed = said.topic  # the rules took it for the phase
         t = round(self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), 1)
         moment = Moment(t=t, phase=believed, machines=told)
         after = told | effects
