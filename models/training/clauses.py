@@ -91,7 +91,9 @@ class Clause:
     def _form(self, form: str) -> Callable[[], str]:
         def say() -> str:
             templates = table("talk")[SECTION[self.action]][form]
-            own = self.things[0].words(SECTION[self.action]) if form == "do" and len(self.things) == 1 else ()
+            own = self._own(form)
+            if form == "keep" and self._rng.random() < 0.3:
+                return self._denied()
             if form == "bare" and len(self.things) > 2 and self._rng.random() < 0.3:
                 templates = table("talk")[SECTION[self.action]]["together"]
             if own and self._rng.random() < 0.25:
@@ -99,6 +101,19 @@ class Clause:
             return self._phrases.say(self._rng.choice(templates), self._rng, self.slots())
 
         return say
+
+    def _own(self, form: str) -> tuple[str, ...]:
+        """What is said of this device alone."""
+        if len(self.things) > 1:
+            return ()
+        name = {"do": SECTION[self.action], "bare": f"bare_{SECTION[self.action]}"}.get(form, "")
+        return self.things[0].words(name)
+
+    def _denied(self) -> str:
+        """That the opposite shall not be done."""
+        opposite = self.opposite("OFF" if self.action == "ON" else "ON")
+        template = self._rng.choice(table("talk")["lists"]["denied"])
+        return self._phrases.say(template, self._rng, {"do": opposite._form("do"), "doing": opposite._form("doing")})
 
     def _talk(self, name: str) -> Callable[[], str]:
         def say() -> str:

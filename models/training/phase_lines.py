@@ -1,7 +1,7 @@
 """Lines that tell which phase it is, and such that only speak of one. Used by training only."""
 
 from models.training.phrases import sentence
-from models.training.rooms import PhaseTalk, split
+from models.training.rooms import PhaseTalk
 from models.training.said import Kinds, Said
 from models.training.speech import Slots, Speech
 from models.training.vocabulary import table
@@ -13,13 +13,12 @@ class PhaseLines:
     def __init__(self, speech: Speech) -> None:
         self._speech = speech
         self._rng = speech.rng
-        self._machine_words = {word for thing in speech.room.things for name in thing.spoken for word in split(name)}
         self.kinds: Kinds = {
             "begins": (6, self._begins),
             "implied": (9, self._implied),
             "work": (5, self._work),
             "decoy": (3, self._decoy),
-            "phase_back": (0.5, self._phase_back),
+            "phase_back": (1, self._phase_back),
         }
 
     def _begins(self) -> Said:
@@ -60,7 +59,11 @@ class PhaseLines:
     def _phase_back(self) -> Said:
         at = self._at(self._speech.phase)
         talk = self._speech.room.phases[self._rng.randrange(at)] if at else self._rng.choice(())
-        template = self._rng.choice(table("compound")["phase"]["back"])
+        words = table("compound")["phase"]
+        if self._rng.random() < 0.4:
+            template = self._rng.choice(words["back_wrapped"]) + self._rng.choice(talk.said)
+        else:
+            template = self._rng.choice(words["back"])
         text = sentence(self._speech.say(template, self._phase_slots(talk.phase.id)))
         return Said("phase", text, phase=talk.phase.id)
 
@@ -74,25 +77,10 @@ class PhaseLines:
         before = self._speech.room.phases[max(0, at - 1)].phase.id
         numbers = table("compound")["phase"]["numbers"]
         return {
-            "phase": lambda: self._phase_name(phase_id),
-            "before": lambda: self._phase_name(before) if at else "the briefing",
+            "phase": lambda: self._speech.phase_name(phase_id),
+            "before": lambda: self._speech.phase_name(before) if at else "the briefing",
             "number": lambda: numbers[at],
         }
-
-    def _phase_name(self, phase_id: str) -> str:
-        """As people speak of it: by a noun, by its name, or by a part of its description."""
-        talk = self._speech.room.phase_talk(phase_id)
-        name = talk.phase.name.lower().replace("&", "and")
-        described = [part.strip().lower() for part in talk.phase.description.split(",") if part.strip()]
-        names = [*talk.nouns, f"the {name}", f"the {name}", name, *described[:1]]
-        return self._rng.choice([name for name in names if not self._ambiguous(name)])
-
-    def _ambiguous(self, name: str) -> bool:
-        """Whether it may be another phase, or a machine: to begin the anesthesia is an order."""
-        words = {word for word in split(name) if word not in ("the", "and")}
-        return sum(name in talk.nouns for talk in self._speech.room.phases) > 1 or not words.isdisjoint(
-            self._machine_words
-        )
 
     def _at(self, phase_id: str) -> int:
         return self._speech.room.surgery.phase_ids.index(phase_id)

@@ -6,7 +6,7 @@ from typing import Final
 
 from models.training.clauses import Clause
 from models.training.phrases import sentence
-from models.training.rooms import Room, Thing
+from models.training.rooms import Room, Thing, split
 from models.training.said import Before, Said
 from models.training.vocabulary import phrases, table
 from pipeline.messages import Action
@@ -25,6 +25,7 @@ class Speech:
         self.phrases = phrases()
         self.machines: Mapping[str, Action] = {}
         self.phase = ""
+        self._machine_words = {word for thing in room.things for name in thing.spoken for word in split(name)}
 
     def say(self, template: str, slots: Mapping[str, Callable[[], str]]) -> str:
         """The template with every choice made."""
@@ -41,10 +42,27 @@ class Speech:
         topic: str = "",
     ) -> Said:
         """The line of that template, with what is known of it."""
-        slots = {"chatter": lambda: self.say("{clause}", {})} | slots
+        slots = {"chatter": lambda: self.say("{clause}", {}), "phase": self.some_phase} | slots
         text = sentence(self.say(template, slots))
         named = tuple(thing for clause in clauses for thing in clause.things)
         return Said(kind, text, dict(effects), named, before, topic=topic)
+
+    def some_phase(self) -> str:
+        """A phase as people speak of it."""
+        return self.phase_name(self.rng.choice(self.room.phases).phase.id)
+
+    def phase_name(self, phase_id: str) -> str:
+        """That phase by a noun, by its name, or by a part of its description."""
+        talk = self.room.phase_talk(phase_id)
+        name = talk.phase.name.lower().replace("&", "and")
+        described = [part.strip().lower() for part in talk.phase.description.split(",") if part.strip()]
+        names = [*talk.nouns, f"the {name}", f"the {name}", name, *described[:1]]
+        return self.rng.choice([name for name in names if not self._ambiguous(name)])
+
+    def _ambiguous(self, name: str) -> bool:
+        """Whether it may be another phase, or a machine: to begin the anesthesia is an order."""
+        words = {word for word in split(name) if word not in ("the", "and")}
+        return sum(name in talk.nouns for talk in self.room.phases) > 1 or not words.isdisjoint(self._machine_words)
 
     def before(self, template: str, clause: Clause) -> Before:
         """A line that switches what `clause` tells, to stand before another."""
