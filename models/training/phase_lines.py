@@ -37,9 +37,11 @@ class PhaseLines:
         return Said("phase", self._of_phase(talk.said), phase=talk.phase.id)
 
     def _work(self) -> Said:
-        return Said(
-            "work", self._of_phase(self._speech.room.phase_talk(self._speech.phase).said), phase=self._speech.phase
-        )
+        return Said("work", self.said_in(self._speech.phase), phase=self._speech.phase)
+
+    def said_in(self, phase_id: str) -> str:
+        """A line of that phase."""
+        return self._of_phase(self._speech.room.phase_talk(phase_id).said)
 
     def _of_phase(self, lines: tuple[str, ...]) -> str:
         template = self._rng.choice(lines)

@@ -25,8 +25,9 @@ class Talker:
     def __init__(self, rng: Random, room: Room) -> None:
         self._speech = Speech(rng, room)
         self._kinds: Kinds = {"chatter": (9, lambda: Said("chatter", self.chatter()))}
-        for talk in (Orders, References, Idle, PhaseLines):
-            self._kinds |= talk(self._speech).kinds
+        self._phase_lines = PhaseLines(self._speech)
+        for talk in (Orders(self._speech), References(self._speech), Idle(self._speech), self._phase_lines):
+            self._kinds |= talk.kinds
         self._weights = [weight for weight, _ in self._kinds.values()]
 
     def say(self, machines: Mapping[str, Action], phase: str) -> Said:
@@ -38,6 +39,10 @@ class Talker:
                 return line()
             except LookupError:  # this room has nothing that can be said so
                 continue
+
+    def between(self, phase: str) -> str:
+        """A line that switches nothing and is of that phase, or only talk."""
+        return self._phase_lines.said_in(phase) if self._speech.rng.random() < 0.25 else self.chatter()
 
     def chatter(self) -> str:
         """A line that is only talk."""
