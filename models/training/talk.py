@@ -10,7 +10,7 @@ from random import Random
 from models.training.idle import Idle
 from models.training.orders import Orders
 from models.training.phase_lines import PhaseLines
-from models.training.phrases import sentence
+from models.training.phrases import NothingToSay, sentence
 from models.training.references import References
 from models.training.rooms import Room
 from models.training.said import Kinds, Said
@@ -37,7 +37,7 @@ class Talker:
             (_, line), *_ = self._speech.rng.choices([*self._kinds.values()], self._weights)
             try:
                 return line()
-            except LookupError:  # this room has nothing that can be said so
+            except NothingToSay:  # this room has nothing that can be said so
                 continue
 
     def between(self, phase: str) -> str:
