@@ -56,13 +56,18 @@ class Speech:
         talk = self.room.phase_talk(phase_id)
         name = talk.phase.name.lower().replace("&", "and")
         described = [part.strip().lower() for part in talk.phase.description.split(",") if part.strip()]
-        names = [*talk.nouns, f"the {name}", f"the {name}", name, *described[:1]]
+        names = [*talk.nouns, f"the {name}", f"the {name}", name, *described]
         return some(self.rng, [name for name in names if not self._ambiguous(name)])
 
     def _ambiguous(self, name: str) -> bool:
         """Whether it may be another phase, or a machine: to begin the anesthesia is an order."""
-        words = {word for word in split(name) if word not in ("the", "and")}
-        return sum(name in talk.nouns for talk in self.room.phases) > 1 or not words.isdisjoint(self._machine_words)
+        words = [word for word in split(name) if word not in ("the", "and")]
+        bare = name.removeprefix("the ")
+        of = sum(
+            bare in " ".join((*talk.nouns, talk.phase.name, talk.phase.description)).lower()
+            for talk in self.room.phases
+        )
+        return of > 1 or not self._machine_words.isdisjoint(words)
 
     def before(self, template: str, clause: Clause) -> Before:
         """A line that switches what `clause` tells, to stand before another."""
