@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from benchmarks.commands import bench_app, evaluate
 from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
+from commands.line import CommandLine
 from commands.metrics import metrics, metrics_beside
 from commands.monitor import monitor
 from commands.page import page as page_command
@@ -25,7 +25,13 @@ ResumeOption = Annotated[
 ]
 
 app = typer.Typer(
-    help="Tells the state of a (simulated) operating room from what is said and seen in it.",
+    cls=CommandLine,
+    help="""Tells the state of a (simulated) operating room from what is said and seen in it.
+
+Examples:
+    replay examples/pcnl_session.jsonl
+    run --page 127.0.0.1:8080
+""",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -49,7 +55,9 @@ def run(
 ) -> None:
     """Run the pipeline until Ctrl-C; a first signal finishes the work, a second one stops at once.
 
-    Examples:  run --model stub  |  run --set ingress.connect='["tcp://127.0.0.1:5555"]' --metrics 127.0.0.1:9464
+    Examples:
+        run --page 127.0.0.1:8080
+        run --set 'ingress.connect=["tcp://127.0.0.1:5555"]' --metrics 127.0.0.1:9464
     """
     import msgspec
 
@@ -74,7 +82,9 @@ def run(
 
 @app.command()
 def replay(
-    log: Annotated[Path, typer.Argument(help="An .mcap journal or log, a run's journal folder, or a .jsonl.")],
+    log: Annotated[
+        Path, typer.Argument(help="An .mcap journal or log, a run's journal folder, or a .jsonl.", exists=True)
+    ],
     speed: Annotated[str, typer.Option(help="max (lockstep), or a factor of real time.")] = "max",
     config: ConfigOption = None,
     model: ModelOption = None,
@@ -86,7 +96,12 @@ def replay(
     resume: ResumeOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Replay a recorded session through all processes and show what comes out."""
+    """Replay a recorded session through all processes and show what comes out.
+
+    Examples:
+        replay examples/pcnl_session.jsonl --speed 20
+        replay journal/RUN --model stub --states states.jsonl
+    """
     from pipeline.config import resolve
     from pipeline.errors import ConfigError
     from pipeline.log import Log
@@ -128,7 +143,11 @@ def record(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Record what publishers send, until Ctrl-C, into a log that replays."""
+    """Record what publishers send, until Ctrl-C, into a log that replays.
+
+    Examples:
+        record case.mcap --connect tcp://127.0.0.1:5555
+    """
     from pipeline.record import record as run_record
 
     if not (connect or bind):
@@ -137,14 +156,13 @@ def record(
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: stopped.append(n))
-    say(f"recording {', '.join([*(connect or []), *([bind] if bind else [])])}; Ctrl-C ends it")
     count = run_record(
         out,
         connect or [],
         bind,
         loaded,
         lambda: not stopped,
-        lambda line: say(line) if line.startswith(("dead", "turned away")) else None,
+        lambda line: say(line) if line.startswith(("recording", "dead", "turned away")) else None,
     )
     say(f"{out}: {count} messages")
 
@@ -153,7 +171,12 @@ def record(
 def check(
     config: ConfigOption = None, model: ModelOption = None, set_: SetOption = None, as_json: JsonOption = False
 ) -> None:
-    """Say what would fail, and why: configuration, surgeries, model, endpoints, shared memory, journal."""
+    """Say what would fail, and why: configuration, surgeries, model, endpoints, shared memory, journal.
+
+    Examples:
+        check --model medgemma-4b-it-q3_k_m
+        check --set ingress.bind=tcp://127.0.0.1:5555 --json
+    """
     import json
 
     from models.manifest import find_manifest
@@ -206,14 +229,8 @@ def _speed(text: str) -> float | None:
 
 
 def main() -> None:
-    """Run a command; an error that a user can mend is one line, without a traceback."""
-    from pipeline.errors import ConfigError, OrstateError
-
-    try:
-        app()
-    except OrstateError as error:
-        say(f"orstate: {error}")
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    """Run a command: what `orstate` calls."""
+    app()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ ToOption = Annotated[
 ]
 
 KeysOption = Annotated[
-    Path | None, typer.Option("--keys", help="Our folder of keys, for a pipeline that wants them (--to).")
+    Path | None, typer.Option(help="Our folder of keys, for a pipeline that wants them (--to).", exists=True)
 ]
 
 
@@ -41,7 +41,9 @@ def publish(
 
     A typed line is what is said, or "Surgeon: what is said"; the end of input (Ctrl-D) ends the session.
 
-    Examples:  publish examples/pcnl_session.jsonl --speed 20  |  publish - --surgery PCNL
+    Examples:
+        publish examples/pcnl_session.jsonl --speed 20
+        publish - --surgery PCNL
     """
     from pipeline.client import Client
     from pipeline.feed import typed
@@ -54,6 +56,8 @@ def publish(
             raise typer.BadParameter("lines of standard input name no surgery; give --surgery, such as PCNL")
         messages, pace = typed(sys.stdin, session, surgery, say), None
     else:
+        if not Path(source).exists():
+            raise typer.BadParameter(f"{source}: there is no such log; give a .jsonl, an .mcap, or - to type lines")
         log = Log(Path(source), surgery)
         for fault in log.faults:
             say(f"left out: {fault}")
@@ -91,7 +95,9 @@ def subscribe(
 ) -> None:
     """Show the states of a pipeline that runs, until it ends or Ctrl-C: what changes, or with --json all of it.
 
-    Examples:  subscribe  |  subscribe --session or1 --json
+    Examples:
+        subscribe
+        subscribe --session or1 --json
     """
     from pipeline.client import Client
 
@@ -115,7 +121,9 @@ def status(
 ) -> None:
     """Say how a pipeline that runs does: its stages, outcomes, what was dropped and refused, its journal.
 
-    Example:  status --json
+    Examples:
+        status
+        status --to tcp://127.0.0.1:5557 --keys keys/clients/desk --json
     """
     from rich.console import Console
 

@@ -9,13 +9,14 @@ from stages.options import say
 
 
 def export(
-    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.")],
+    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.", exists=True)],
     to: Annotated[str, typer.Option("--to", help="foxglove, jsonl, parquet or csv.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; it must not exist.")],
 ) -> None:
     """Write a journal in another program's format.
 
-    Example:  export journal/20260601T080000.000Z --to foxglove -o case.mcap
+    Examples:
+        export journal/RUN --to foxglove -o case.mcap
     """
     from pipeline.export import FORMATS, Format
     from pipeline.export import export as run_export
@@ -27,12 +28,14 @@ def export(
 
 
 def verify(
-    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.")],
+    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.", exists=True)],
     as_json: Annotated[bool, typer.Option("--json", help="The findings as a JSON array.")] = False,
 ) -> None:
     """Say whether a journal is as it was written: no record changed, cut out or put in.
 
-    Example:  verify journal/20260601T080000.000Z
+    Examples:
+        verify journal/RUN
+        verify journal/RUN/inputs-1.mcap --json
     """
     from msgspec.json import encode
 
@@ -47,12 +50,13 @@ def verify(
 
 
 def redact(
-    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.")],
+    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.", exists=True)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; it must not exist.")],
 ) -> None:
     """Write a journal without what was said: no text, no prompt, no answer, no pixel.
 
-    Example:  redact journal/20260601T080000.000Z -o without-text
+    Examples:
+        redact journal/RUN -o without-text
     """
     from pipeline.redact import redact as run_redact
 

@@ -7,12 +7,16 @@ import typer
 
 from stages.options import say
 
-keys_app = typer.Typer(help="Keys for endpoints that others can reach.", no_args_is_help=True)
+keys_app = typer.Typer(no_args_is_help=True)
 
 
 @keys_app.callback()
 def keys() -> None:
-    """Keys for endpoints that others can reach."""
+    """Keys for endpoints that others can reach.
+
+    Examples:
+        keys generate keys --client camera
+    """
 
 
 @keys_app.command("generate")
@@ -24,7 +28,9 @@ def generate(
 ) -> None:
     """Make the pipeline's own pair of keys, unless it is there, and a pair for each client.
 
-    Examples:  keys generate keys  |  keys generate keys --client camera --client screen
+    Examples:
+        keys generate keys
+        keys generate keys --client camera --client screen
     """
     from pipeline.keys import CLIENTS
     from pipeline.keys import generate as make

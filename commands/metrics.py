@@ -29,7 +29,9 @@ def metrics(
 
     Whoever can reach the address can read it; no word that was said is in it.
 
-    Examples:  metrics  |  metrics --listen 127.0.0.1:9500 --to ipc:///run/orstate/run/requests
+    Examples:
+        metrics
+        metrics --listen 127.0.0.1:9500 --to ipc:///run/orstate/run/requests
     """
     metrics_, server, follow = _server()
     endpoint, keys = pipeline_of(to, keys, config, set_)

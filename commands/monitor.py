@@ -32,7 +32,9 @@ def monitor(
 
     It ends with the pipeline, or with Ctrl-C. What was before comes from the run's journal, if that is on this machine.
 
-    Examples:  monitor  |  monitor --once --session or1
+    Examples:
+        monitor
+        monitor --once --session or1
     """
     from rich.console import Console
     from rich.live import Live

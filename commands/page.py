@@ -28,7 +28,9 @@ def page(
 ) -> None:
     """Serve the live page of a pipeline that runs, or will run, until Ctrl-C.
 
-    Examples:  page  |  page --to tcp://127.0.0.1:5557 --listen 127.0.0.1:8081
+    Examples:
+        page
+        page --to tcp://127.0.0.1:5557 --listen 127.0.0.1:8081
     """
     import msgspec
 

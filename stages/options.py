@@ -16,7 +16,9 @@ import typer
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="A TOML file; default configs/pipeline.toml.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file; default configs/pipeline.toml.", exists=True)
+]
 ModelOption = Annotated[str | None, typer.Option("--model", help="A manifest's name, a path to a GGUF, or stub.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Results as JSON on standard output, for programs.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be given again.")]
