@@ -18,7 +18,7 @@ from commands.page import page as page_command
 from commands.page import page_beside
 from commands.report.command import report
 from models.commands import models_app
-from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
+from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say, tell
 
 ResumeOption = Annotated[
     Path | None, typer.Option(help="The journal folder of a run that was cut off: go on with it.", exists=True)
@@ -68,7 +68,7 @@ def run(
     shown = page_beside(loaded, config, settings)
     measured = metrics_beside(loaded, metrics_at)
 
-    def tell(event: Any) -> None:
+    def told(event: Any) -> None:
         shown.follow(event)
         measured.follow(event)
         line = msgspec.json.encode(event) + b"\n" if events else f"{event.sentence()}\n".encode()
@@ -76,7 +76,7 @@ def run(
             line = line[os.write(1 if events else 2, line) :]
 
     with shown, measured:
-        code = Supervisor(loaded, tell, with_launcher, resume).run()
+        code = Supervisor(loaded, told, with_launcher, resume).run()
     raise typer.Exit(code)
 
 
@@ -94,6 +94,7 @@ def replay(
     ] = "",
     journal: Annotated[Path | None, typer.Option(help="The folder in which the run's journal folder is made.")] = None,
     resume: ResumeOption = None,
+    as_json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:
     """Replay a recorded session through all processes and show what comes out.
@@ -102,6 +103,8 @@ def replay(
         replay examples/pcnl_session.jsonl --speed 20
         replay journal/RUN --model stub --states states.jsonl
     """
+    import msgspec
+
     from pipeline.config import resolve
     from pipeline.errors import ConfigError
     from pipeline.log import Log
@@ -109,6 +112,8 @@ def replay(
     from pipeline.screen import Screen
     from stages.surgery import find_surgery, load_surgeries
 
+    if as_json and states == "-":
+        raise typer.BadParameter("--json and --states - both want standard output; give --states a file")
     settings = list(set_ or [])
     if journal is not None:
         settings.append(f"run.journal={str(journal.absolute())!r}")
@@ -131,6 +136,9 @@ def replay(
             on_event=screen.event,
             resume=resume,
         )
+    if as_json:
+        print(msgspec.json.encode(summary).decode())
+    else:
         screen.summary(summary)
     raise typer.Exit(1 if summary.failure else 0)
 
@@ -140,6 +148,7 @@ def record(
     out: Annotated[Path, typer.Argument(help="The .mcap file to write.")],
     connect: Annotated[list[str] | None, typer.Option(help="A publisher's endpoint; may be given again.")] = None,
     bind: Annotated[str, typer.Option(help="An endpoint to which publishers connect.")] = "",
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -164,7 +173,7 @@ def record(
         lambda: not stopped,
         lambda line: say(line) if line.startswith(("recording", "dead", "turned away")) else None,
     )
-    say(f"{out}: {count} messages")
+    tell({"file": str(out), "messages": count}, as_json, f"{out}: {count} messages")
 
 
 @app.command()

@@ -8,7 +8,10 @@ import typer
 from stages.options import ConfigOption, ModelOption, SetOption, configured, settings_of
 
 BenchModelOption = Annotated[str, typer.Option("--model", help="A manifest's name, or a path to a GGUF.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE|-", help="Write the figures to this file, or to standard output."),
+]
 
 bench_app = typer.Typer(no_args_is_help=True)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stages.options import say
+from stages.options import JsonOption, say
 
 keys_app = typer.Typer(no_args_is_help=True)
 
@@ -25,6 +25,7 @@ def generate(
     client: Annotated[
         list[str] | None, typer.Option("--client", help="Also the keys of a client of that name; may be given again.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make the pipeline's own pair of keys, unless it is there, and a pair for each client.
 
@@ -32,11 +33,17 @@ def generate(
         keys generate keys
         keys generate keys --client camera --client screen
     """
+    import json
+
     from pipeline.keys import CLIENTS
     from pipeline.keys import generate as make
 
     folder = folder.expanduser().absolute()
-    for made in make(folder, client or []):
+    made_now = make(folder, client or [])
+    if as_json:
+        print(json.dumps({"made": [str(made) for made in made_now], "clients": str(folder / CLIENTS)}))
+        return
+    for made in made_now:
         if made == folder:
             say(f"the pipeline's keys; use them with security.keys = {str(folder)!r}")
             say(f"               and security.clients = {str(folder / CLIENTS)!r}")

@@ -4,6 +4,7 @@ Used by run_pipeline.py for all commands. A command's docstring ends with a line
 each, without the program's name.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ class CommandLine(TyperGroup):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run a command and exit; an error that a user can mend is one line, without a traceback."""
+        if os.environ.get("NO_COLOR"):  # rich would still write in bold
+            from typer import rich_utils
+
+            rich_utils.COLOR_SYSTEM = None
         try:
             code = super().main(*arguments, **{**options, "standalone_mode": False})
         except TyperException as error:

@@ -4,6 +4,7 @@ The commands stand on top of all layers: run_pipeline.py, commands/, and beside 
 benchmarks/commands.py. What a command needs it imports itself, so that none pays for another.
 """
 
+import json
 import os
 import sys
 import threading
@@ -44,6 +45,14 @@ def configured(config: Path | None = None, model: str | None = None, settings: S
 def say(line: str) -> None:
     """Tell the person at the terminal; standard output is for results."""
     print(line, file=sys.stderr, flush=True)
+
+
+def tell(result: dict[str, object], as_json: bool, line: str) -> None:
+    """Tell what a command came to: as JSON on standard output for a program, or in a line for a person."""
+    if as_json:
+        print(json.dumps(result))
+    else:
+        say(line)
 
 
 def until_closed(over: threading.Event) -> None:

@@ -39,13 +39,15 @@ def report(
     from commands.report.judged import judge
     from commands.report.page import page
     from pipeline.config import resolve
+    from pipeline.console import Bar
     from pipeline.errors import ConfigError
     from stages.surgery import load_surgeries
 
     if out is None and not as_json:
         raise typer.BadParameter("nothing to write: give -o FILE.html, or --json for the counts")
     surgeries = load_surgeries(resolve(configured(config, None, set_).prompt.machines))
-    case = read_case(journal)
+    with Bar("reading the journal") as bar:
+        case = read_case(journal, bar)
     if session:
         _keep(case, session)
     judged = {}

@@ -139,3 +139,10 @@ def test_all_kinds_of_wrong_values_were_tried() -> None:
     names = {param.name for _, param in CAN_BE_WRONG}
     assert {"journal", "config", "keys", "rounds", "speed", "by", "log", "truth"} <= names
     assert len(LEAVES) > 25
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_a_program_may_read_what_a_command_tells(path: tuple[str, ...]) -> None:
+    served = {("run",): "--events", ("monitor",): "--once", ("metrics",): "--listen", ("page",): "--listen"}
+    options = {option for param in OURS[path] for option in param.opts}
+    assert served.get(path, "--json") in options
