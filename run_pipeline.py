@@ -12,10 +12,10 @@ from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
 from commands.line import CommandLine
-from commands.metrics import metrics, metrics_beside
+from commands.metrics import metrics, metrics_beside, metrics_told
 from commands.monitor import monitor
 from commands.page import page as page_command
-from commands.page import page_beside
+from commands.page import page_beside, page_told
 from commands.report.command import report
 from models.commands import models_app
 from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say, tell
@@ -63,10 +63,11 @@ def run(
 
     from pipeline.supervisor import Supervisor
 
-    settings = [*(set_ or ()), *([f"page.listen={page!r}"] if page else ())]
+    served = (("page", page), ("metrics", metrics_at))
+    settings = [*(set_ or ()), *(f"{section}.listen={at!r}" for section, at in served if at)]
     loaded = configured(config, model, settings)
     shown = page_beside(loaded, config, settings)
-    measured = metrics_beside(loaded, metrics_at)
+    measured = metrics_beside(loaded)
 
     def told(event: Any) -> None:
         shown.follow(event)
@@ -180,7 +181,7 @@ def record(
 def check(
     config: ConfigOption = None, model: ModelOption = None, set_: SetOption = None, as_json: JsonOption = False
 ) -> None:
-    """Say what would fail, and why: configuration, surgeries, model, endpoints, shared memory, journal.
+    """Say what would fail, and why: configuration, model, endpoints, shared memory, journal, page, metrics.
 
     Examples:
         check --model medgemma-4b-it-q3_k_m
@@ -202,6 +203,10 @@ def check(
         attempt("model", lambda: "stub, no file" if name == "stub" else verify_model(find_manifest(name))),
         *findings(loaded),
     ]
+    if loaded.page.listen:
+        found.append(attempt("page", lambda: page_told(loaded.page)))
+    if loaded.metrics.listen:
+        found.append(attempt("metrics", lambda: metrics_told(loaded.metrics)))
     if as_json:
         print(json.dumps([finding._asdict() for finding in found]))
     for finding in () if as_json else found:

@@ -161,6 +161,12 @@ class PageSection(Section, frozen=True, kw_only=True):
     key: str = ""
 
 
+class MetricsSection(Section, frozen=True, kw_only=True):
+    """Metrics for Prometheus, and whether it is well."""
+
+    listen: str = ""  # address:port; "": none are served
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -175,6 +181,7 @@ class Config(Section, frozen=True, kw_only=True):
     parse: ParseSection = ParseSection()
     supervision: Supervision = Supervision()
     page: PageSection = PageSection()
+    metrics: MetricsSection = MetricsSection()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:

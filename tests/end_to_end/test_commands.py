@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -115,6 +116,30 @@ def test_check_says_what_would_fail_and_why(run_folder: Path) -> None:
     assert [line.split(":")[0] for line in failed] == ["FAIL model", "FAIL shared memory", "FAIL endpoint"]
     assert "/nowhere/none.gguf" in failed[0]
     assert "egress.states = 'ipc:///nowhere/states': cannot be bound" in failed[2]
+
+
+def test_check_says_where_page_and_metrics_will_be_and_for_whom(run_folder: Path) -> None:
+    token = run_folder / "page.token"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+
+        def told(*settings: str) -> list[str]:
+            given = (f"run.directory={run_folder / 'tmp' / 'run'}", *settings)
+            options = [part for setting in given for part in ("--set", setting)]
+            return command("check", "--model", "stub", *options).stdout.splitlines()[-2:]
+
+        assert told("page.listen=127.0.0.1:0", "metrics.listen=127.0.0.1:0") == [
+            "ok   page: http://127.0.0.1:0/ for every account of this machine, without a token",
+            "ok   metrics: http://127.0.0.1:0/metrics for whoever reaches that address, without a token",
+        ]
+        page, metrics = told("page.listen=0.0.0.0:0", f"page.token={token}", f"metrics.listen={taken}")
+        assert page == f"ok   page: http://0.0.0.0:0/ for who has the token in {token}, which is made"
+        assert not token.exists()
+        assert metrics.startswith(f"FAIL metrics: {taken}: cannot be listened at: Address already in use")
+        page, metrics = told(f"page.listen={taken}", "metrics.listen=here")
+        assert page.startswith(f"FAIL page: page address {taken}: cannot be bound: Address already in use")
+        assert metrics.startswith("FAIL metrics: 'here': no address to listen at; give HOST:PORT")
+        assert "set page.token" in told("page.listen=0.0.0.0:0")[1]
 
 
 def test_check_and_the_list_of_models_are_json_for_programs(run_folder: Path) -> None:
