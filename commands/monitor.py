@@ -32,26 +32,28 @@ def monitor(
 
     It ends with the pipeline, or with Ctrl-C. What was before comes from the run's journal, if that is on this machine.
 
-    Examples:  monitor  |  monitor --once --session or1
+    Examples:
+        monitor
+        monitor --once --session or1
     """
-    from rich.console import Console
     from rich.live import Live
 
     from pipeline.client import Client
     from pipeline.config import resolve
+    from pipeline.console import console
     from pipeline.room import Room, recall
     from stages.surgery import load_surgeries
 
     surgeries = load_surgeries(resolve(configured(config, None, set_).prompt.machines))
-    console = Console(highlight=False)
+    screen = console()
     endpoint, keys = pipeline_of(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         states, room = client.states(session or None), Room()
         lacks = recall(room, client.status().journal, session or None)
         notes = [f"What was before is not shown: {lacks}."] if lacks else []
         watch = _Watch(states, room, surgeries, notes)
-        if once or not console.is_terminal:
-            console.print(watch.picture())
+        if once or not screen.is_terminal:
+            screen.print(watch.picture())
             return
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,7 +61,7 @@ def monitor(
         reader = threading.Thread(target=watch.read, args=(ended,), name="monitor-states")
         reader.start()
         try:
-            with Live(watch.picture(), console=console, screen=False, auto_refresh=False, transient=False) as live:
+            with Live(watch.picture(), console=screen, screen=False, auto_refresh=False, transient=False) as live:
                 while not ended.wait(REFRESH_S):
                     live.update(watch.picture(), refresh=True)
                 live.update(watch.picture(), refresh=True)

@@ -15,6 +15,7 @@ from pipeline import endpoints
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()
 DEFAULT_FILE = ROOT / "configs" / "pipeline.toml"
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -160,6 +161,12 @@ class PageSection(Section, frozen=True, kw_only=True):
     key: str = ""
 
 
+class MetricsSection(Section, frozen=True, kw_only=True):
+    """Metrics for Prometheus, and whether it is well."""
+
+    listen: str = ""  # address:port; "": none are served
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -174,6 +181,7 @@ class Config(Section, frozen=True, kw_only=True):
     parse: ParseSection = ParseSection()
     supervision: Supervision = Supervision()
     page: PageSection = PageSection()
+    metrics: MetricsSection = MetricsSection()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:
@@ -196,8 +204,12 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
 
 
 def resolve(path: str) -> Path:
-    """A path from the configuration: relative ones count from the project's folder."""
-    return ROOT / Path(path).expanduser()
+    """A path from the configuration: relative ones count from the project's folder.
+
+    Where orstate is installed without that they count from the current folder, and `configs/` is found all the same.
+    """
+    given = Path(path).expanduser()
+    return ROOT / given if given.parts[:1] == ("configs",) and not (HOME / given).exists() else HOME / given
 
 
 def read_toml(path: Path, advice: str = "") -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """`eval`: how right the states are, by utterances or by whole sessions. Runs in the command's process."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
 from benchmarks.eval.answering import By, configured
 from benchmarks.eval.evaluate import evaluate_sessions, evaluate_utterances
@@ -18,6 +16,7 @@ from benchmarks.eval.truth import read_cases
 from benchmarks.eval.utterances import Half, read_utterances
 from benchmarks.report import machine, versions
 from pipeline.config import Config, resolve
+from pipeline.console import Bar
 from pipeline.errors import ConfigError
 from stages.surgery import load_surgeries
 
@@ -60,16 +59,8 @@ def evaluate(path: Path, by: By, half: Half | None, config: Config) -> Utterance
         cases = read_cases(path, surgeries, half)
         for fault in (fault for case in cases for fault in case.log.faults):
             print(f"left out: {fault}", file=sys.stderr)
-        with closing(open_room(config, by != "rule")) as room, _progress(len(cases)) as progress:
-            return evaluate_sessions(cases, room, progress)
+        with closing(open_room(config, by != "rule")) as room, Bar("evaluating", len(cases)) as bar:
+            return evaluate_sessions(cases, room, bar.advance)
     rows = read_utterances(path, surgeries, half)
-    with closing(open_room(config, by != "rule")) as room, _progress(len(rows)) as progress:
-        return evaluate_utterances(rows, room, by, config.prompt, surgeries, progress)
-
-
-@contextmanager
-def _progress(cases: int) -> Iterator[Callable[[], None]]:
-    """A bar on the terminal, if there is one."""
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("evaluating", total=cases)
-        yield lambda: progress.advance(task)
+    with closing(open_room(config, by != "rule")) as room, Bar("evaluating", len(rows)) as bar:
+        return evaluate_utterances(rows, room, by, config.prompt, surgeries, bar.advance)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.eval.results import Failure, Mistake, Sessions, Utterances
+from pipeline.console import colourless
 
 FIGURES = ("toggle_precision", "toggle_recall", "toggle_f1", "machine_time", "phase_time")
 WIDTH = 120  # where there is no terminal
@@ -14,7 +15,7 @@ WIDTH = 120  # where there is no terminal
 
 def show(result: Utterances | Sessions) -> None:
     """Print the table, then what failed."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True, color_system=None if colourless() else "auto")
     if not console.is_terminal:
         console.width = WIDTH
     if isinstance(result, Utterances):

@@ -4,13 +4,14 @@ A fault is a crash (an exception that is none of those a reader may raise, or a 
 leak (memory that grows after the first part of the run), or something that came out and does not keep its contract.
 """
 
+import math
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +19,16 @@ import msgspec
 
 from benchmarks.fuzz.targets import TARGETS
 from benchmarks.fuzz.worker import Seen
-from benchmarks.report import Report, report, write
+from benchmarks.report import Report, report, tell, write
 from pipeline.config import ROOT
+from pipeline.console import Bar
 from pipeline.errors import OrstateError
 
 CORPUS: Final = ROOT / "tests" / "fuzz" / "corpus"
 TOGETHER: Final = 2
 LEAK_MB: Final = 100.0  # growth in the later part of a run; what libFuzzer keeps of its own stays below
 MOST_DEATHS: Final = 5  # of a target's processes
+TOLD_S: Final = 1.0  # between two looks at how far it is
 GRACE_S: Final = 120.0  # to start, and to notice a hang
 
 
@@ -59,10 +62,16 @@ def main(minutes: float, names: Sequence[str], faults: Path, path: Path | None) 
         raise OrstateError(f"no fuzz target {strange[0]!r}; there are {', '.join(TARGETS)}")
     _need_atheris()
     chosen = list(names or TARGETS)
-    print(f"{len(chosen)} targets, {minutes:g} minutes each, {TOGETHER} at a time", flush=True)
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        done = dict(zip(chosen, pool.map(lambda name: _fuzz(name, minutes * 60, faults), chosen), strict=True))
-    _show(done)
+    due_s = math.ceil(minutes * 60 * math.ceil(len(chosen) / TOGETHER))
+    with ThreadPoolExecutor(TOGETHER) as pool, Bar("bench fuzz", due_s) as bar:
+        bar.say(f"{len(chosen)} targets, {minutes:g} minutes each, {TOGETHER} at a time")
+        begin = time.monotonic()
+        running = [pool.submit(_fuzz, name, minutes * 60, faults) for name in chosen]
+        while wait(running, TOLD_S).not_done:
+            bar(min(due_s, round(time.monotonic() - begin)))
+        done = dict(zip(chosen, (one.result() for one in running), strict=True))
+    for line in _table(done):
+        tell(line, path)
     before = msgspec.json.decode(path.read_bytes(), type=Report).runs if path is not None and path.exists() else {}
     runs = before | {name: msgspec.to_builtins(fuzzed) for name, fuzzed in done.items()}
     kinds = ("inputs", "crashes", "hangs", "leaks", "unvalidated")
@@ -135,7 +144,7 @@ def _keep(found: Path, faults: Path) -> None:
         shutil.copytree(found, faults, dirs_exist_ok=True)
 
 
-def _show(done: dict[str, Fuzzed]) -> None:
+def _table(done: dict[str, Fuzzed]) -> Iterator[str]:
     heads = (
         ("inputs", 13),
         ("a second", 9),
@@ -145,11 +154,11 @@ def _show(done: dict[str, Fuzzed]) -> None:
         ("invalid", 8),
         ("MB more", 8),
     )
-    print("target".ljust(10) + "".join(head.rjust(width) for head, width in heads))
+    yield ("target".ljust(10) + "".join(head.rjust(width) for head, width in heads))
     for name, f in done.items():
         rate = f.inputs / max(f.seconds, 1e-9)
-        print(
+        yield (
             f"{name:10}{f.inputs:13,}{rate:9,.0f}{f.crashes:8}{f.hangs:6}{f.leaks:6}{f.unvalidated:8}{f.growth_mb:8.1f}"
         )
         for fault in f.faults:
-            print(f"    {fault}")
+            yield f"    {fault}"
