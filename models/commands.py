@@ -76,13 +76,16 @@ def models_trim(
 
 @models_app.command("verify")
 def models_verify(name: Annotated[str | None, typer.Argument(help="A manifest's name.")] = None) -> None:
-    """Check the weights that are here against their manifests; all of them, or one."""
+    """Check the weights that are here against their manifests, and adapters against weights; all of them, or one."""
+    from models.adapter import verify_adapter
     from models.manifest import find_manifest, load_manifests
     from models.store import ModelMissing, verify
 
     for manifest in [find_manifest(name)] if name else load_manifests().values():
         try:
             print(verify(manifest))
+            if manifest.adapter is not None:
+                print(verify_adapter(manifest))
         except ModelMissing as error:
             if name:
                 raise
@@ -107,10 +110,11 @@ def models_warm(config: ConfigOption = None, model: ModelOption = None, set_: Se
     if not (manifest.file and loaded.inference.prefix_cache):
         raise ConfigError("models warm: needs a model with weights, and inference.prefix_cache to name a folder")
     surgeries = load_surgeries(resolve(loaded.prompt.machines))
+    shown = manifest.examples if loaded.prompt.examples == "model" else loaded.prompt.examples
     backend = open_llama(loaded, manifest, surgeries)
     with Progress() as progress:
         for surgery in progress.track(surgeries.values(), description=manifest.name):
-            shared = shared_part(surgery, manifest.prompt, loaded.inference.answer, loaded.prompt.examples)
+            shared = shared_part(surgery, manifest.prompt, loaded.inference.answer, shown)
             backend.warm(Prompt(form=manifest.prompt, shared=shared, transcript="", tail=""))
             progress.console.print(f"{surgery.surgery}: ready")
     backend.close()
