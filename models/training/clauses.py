@@ -1,0 +1,140 @@
+"""A clause that tells machines what to do, said in any way. Used by training only."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from models.training.phrases import Phrases, tidy
+from models.training.rooms import Thing
+from models.training.vocabulary import table
+from pipeline.messages import Action
+
+SECTION: Final[dict[Action, str]] = {"ON": "on", "OFF": "off", "STANDBY": "standby"}
+STATE: Final[dict[Action, str]] = {"ON": "on", "OFF": "off", "STANDBY": "on standby"}
+_JOINS: Final = (
+    "{} and {}",
+    "{} and {}",
+    "{} and {}",
+    "both {} and {}",
+    "{} plus {}",
+    "{} as well as {}",
+    "{} and also {}",
+)
+_FORMS: Final = ("do", "doing", "bare", "want", "keep", "fact")
+
+
+class Clause:
+    """Machines and what they shall do. Their names are chosen once, so that verb and pronoun agree."""
+
+    def __init__(
+        self, rng: Random, phrases: Phrases, things: list[Thing], action: Action, single: bool = False
+    ) -> None:
+        """`single`: by names that take "is"; Raises LookupError if a thing has none."""
+        self.things = things
+        self.action = action
+        self._rng = rng
+        self._phrases = phrases
+        self._names = [self._name(thing, single) for thing in things]
+        self.plural = len(things) > 1 or things[0].is_plural(self._names[0])
+        self.part = ""
+
+    @property
+    def effects(self) -> dict[str, Action]:
+        return {thing.id: self.action for thing in self.things}
+
+    def opposite(self, action: Action) -> "Clause":
+        """The same machines by the same names, with another thing to do."""
+        other = Clause(self._rng, self._phrases, self.things, action)
+        other._names, other.plural = self._names, self.plural
+        return other
+
+    def slots(self, number: str = "") -> dict[str, Callable[[], str]]:
+        """What templates may say of it; `number` is put behind the name of each slot."""
+        is_ = "are" if self.plural else "is"
+        words: dict[str, Callable[[], str]] = {
+            "M": self.group,
+            "A": self.group,
+            "m": self.bare_names,
+            "a": self.bare_names,
+            "it": lambda: "them" if self.plural else "it",
+            "is": lambda: is_,
+            "was": lambda: "were" if self.plural else "was",
+            "has": lambda: "have" if self.plural else "has",
+            "s": lambda: "" if self.plural else "s",
+            "es": lambda: "" if self.plural else "es",
+            "state": lambda: STATE[self.action],
+            "do_reason": lambda: self._list(f"do_reason_{SECTION[self.action]}"),
+            "reason": lambda: self._list(f"do_reason_{SECTION[self.action]}"),
+            "done": lambda: "started" if self.action == "ON" else "stopped",
+            "amount_of": lambda: self._rng.choice(self.things[0].words("amounts")),
+            "part": self._part,
+        }
+        words |= {form: self._form(form) for form in _FORMS}
+        for name in ("feature", "thing_done", "part_talk", "set_talk", "story", "set_plain"):
+            words[name] = self._talk(name)
+        return {f"{name}{number}": say for name, say in words.items()}
+
+    def group(self) -> str:
+        """The machines with their articles."""
+        return self._join(
+            [self._with_article(thing, name) for thing, name in zip(self.things, self._names, strict=True)]
+        )
+
+    def bare_names(self) -> str:
+        return self._join(self._names, _JOINS[:3])
+
+    def _form(self, form: str) -> Callable[[], str]:
+        def say() -> str:
+            templates = table("talk")[SECTION[self.action]][form]
+            own = self.things[0].words(SECTION[self.action]) if form == "do" and len(self.things) == 1 else ()
+            if form == "bare" and len(self.things) > 2 and self._rng.random() < 0.3:
+                templates = table("talk")[SECTION[self.action]]["together"]
+            if own and self._rng.random() < 0.25:
+                templates = own
+            return self._phrases.say(self._rng.choice(templates), self._rng, self.slots())
+
+        return say
+
+    def _talk(self, name: str) -> Callable[[], str]:
+        def say() -> str:
+            lists = table("talk")
+            templates = lists["lists"].get(name) or lists["kinds"][name]
+            return self._phrases.say(self._rng.choice(templates), self._rng, self._talk_slots())
+
+        return say
+
+    def _talk_slots(self) -> dict[str, Callable[[], str]]:
+        return self.slots() | {"chatter": lambda: self._phrases.say("{clause}", self._rng, {})}
+
+    def _part(self) -> str:
+        part = self._rng.choice(self.things[0].words("parts"))
+        self.part = f"{self._names[0]} {part}"
+        return self.part
+
+    def _list(self, name: str) -> str:
+        return self._phrases.say(f"{{{name}}}", self._rng, {})
+
+    def _name(self, thing: Thing, single: bool) -> str:
+        names = thing.spoken
+        if single:
+            names = tuple(name for name in names if not thing.is_plural(name))
+        if not names:
+            raise LookupError(thing.machine.name)
+        return self._rng.choice(names)
+
+    def _with_article(self, thing: Thing, name: str) -> str:
+        chance = self._rng.random()
+        if name in thing.device.get("mass", ()):
+            return f"the {name}" if chance < 0.5 else name
+        for limit, article in ((0.8, "the"), (0.86, "that"), (0.9, "our"), (0.93, "my"), (0.95, "your")):
+            if chance < limit and not (article == "that" and thing.is_plural(name)):
+                return f"{article} {name}"
+        return name
+
+    def _join(self, names: list[str], joins: tuple[str, ...] = _JOINS) -> str:
+        if len(names) == 1:
+            return names[0]
+        if len(names) == 2:
+            return self._rng.choice(joins).format(*names)
+        last = self._rng.choice((" and ", ", and ", " and ", ", "))
+        return tidy(", ".join(names[:-1]) + last + names[-1])
