@@ -20,6 +20,7 @@ _JOINS: Final = (
     "{} as well as {}",
     "{} and also {}",
 )
+_PLURAL: Final = {"that": "those", "this": "these", "that damn": "those damn"}
 _FORMS: Final = ("do", "doing", "bare", "want", "keep", "fact")
 
 
@@ -58,6 +59,7 @@ class Clause:
             "a": self.bare_names,
             "it": lambda: "them" if self.plural else "it",
             "is": lambda: is_,
+            "m_is": lambda: f"{self._names[0]}'s" if not self.plural else f"{self.bare_names()} are",
             "was": lambda: "were" if self.plural else "was",
             "has": lambda: "have" if self.plural else "has",
             "s": lambda: "" if self.plural else "s",
@@ -65,6 +67,9 @@ class Clause:
             "state": lambda: STATE[self.action],
             "do_reason": lambda: self._list(f"do_reason_{SECTION[self.action]}"),
             "reason": lambda: self._list(f"do_reason_{SECTION[self.action]}"),
+            "doing_off": lambda: self._phrases.say(
+                self._rng.choice(table("talk")["off"]["doing"]), self._rng, self.slots()
+            ),
             "done": lambda: "started" if self.action == "ON" else "stopped",
             "amount_of": lambda: self._rng.choice(self.things[0].words("amounts")),
             "part": self._part,
@@ -86,7 +91,9 @@ class Clause:
     def _form(self, form: str) -> Callable[[], str]:
         def say() -> str:
             templates = table("talk")[SECTION[self.action]][form]
-            own = self.things[0].words(SECTION[self.action]) if form == "do" and len(self.things) == 1 else ()
+            own = self._own(form)
+            if form == "keep" and self._rng.random() < 0.3:
+                return self._denied()
             if form == "bare" and len(self.things) > 2 and self._rng.random() < 0.3:
                 templates = table("talk")[SECTION[self.action]]["together"]
             if own and self._rng.random() < 0.25:
@@ -94,6 +101,19 @@ class Clause:
             return self._phrases.say(self._rng.choice(templates), self._rng, self.slots())
 
         return say
+
+    def _own(self, form: str) -> tuple[str, ...]:
+        """What is said of this device alone."""
+        if len(self.things) > 1:
+            return ()
+        name = {"do": SECTION[self.action], "bare": f"bare_{SECTION[self.action]}"}.get(form, "")
+        return self.things[0].words(name)
+
+    def _denied(self) -> str:
+        """That the opposite shall not be done."""
+        opposite = self.opposite("OFF" if self.action == "ON" else "ON")
+        template = self._rng.choice(table("talk")["lists"]["denied"])
+        return self._phrases.say(template, self._rng, {"do": opposite._form("do"), "doing": opposite._form("doing")})
 
     def _talk(self, name: str) -> Callable[[], str]:
         def say() -> str:
@@ -126,10 +146,28 @@ class Clause:
         chance = self._rng.random()
         if name in thing.device.get("mass", ()):
             return f"the {name}" if chance < 0.5 else name
-        for limit, article in ((0.8, "the"), (0.86, "that"), (0.9, "our"), (0.93, "my"), (0.95, "your")):
-            if chance < limit and not (article == "that" and thing.is_plural(name)):
-                return f"{article} {name}"
+        for limit, article in (
+            (0.8, "the"),
+            (0.86, "that"),
+            (0.9, "our"),
+            (0.93, "my"),
+            (0.95, "your"),
+            (0.97, "this"),
+            (0.975, "that damn"),
+        ):
+            if chance < limit:
+                article = _PLURAL.get(article, article) if thing.is_plural(name) else article
+                return f"{article} {name}{self._more(name)}"
         return name
+
+    def _more(self, name: str) -> str:
+        """What may stand behind a name: what kind of thing it is, or where it stands."""
+        chance = self._rng.random()
+        if chance < 0.03 and " " not in name and not name.endswith(("s", "pump", "er", "or")):
+            return self._rng.choice((" machine", " unit", " system"))
+        if chance < 0.06:
+            return self._rng.choice((" over there", " here", " in the corner", " on my side", " behind you"))
+        return ""
 
     def _join(self, names: list[str], joins: tuple[str, ...] = _JOINS) -> str:
         if len(names) == 1:

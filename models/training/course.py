@@ -1,8 +1,8 @@
 """A session as it goes on, and the lessons on its way. Used by training only.
 
-It knows how the room truly is. What a prompt tells of it is what the rules believe, or what the model itself answered
-before: where rules run, the newest line is in effect already, mostly; where the model is alone, it is not. Both are taught,
-so that an answer follows from what is said. The phase that a prompt tells may be behind what was said.
+It knows how the room truly is. What a prompt tells of it is what the rules believe, or what the model itself
+answered before: where rules run, the newest line is mostly in effect already; where the model is alone, it is not.
+Both are taught, so that an answer follows from what is said. The phase that a prompt tells may be behind, too.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from models.training.lesson import NEWEST_S, Answer, Lesson, Line
 from models.training.mishear import misheard
 from models.training.reasons import tips, why
 from models.training.rooms import Room
-from models.training.talk import Said, Talker
-from models.training.vocabulary import phrases
+from models.training.said import Said
+from models.training.talk import Talker
 from pipeline.messages import Action
 from stages.prompt.tail import Moment
 
@@ -126,14 +126,12 @@ class Course:
         believed = self._believed
         if said.kind == "work" and rng.random() < 0.15:
             believed = self._neighbour()
-        if said.kind == "decoy" and rng.random() < 0.1 and not behind:
-            believed = said.topic  # the rules took it for the phase
-        moment = Moment(t=self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), phase=believed, machines=told)
+        t = round(self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), 1)
+        moment = Moment(t=t, phase=believed, machines=told)
         after = told | effects
-        grammar = phrases()
         while True:
-            reason = why(rng, grammar, self._room, said, effects, self._phase, speaker)
-            prepare = tips(rng, grammar, self._room, said, after, self._phase)
+            reason = why(rng, self._room, said, effects, self._phase, speaker)
+            prepare = tips(rng, self._room, said, after, self._phase)
             if all(map(is_apart, (reason, *prepare))):
                 break
         answer = Answer(
@@ -146,8 +144,9 @@ class Course:
         )
         lesson = Lesson(surgery, tuple(self._lines[-shown:]), moment, answer, said.kind)
         self._catch_up()
-        del self._lines[: -2 * self._most]
-        self._shown_at = max(0, self._shown_at - max(0, len(self._lines) - 2 * self._most))
+        old = max(0, len(self._lines) - 2 * self._most)
+        del self._lines[:old]
+        self._shown_at -= old
         return lesson
 
     def _window(self) -> int:

@@ -1,8 +1,8 @@
 """One lesson: what a model is shown at a moment of a session, and what it should answer. Used by training only.
 
 The newest line is the last one. The answer tells what the newest lines switch: the last line, whether or not it is
-already so, and lines of at most `NEWEST_S` before it whose commands are not in effect yet, since a question that waits
-for the one before it is about several lines. The prompt marks neither, so a lesson must be decidable from what it shows.
+already so, and lines at most `NEWEST_S` before it whose commands are not in effect yet, because a question that had
+to wait is about several lines. The prompt marks neither, so a lesson must be decidable from what it shows.
 """
 
 import json

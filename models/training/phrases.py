@@ -11,6 +11,7 @@ Lists = Mapping[str, list[str]]
 
 _TOKEN: Final = re.compile(r"[\[\]|]|\{\w+\}|[^\[\]|{}]+")
 _SPACE_BEFORE: Final = re.compile(r"\s+([,.;?!])")
+_SHORT_FORM: Final = re.compile(r"\s+('d|'s)\b")
 _DOUBLE: Final = re.compile(r"([,;])\s*([,.;?!])")
 _AFTER_END: Final = re.compile(r"([?!])[,.;]")
 _STARTS: Final = re.compile(r"([.?!]\s+)([a-z])")
@@ -81,7 +82,7 @@ def _sequence(tokens: list[str], template: str) -> tuple[tuple[Any, ...], list[s
 
 def tidy(text: str) -> str:
     """One space between words, none before a mark, no two marks."""
-    text = _SPACE_BEFORE.sub(r"\1", " ".join(text.split()))
+    text = _SHORT_FORM.sub(r"\1", _SPACE_BEFORE.sub(r"\1", " ".join(text.split())))
     return _AFTER_END.sub(r"\1", _DOUBLE.sub(r"\2", text)).strip(" ,;")
 
 

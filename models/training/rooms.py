@@ -1,7 +1,7 @@
 """Rooms to talk in: a surgery's dictionary, and how its machines and phases are spoken of. Used by training only.
 
-A shipped surgery is spoken of with its own aliases and, where a device of the word lists has one of its names, with what
-is known of that device. What a prompt does not show is rarely said: of an invented machine only its name and aliases.
+A shipped surgery is spoken of with its own aliases and, where a device of the word lists has one of its names, with
+what is known of that device. Of an invented machine mostly what the prompt shows is said: its name and aliases.
 """
 
 from collections.abc import Mapping

@@ -18,10 +18,8 @@ def show(
     which: Part = "validation" if part == "validation" else "train"
     for lesson in lessons(seed, count, part=which):
         if kind in ("", lesson.kind):
-            on = [f"{i} {lesson.surgery.machine(i).name}" for i, a in lesson.moment.machines.items() if a == "ON"]  # type: ignore[union-attr]
-            print(
-                f"\n--- {lesson.surgery.surgery} · {lesson.kind} · {lesson.moment.phase} · on: {', '.join(on) or 'none'}"
-            )
+            on = ", ".join(f"{m.id} {m.name}" for m in lesson.surgery.machines if lesson.moment.machines[m.id] == "ON")
+            print(f"\n--- {lesson.surgery.surgery} · {lesson.kind} · {lesson.moment.phase} · on: {on or 'none'}")
             print(lesson.transcript + lesson.answer.text())
 
 
