@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.config import resolve
+from pipeline.errors import ConfigError
 
 WORDS: Final = 6
 SETS: Final = ("examples/understanding", "examples/surgeries/sessions", "examples")
@@ -31,7 +32,7 @@ def sequences(text: str) -> Iterator[str]:
 
 @cache
 def held_out() -> frozenset[str]:
-    """The sequences of every text of the evaluation sets."""
+    """The sequences of every text of the evaluation sets. Raises ConfigError if there are none."""
     found: set[str] = set()
     for path in _files():
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -48,6 +49,7 @@ def is_apart(text: str) -> bool:
 
 def _files() -> list[Path]:
     folders = [resolve(name) for name in SETS]
-    return sorted(
-        {path for folder in folders for path in (*folder.glob("*.jsonl"), *(folder / "sessions").glob("*.jsonl"))}
-    )
+    found = {path for folder in folders for path in (*folder.glob("*.jsonl"), *(folder / "sessions").glob("*.jsonl"))}
+    if not found:
+        raise ConfigError(f"{folders[0]}: no evaluation set to keep lessons apart from; make lessons in a checkout")
+    return sorted(found)

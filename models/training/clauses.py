@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from models.training.phrases import Phrases, tidy
+from models.training.phrases import NothingToSay, Phrases, some, tidy
 from models.training.rooms import Thing
 from models.training.vocabulary import table
 from pipeline.messages import Action
@@ -30,7 +30,7 @@ class Clause:
     def __init__(
         self, rng: Random, phrases: Phrases, things: list[Thing], action: Action, single: bool = False
     ) -> None:
-        """`single`: by names that take "is"; Raises LookupError if a thing has none."""
+        """`single`: by names that take "is"; Raises NothingToSay if a thing has none."""
         self.things = things
         self.action = action
         self._rng = rng
@@ -71,7 +71,7 @@ class Clause:
                 self._rng.choice(table("talk")["off"]["doing"]), self._rng, self.slots()
             ),
             "done": lambda: "started" if self.action == "ON" else "stopped",
-            "amount_of": lambda: self._rng.choice(self.things[0].words("amounts")),
+            "amount_of": lambda: some(self._rng, self.things[0].words("amounts")),
             "part": self._part,
         }
         words |= {form: self._form(form) for form in _FORMS}
@@ -127,7 +127,7 @@ class Clause:
         return self.slots() | {"chatter": lambda: self._phrases.say("{clause}", self._rng, {})}
 
     def _part(self) -> str:
-        part = self._rng.choice(self.things[0].words("parts"))
+        part = some(self._rng, self.things[0].words("parts"))
         self.part = f"{self._names[0]} {part}"
         return self.part
 
@@ -139,7 +139,7 @@ class Clause:
         if single:
             names = tuple(name for name in names if not thing.is_plural(name))
         if not names:
-            raise LookupError(thing.machine.name)
+            raise NothingToSay(thing.machine.name)
         return self._rng.choice(names)
 
     def _with_article(self, thing: Thing, name: str) -> str:

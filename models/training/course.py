@@ -5,7 +5,7 @@ answered before: where rules run, the newest line is mostly in effect already; w
 Both are taught, so that an answer follows from what is said. The phase that a prompt tells may be behind, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
 
@@ -49,6 +49,7 @@ class Course:
         self._alone = rng.random() < 0.5  # no rules: what a prompt tells was answered by the model before
         self._team = rng.choice(_TEAMS) if rng.random() < 0.65 else ("",)
         self._noise = rng.choice((0.0, 0.1, 0.25, 0.8))
+        self._between = rng.choice((0, 0, 1, 2, 4))  # lines of talk, at most, before the next lesson
         self._lines: list[Line] = []
         self._t = round(rng.uniform(1.0, 9.0), 1)
         self._machines: dict[str, Action] = {m.id: m.default_state for m in room.surgery.machines}
@@ -61,6 +62,7 @@ class Course:
     def lessons(self) -> Iterator[Lesson]:
         """One lesson a turn, until the session ends."""
         for _ in range(self._rng.randint(1, 4) if self._fresh else self._rng.randint(6, 30)):
+            self._talk()
             yield self._lesson(self._said())
 
     def _join_later(self) -> None:
@@ -74,6 +76,13 @@ class Course:
                 self._machines[machine.id] = "ON" if usual and chance < 0.45 else machine.default_state
             elif chance < 0.63:
                 self._machines[machine.id] = "STANDBY"
+
+    def _talk(self) -> None:
+        """Lines that nothing is taught of: they only stand in the window."""
+        for _ in range(self._rng.randint(0, self._between)):
+            self._hear(self._apart(lambda: self._talker.between(self._phase)), self._rng.choice(self._team))
+        if len(self._lines) - self._shown_at >= self._most - 3:
+            self._believed = self._phase
 
     def _said(self) -> Said:
         for _ in range(_TRIES):
@@ -101,7 +110,7 @@ class Course:
         self._enter(said)
         newest = said
         if rng.random() < 0.08:  # two lines at once
-            newest = Said("chatter", self._short())
+            newest = Said("chatter", self._apart(self._talker.chatter))
             self._hear(newest.text, rng.choice(self._team), round(rng.uniform(0.4, NEWEST_S - 0.1), 1))
         told = before if self._alone or rng.random() < 0.08 else dict(self._machines)
         effects = dict(said.effects)
@@ -171,9 +180,8 @@ class Course:
         return phases[min(max(at, 0), len(phases) - 1)]
 
     def _catch_up(self) -> None:
-        """The belief follows, at the latest before what told it leaves the window."""
-        behind = len(self._lines) - self._shown_at
-        if self._alone or self._rng.random() < 0.35 or behind >= self._most - 2:
+        """The belief follows, at the latest (see _talk) before what told it leaves the window."""
+        if self._alone or self._rng.random() < 0.35:
             self._believed = self._phase
 
     # --- lines --------------------------------------------------------------------------------------------
@@ -188,9 +196,9 @@ class Course:
         self._t = round(self._t + (longer if pause_s is None else pause_s), 1)
         return self._t
 
-    def _short(self) -> str:
+    def _apart(self, line: Callable[[], str]) -> str:
+        """A line that stands in no evaluation set."""
         for _ in range(_TRIES):
-            text = self._talker.chatter()
-            if is_apart(text):
+            if is_apart(text := line()):
                 return text
         return "Okay."

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from models.training.phrases import NothingToSay, some
 from models.training.said import Kinds, Said
 from models.training.speech import Speech
 
@@ -32,18 +33,18 @@ class Idle:
         clause = self._speech.clause(single=single or bool(need), need=need, most=1 if single or need else 2)
         template = self._speech.template(kind)
         if any(word in template for word in ("thing_done", "feature", "do{es}")) and clause.plural:
-            raise LookupError("a name for one thing")
+            raise NothingToSay("a name for one thing")
         said = self._speech.said(kind, template, clause.slots(), {}, clause)
         return Said(said.kind, said.text, {}, said.named, topic=clause.part)
 
     def _unknown(self) -> Said:
-        name = self._rng.choice(self._speech.room.absent)
+        name = some(self._rng, self._speech.room.absent)
         clause = self._speech.stranger(name)
         return self._speech.said("unknown", self._speech.template("unknown"), clause.slots(), {}, topic=name)
 
     def _unknown_too(self) -> Said:
         """A device that is here and one that is not."""
-        one, name = self._speech.clause(most=1), self._rng.choice(self._speech.room.absent)
+        one, name = self._speech.clause(most=1), some(self._rng, self._speech.room.absent)
         both = (one, self._speech.stranger(name).opposite(one.action))
         first, second = self._rng.sample(both, 2)
         template = self._rng.choice(("{do1} and {M2}", "{do1}, and {M2} too", "{bare1}, {bare2}", "{do1} and {do2}"))

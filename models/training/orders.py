@@ -3,6 +3,7 @@
 from typing import Final
 
 from models.training.clauses import Clause
+from models.training.phrases import NothingToSay, some
 from models.training.rooms import ESSENTIAL
 from models.training.said import Kinds, Said
 from models.training.speech import OPPOSITE, Slots, Speech
@@ -76,7 +77,7 @@ class Orders:
         for number, clause in (("1", one), ("2", other)):
             for slot, need in ((f"part_talk{number}", "parts"), (f"set_talk{number}", "amounts")):
                 if slot in template and not clause.things[0].words(need):
-                    raise LookupError(need)
+                    raise NothingToSay(need)
         slots = one.slots("1") | other.slots("2") | counts.slots()
         return self._speech.said(kind, template, slots, counts.effects, counts)
 
@@ -85,7 +86,7 @@ class Orders:
         things = [
             t for t in self._speech.room.needing(name) if (self._speech.machines[t.id] == "ON") == (name == "rest")
         ]
-        thing = self._rng.choice(things or self._speech.room.needing(name))
+        thing = some(self._rng, things or self._speech.room.needing(name))
         action: Action = "ON" if name == "need" else "OFF"
         clause = Clause(self._rng, self._speech.phrases, [thing], action)
         template = self._rng.choice(thing.words(name))
@@ -100,7 +101,7 @@ class Orders:
             for phrase in thing.machine.triggers
             if phrase not in _NO_ORDER
         ]
-        thing, phrase = self._rng.choice(pairs)
+        thing, phrase = some(self._rng, pairs)
         template = self._rng.choice(
             (phrase, "{open}, " + phrase, phrase + " please", "{who}, " + phrase, phrase + " now")
         )
@@ -110,7 +111,7 @@ class Orders:
     def _all(self) -> Said:
         others = [t for t in self._speech.room.things if t.machine.category not in ESSENTIAL]
         if len(others) < 2:
-            raise LookupError("all")
+            raise NothingToSay("all")
         kept = self._speech.clause(most=1).opposite("ON")
         name = self._rng.choice(("all", "all", "all_but"))
         effects: dict[str, Action] = {t.id: "OFF" for t in others if name == "all" or t not in kept.things}

@@ -1,6 +1,6 @@
 """Lines that tell which phase it is, and such that only speak of one. Used by training only."""
 
-from models.training.phrases import sentence
+from models.training.phrases import sentence, some
 from models.training.rooms import PhaseTalk
 from models.training.said import Kinds, Said
 from models.training.speech import Slots, Speech
@@ -37,9 +37,11 @@ class PhaseLines:
         return Said("phase", self._of_phase(talk.said), phase=talk.phase.id)
 
     def _work(self) -> Said:
-        return Said(
-            "work", self._of_phase(self._speech.room.phase_talk(self._speech.phase).said), phase=self._speech.phase
-        )
+        return Said("work", self.said_in(self._speech.phase), phase=self._speech.phase)
+
+    def said_in(self, phase_id: str) -> str:
+        """A line of that phase."""
+        return self._of_phase(self._speech.room.phase_talk(phase_id).said)
 
     def _of_phase(self, lines: tuple[str, ...]) -> str:
         template = self._rng.choice(lines)
@@ -51,14 +53,14 @@ class PhaseLines:
     def _decoy(self) -> Said:
         """Another phase is spoken of, but it is not now."""
         others = [talk for talk in self._speech.room.phases if talk.phase.id != self._speech.phase]
-        talk = self._rng.choice(others)
+        talk = some(self._rng, others)
         template = self._rng.choice(table("compound")["phase"]["decoy"])
         text = sentence(self._speech.say(template, self._phase_slots(talk.phase.id)))
         return Said("decoy", text, topic=talk.phase.id)
 
     def _phase_back(self) -> Said:
         at = self._at(self._speech.phase)
-        talk = self._speech.room.phases[self._rng.randrange(at)] if at else self._rng.choice(())
+        talk = some(self._rng, self._speech.room.phases[:at])
         words = table("compound")["phase"]
         if self._rng.random() < 0.4:
             template = self._rng.choice(words["back_wrapped"]) + self._rng.choice(talk.said)
@@ -70,7 +72,7 @@ class PhaseLines:
     def _later_phase(self) -> PhaseTalk:
         at = self._at(self._speech.phase)
         later = self._speech.room.phases[at + 1 :]
-        return later[0] if later and self._rng.random() < 0.7 else self._rng.choice(later)
+        return later[0] if later and self._rng.random() < 0.7 else some(self._rng, later)
 
     def _phase_slots(self, phase_id: str) -> Slots:
         at = self._at(phase_id)

@@ -1,11 +1,12 @@
 """A small grammar of phrases: `[a|b|]` picks one alternative, `{word}` is a slot. Used by training only."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+T = TypeVar("T")
 Slots = Mapping[str, Callable[[], str]]
 Lists = Mapping[str, list[str]]
 
@@ -15,6 +16,17 @@ _SHORT_FORM: Final = re.compile(r"\s+('d|'s)\b")
 _DOUBLE: Final = re.compile(r"([,;])\s*([,.;?!])")
 _AFTER_END: Final = re.compile(r"([?!])[,.;]")
 _STARTS: Final = re.compile(r"([.?!]\s+)([a-z])")
+
+
+class NothingToSay(Exception):
+    """What was to be said cannot be said in this room, at this time."""
+
+
+def some(rng: Random, options: Sequence[T]) -> T:
+    """Any of the options. Raises NothingToSay if there is none."""
+    if not options:
+        raise NothingToSay
+    return rng.choice(options)
 
 
 class Phrases:

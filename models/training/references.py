@@ -1,6 +1,6 @@
 """Lines that need another one to be understood, and corrections. Used by training only."""
 
-from models.training.phrases import sentence
+from models.training.phrases import NothingToSay, sentence
 from models.training.said import Before, Kinds, Said
 from models.training.speech import OPPOSITE, Speech
 from models.training.vocabulary import table
@@ -40,7 +40,7 @@ class References:
     def _across(self) -> Said:
         one, other = self._speech.clauses(2, standby=False)
         if any(self._speech.machines[thing.id] != OPPOSITE[one.action] for thing in one.things):
-            raise LookupError("what was meant wrongly was so already, and stays so")
+            raise NothingToSay("what was meant wrongly was so already, and stays so")
         other = other.opposite(one.action)
         before = self._speech.before(self._speech.template(self._rng.choice(("command", "bare"))), one)
         template = self._rng.choice(table("compound")["correction"]["across"])

@@ -29,6 +29,4 @@ class Said:
     speaker: str = ""  # who must be the one who says it
 
 
-Kinds = dict[
-    str, tuple[float, Callable[[], Said]]
-]  # how often, and what says it; LookupError where nothing can be said
+Kinds = dict[str, tuple[float, Callable[[], Said]]]  # how often, and what says it; NothingToSay where there is nothing

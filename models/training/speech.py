@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 from models.training.clauses import Clause
-from models.training.phrases import sentence
+from models.training.phrases import NothingToSay, sentence, some
 from models.training.rooms import Room, Thing, split
 from models.training.said import Before, Said
 from models.training.vocabulary import phrases, table
@@ -56,13 +56,18 @@ class Speech:
         talk = self.room.phase_talk(phase_id)
         name = talk.phase.name.lower().replace("&", "and")
         described = [part.strip().lower() for part in talk.phase.description.split(",") if part.strip()]
-        names = [*talk.nouns, f"the {name}", f"the {name}", name, *described[:1]]
-        return self.rng.choice([name for name in names if not self._ambiguous(name)])
+        names = [*talk.nouns, f"the {name}", f"the {name}", name, *described]
+        return some(self.rng, [name for name in names if not self._ambiguous(name)])
 
     def _ambiguous(self, name: str) -> bool:
         """Whether it may be another phase, or a machine: to begin the anesthesia is an order."""
-        words = {word for word in split(name) if word not in ("the", "and")}
-        return sum(name in talk.nouns for talk in self.room.phases) > 1 or not words.isdisjoint(self._machine_words)
+        words = [word for word in split(name) if word not in ("the", "and")]
+        bare = name.removeprefix("the ")
+        of = sum(
+            bare in " ".join((*talk.nouns, talk.phase.name, talk.phase.description)).lower()
+            for talk in self.room.phases
+        )
+        return of > 1 or not self._machine_words.isdisjoint(words)
 
     def before(self, template: str, clause: Clause) -> Before:
         """A line that switches what `clause` tells, to stand before another."""
@@ -101,7 +106,7 @@ class Speech:
         things = list(self.room.things)
         counts = [1 if single or self.rng.random() < 0.85 else 2 for _ in range(number)]
         if sum(counts) > len(things):
-            raise LookupError("machines")
+            raise NothingToSay("machines")
         clauses = []
         for count in counts:
             action = self._action(standby)
@@ -118,5 +123,5 @@ class Speech:
         if len(fitting) < count or self.rng.random() < 0.25:
             fitting = things
         if len(fitting) < count:
-            raise LookupError("machines")
+            raise NothingToSay("machines")
         return self.rng.sample(fitting, count)

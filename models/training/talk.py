@@ -10,7 +10,7 @@ from random import Random
 from models.training.idle import Idle
 from models.training.orders import Orders
 from models.training.phase_lines import PhaseLines
-from models.training.phrases import sentence
+from models.training.phrases import NothingToSay, sentence
 from models.training.references import References
 from models.training.rooms import Room
 from models.training.said import Kinds, Said
@@ -25,8 +25,9 @@ class Talker:
     def __init__(self, rng: Random, room: Room) -> None:
         self._speech = Speech(rng, room)
         self._kinds: Kinds = {"chatter": (9, lambda: Said("chatter", self.chatter()))}
-        for talk in (Orders, References, Idle, PhaseLines):
-            self._kinds |= talk(self._speech).kinds
+        self._phase_lines = PhaseLines(self._speech)
+        for talk in (Orders(self._speech), References(self._speech), Idle(self._speech), self._phase_lines):
+            self._kinds |= talk.kinds
         self._weights = [weight for weight, _ in self._kinds.values()]
 
     def say(self, machines: Mapping[str, Action], phase: str) -> Said:
@@ -36,8 +37,12 @@ class Talker:
             (_, line), *_ = self._speech.rng.choices([*self._kinds.values()], self._weights)
             try:
                 return line()
-            except LookupError:  # this room has nothing that can be said so
+            except NothingToSay:  # this room has nothing that can be said so
                 continue
+
+    def between(self, phase: str) -> str:
+        """A line that switches nothing and is of that phase, or only talk."""
+        return self._phase_lines.said_in(phase) if self._speech.rng.random() < 0.25 else self.chatter()
 
     def chatter(self) -> str:
         """A line that is only talk."""

@@ -34,7 +34,8 @@ NOT_ON = re.compile(
     r"not (?:yet|start|use|activate|run|(?:turn|switch|put) on)|no need|skip|do without|stay off|leave .* off"
 )
 NOT_OFF = re.compile(
-    r"not (?:stop|kill|touch|end|(?:turn|switch|shut) off)|stays? on|keep .* on|hold off (?:stopping|turning off)"
+    r"not (?:stop|kill|touch|end|(?:turn|switch|shut) off)|stays? on|hold off (?:stopping|turning off)"
+    r"|keep [^,]* on(?=[,.]| for| a while)"
 )
 
 
