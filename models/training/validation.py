@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from models.training.encode import Encoder, Example
-from models.training.generate import lessons
 from models.training.loss import choices, cost
 from models.training.network import Network
 from models.training.packs import Pack, pack_all
 from models.training.settings import Settings
+from models.training.validating import validation_lessons
 from pipeline.config import resolve
 from stages.surgery import load_surgeries
 
@@ -25,13 +25,7 @@ class Validation:
     """The lessons, encoded once."""
 
     def __init__(self, encoder: Encoder, settings: Settings) -> None:
-        made = lessons(
-            settings.lessons.seed,
-            settings.validation.lessons,
-            share_invented=0.5,
-            part="validation",
-            most_lines=settings.lessons.most_lines,
-        )
+        made = validation_lessons(settings, settings.validation.lessons)
         examples = [encoder.encode(lesson, with_allowed=True) for lesson in made]
         self._packs = pack_all(examples, settings.steps.tokens, settings.steps.together, "validation")
         self._shipped = set(load_surgeries(resolve("configs/machines")))

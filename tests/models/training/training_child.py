@@ -14,7 +14,7 @@ from small_lessons import small_lessons
 
 import models.training.teaching
 import models.training.train
-import models.training.validation
+import models.training.validating
 from models.training import checkpoint
 from models.training.train import Training, main
 
@@ -50,7 +50,7 @@ def die_at(point: str, step: int) -> None:
 
 if __name__ == "__main__":
     models.training.teaching.lessons = small_lessons  # type: ignore[assignment]
-    models.training.validation.lessons = small_lessons  # type: ignore[assignment]
+    models.training.validating.lessons = small_lessons  # type: ignore[assignment]
     config, output, *where = sys.argv[1:]
     if where:
         die_at(where[0], int(where[1]))
