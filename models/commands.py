@@ -106,7 +106,7 @@ def models_verify(
     name: Annotated[str | None, typer.Argument(help="A manifest's name; default: all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the weights that are here against their manifests; all of them, or one.
+    """Check the weights that are here against their manifests, and adapters against weights; all of them, or one.
 
     Examples:
         models verify
@@ -114,6 +114,7 @@ def models_verify(
     """
     import json
 
+    from models.adapter import verify_adapter
     from models.manifest import find_manifest, load_manifests
     from models.store import ModelBroken, ModelMissing, verify
     from pipeline.errors import OrstateError
@@ -121,7 +122,10 @@ def models_verify(
     found: list[dict[str, object]] = []
     for manifest in [find_manifest(name)] if name else load_manifests().values():
         try:
-            found.append({"name": manifest.name, "here": True, "ok": True, "detail": verify(manifest)})
+            detail = verify(manifest)
+            if manifest.adapter is not None:
+                detail = f"{detail}\n{verify_adapter(manifest)}"
+            found.append({"name": manifest.name, "here": True, "ok": True, "detail": detail})
         except (ModelMissing, ModelBroken) as error:
             here = isinstance(error, ModelBroken)
             found.append({"name": manifest.name, "here": here, "ok": False, "detail": str(error)})
@@ -159,10 +163,11 @@ def models_warm(
     if not (manifest.file and loaded.inference.prefix_cache):
         raise ConfigError("models warm: needs a model with weights, and inference.prefix_cache to name a folder")
     surgeries = load_surgeries(resolve(loaded.prompt.machines))
+    shown = manifest.examples if loaded.prompt.examples == "model" else loaded.prompt.examples
     backend = open_llama(loaded, manifest, surgeries)
     with Bar("computing beginnings", len(surgeries)) as bar:
         for surgery in surgeries.values():
-            shared = shared_part(surgery, manifest.prompt, loaded.inference.answer, loaded.prompt.examples)
+            shared = shared_part(surgery, manifest.prompt, loaded.inference.answer, shown)
             backend.warm(Prompt(form=manifest.prompt, shared=shared, transcript="", tail=""))
             bar.say(f"{surgery.surgery}: ready")
             bar.advance()

@@ -97,7 +97,7 @@ class PromptSection(Section, frozen=True, kw_only=True):
 
     machines: str = "configs/machines"
     rules: bool = True  # False: the rules read nothing, the model alone is heard
-    examples: Literal["few", "many"] = "many"  # in a prompt
+    examples: Literal["model", "none", "few", "many"] = "model"  # in a prompt; model: as the manifest says
     language: str = "configs/language/english.toml"  # the words of the rules
     site_words: str = ""  # a file with a hospital's own aliases and phrases; "": none
     window_s: Positive = 180.0

@@ -41,6 +41,7 @@ from pipeline.restore import Journalled, Past, Restored
 from stages.answer import AnswerForm
 from stages.prompt.course import Course, session_of
 from stages.prompt.crashes import Crashes
+from stages.prompt.examples import Examples
 from stages.prompt.language import Language, load_language
 from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, OpenQuestions
@@ -67,6 +68,7 @@ class PromptStage:
         form: PromptForm,
         answer: AnswerForm,
         *,
+        shown: Examples = "many",
         language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
@@ -74,8 +76,9 @@ class PromptStage:
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`incarnation` counts the starts of the process, so that job ids never come twice. `on_their_way`: outcomes
-        that parse may not have had when a process before this one died, at most.
+        """`shown`: the examples that the model needs, if the section leaves it to the model. `incarnation` counts the
+        starts of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had
+        when a process before this one died, at most.
         """
         self._section = section
         self._surgeries = surgeries
@@ -84,7 +87,7 @@ class PromptStage:
             name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
             for name, surgery in surgeries.items()
         }
-        self._prompts = Prompts(form, answer, section.examples)
+        self._prompts = Prompts(form, answer, shown if section.examples == "model" else section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
@@ -407,11 +410,13 @@ def create(config: Config, incarnation: int = 0) -> PromptStage:
     from models.manifest import find_manifest
 
     words = load_vocabulary(config.prompt)
+    manifest = find_manifest(config.inference.model)
     return PromptStage(
         config.prompt,
         words.surgeries,
-        find_manifest(config.inference.model).prompt,
+        manifest.prompt,
         config.inference.answer,
+        shown=manifest.examples,
         language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,
