@@ -102,7 +102,8 @@ class PromptSection(Section, frozen=True, kw_only=True):
     window_s: Positive = 180.0
     window_lines: Count = 60
     debounce_s: NotNegative = 3.0
-    min_interval_s: NotNegative = 2.0
+    min_interval_s: NotNegative | Literal["auto"] = "auto"  # between two questions; auto: as the model's speed allows
+    utilization: Annotated[float, Meta(gt=0, le=1)] = 0.5  # auto: share of the time in which the model may be at work
     backwards_s: NotNegative = 5.0  # how far a message may lie behind the session's newest
     observation_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.5  # below: shown to the model only
     max_sessions: Count = 64

@@ -27,7 +27,8 @@ def evaluate_utterances(
     progress: Progress,
 ) -> Utterances:
     """What comes of each row as a session of its own."""
-    pause = max(PAUSE_S, 2 * section.debounce_s, section.min_interval_s)
+    asks = 0.0 if section.min_interval_s == "auto" else section.min_interval_s
+    pause = max(PAUSE_S, 2 * section.debounce_s, asks)
     sessions = [as_session(row, pause) for row in rows]
     failures, silent, false = [], 0, 0
     for row, session, course in zip(rows, sessions, room.run(sessions), strict=True):

@@ -165,11 +165,13 @@ class Verdict(Message, frozen=True, kw_only=True):
 class Learned(Message, frozen=True, kw_only=True):
     """For the journal only: how a session's question ended, and where among the inputs that was heard of.
 
-    `after`: inputs that the session had taken, so that a process started anew learns it at the same place.
+    `after`: inputs that the session had taken, so that a process started anew learns it at the same place. `cost_s`:
+    seconds of the model; it is asked as often as that allows.
     """
 
     verdict: Verdict  # how the question ended
     after: int  # inputs that the session had taken, so that a process started anew learns it at the same place
+    cost_s: float | None = None  # seconds of the model, by what it took and how many waited; None: not measured
 
 
 class ModelChanged(Message, frozen=True, kw_only=True):
