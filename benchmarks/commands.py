@@ -14,7 +14,10 @@ bench_app = typer.Typer(help="Benchmarks, each beside a yardstick in the same ru
 
 
 def evaluate(
-    path: Annotated[Path, typer.Argument(help="A .jsonl of utterances, or a folder of sessions with their truth.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="A .jsonl of utterances, or a folder of sessions with their truth; to calibrate, or both."),
+    ],
     file: Annotated[
         Path | None, typer.Argument(help="With --json: the file to write; none or - is standard output.")
     ] = None,
@@ -24,13 +27,22 @@ def evaluate(
     ] = "rule",
     half: Annotated[Literal["tune", "report"] | None, typer.Option(help="Only what is marked as this half.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The result as a JSON object, to FILE.")] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrate", help="Measure, on the half to tune with, how far the model is trusted.")
+    ] = False,
     model: ModelOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
     """Evaluate how right the states are: the toggles of utterances, or whole sessions."""
-    from benchmarks.eval.main import main
+    from benchmarks.eval.main import calibrate, main
 
+    if calibrated:
+        if half == "report" or json:
+            raise typer.BadParameter("--calibrate: it takes the half to tune with, and writes models/trust/")
+        configured(config, model, set_)
+        calibrate(path, config, settings_of(model, set_))
+        return
     if file is not None and not json:
         raise typer.BadParameter(f"{file}: a second file is written with --json only; give {path} --json {file}")
     to_file = file if file is not None and str(file) != "-" else None

@@ -137,7 +137,18 @@ class InferenceSection(Section, frozen=True, kw_only=True):
 class ParseSection(Section, frozen=True, kw_only=True):
     """How the model's answers are taken."""
 
-    apply_model_toggles: bool = False  # False: a toggle that only the model saw is shown, not applied
+    # What only the model would switch is applied where it is reliable; True: always; False: only shown
+    apply_model_toggles: bool | Literal["measured"] = "measured"
+    reliability: Annotated[float, Meta(ge=0, le=1)] = 0.5  # how often it must be right, at least, against the rules
+    safety_reliability: Annotated[float, Meta(ge=0, le=1)] = 0.9  # with a machine of these categories:
+    safety_categories: tuple[str, ...] = (
+        "Monitoring",
+        "Life Support",
+        "Drug Delivery",
+        "Gas Control",
+        "Energy Device",
+        "Hemostasis",
+    )
     expire_s: Positive = 30.0  # message time after which an answer no longer stands
 
 

@@ -131,6 +131,7 @@ class Asking:
         self.job_id, self.number, self.shown = job.job_id, number, job.rules.place
         self.asked_epoch, self.asked_t = job.rules.epoch, job.rules.t
         self.lines = self.session.window.shown
+        self.session.asked()
 
     def learn(self, verdict: Verdict) -> None:
         """Its question is answered, or one that a process before this one asked and had not journalled."""
