@@ -28,7 +28,10 @@ def bench() -> None:
 
 def evaluate(
     path: Annotated[
-        Path, typer.Argument(help="A .jsonl of utterances, or a folder of sessions with their truth.", exists=True)
+        Path,
+        typer.Argument(
+            help="A .jsonl of utterances, or a folder of sessions with their truth; to calibrate, or both.", exists=True
+        ),
     ],
     file: Annotated[
         Path | None, typer.Argument(help="With --json: the file to write; none or - is standard output.")
@@ -39,6 +42,9 @@ def evaluate(
     ] = "rule",
     half: Annotated[Literal["tune", "report"] | None, typer.Option(help="Only what is marked as this half.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The result as a JSON object, to FILE.")] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrate", help="Measure, on the half to tune with, how far the model is trusted.")
+    ] = False,
     model: ModelOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -48,9 +54,16 @@ def evaluate(
     Examples:
         eval examples/understanding/utterances.jsonl
         eval examples/understanding/sessions --by fused --json sessions.json
+        eval examples/understanding --calibrate
     """
-    from benchmarks.eval.main import main
+    from benchmarks.eval.main import calibrate, main
 
+    if calibrated:
+        if half == "report" or json:
+            raise typer.BadParameter("--calibrate: it takes the half to tune with, and writes models/trust/")
+        configured(config, model, set_)
+        calibrate(path, config, settings_of(model, set_))
+        return
     if file is not None and not json:
         raise typer.BadParameter(f"{file}: a second file is written with --json only; give {path} --json {file}")
     to_file = file if file is not None and str(file) != "-" else None

@@ -103,7 +103,8 @@ class PromptSection(Section, frozen=True, kw_only=True):
     window_s: Positive = 180.0
     window_lines: Count = 60
     debounce_s: NotNegative = 3.0
-    min_interval_s: NotNegative = 2.0
+    min_interval_s: NotNegative | Literal["auto"] = "auto"  # between two questions; auto: as the model's speed allows
+    utilization: Annotated[float, Meta(gt=0, le=1)] = 0.5  # auto: share of the time in which the model may be at work
     backwards_s: NotNegative = 5.0  # how far a message may lie behind the session's newest
     observation_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.5  # below: shown to the model only
     max_sessions: Count = 64
@@ -137,7 +138,18 @@ class InferenceSection(Section, frozen=True, kw_only=True):
 class ParseSection(Section, frozen=True, kw_only=True):
     """How the model's answers are taken."""
 
-    apply_model_toggles: bool = False  # False: a toggle that only the model saw is shown, not applied
+    # What only the model would switch is applied where it is reliable; True: always; False: only shown
+    apply_model_toggles: bool | Literal["measured"] = "measured"
+    reliability: Annotated[float, Meta(ge=0, le=1)] = 0.5  # how often it must be right, at least, against the rules
+    safety_reliability: Annotated[float, Meta(ge=0, le=1)] = 0.9  # with a machine of these categories:
+    safety_categories: tuple[str, ...] = (
+        "Monitoring",
+        "Life Support",
+        "Drug Delivery",
+        "Gas Control",
+        "Energy Device",
+        "Hemostasis",
+    )
     expire_s: Positive = 30.0  # message time after which an answer no longer stands
 
 

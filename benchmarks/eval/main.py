@@ -8,13 +8,16 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.eval.answering import By, configured
+from benchmarks.eval.calibrate import measure, read_sets
 from benchmarks.eval.evaluate import evaluate_sessions, evaluate_utterances
 from benchmarks.eval.results import Sessions, Utterances
 from benchmarks.eval.room import open_room
-from benchmarks.eval.show import show
+from benchmarks.eval.show import show, show_trust
 from benchmarks.eval.truth import read_cases
 from benchmarks.eval.utterances import Half, read_utterances
 from benchmarks.report import machine, versions
+from models.manifest import find_manifest
+from models.trust import NO_TRUST, save_trust
 from pipeline.config import Config, resolve
 from pipeline.console import Bar
 from pipeline.errors import ConfigError
@@ -64,3 +67,19 @@ def evaluate(path: Path, by: By, half: Half | None, config: Config) -> Utterance
     rows = read_utterances(path, surgeries, half)
     with closing(open_room(config, by != "rule")) as room, Bar("evaluating", len(rows)) as bar:
         return evaluate_utterances(rows, room, by, config.prompt, surgeries, bar.advance)
+
+
+def calibrate(path: Path, config: Path | None, settings: Iterable[str]) -> None:
+    """Measure how far the model is trusted, show it, and write it where the model's trust is read.
+
+    Raises ConfigError for files that are wrong or missing, OrstateError for a model that cannot be loaded.
+    """
+    loaded = configured("fused", config, settings)
+    model = find_manifest(loaded.inference.model)
+    surgeries = load_surgeries(resolve(loaded.prompt.machines))
+    sets = read_sets(path, surgeries)
+    room = open_room(loaded, with_model=True, trust=NO_TRUST)
+    with Bar("calibrating", len(sets.rows) + len(sets.cases)) as bar:
+        trust = measure(sets, loaded, room, surgeries, model.sha256, bar.advance)
+    show_trust(trust)
+    print(f"written to {save_trust(trust, model.name)}")

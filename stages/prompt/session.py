@@ -113,6 +113,7 @@ class Session:
         self._used = {m.id for m in surgery.machines if m.default_state == "ON"}
         self._waiting = WaitingList(cues, surgery.phase_ids)
         self._said: tuple[float, Reading] | None = None  # the newest line
+        self._mentioned = dict[str, None]()  # machines, since the model was asked
         self.window = Window(self._section.window_s, self._section.window_lines)
         self.ending = False
         self._set_at: dict[str, float] = {}
@@ -154,7 +155,12 @@ class Session:
         believed = self._belief.phase
         if self._vote is None or self.t - self._vote[2] > VOTE_S:
             return believed
-        return with_vote(believed, self._belief.weights(), self._vote[0], self._vote[1])
+        return with_vote(believed, self._weights(), self._vote[0], self._vote[1])
+
+    def _weights(self) -> Mapping[str, float]:
+        """How likely each phase is; nothing where the rules read nothing and no phase was seen: the model decides."""
+        known = self._section.rules or self._phase_seen_at is not None
+        return self._belief.weights() if known else {}
 
     def recent(self, t: float) -> Reading | None:
         """What was said shortly before `t`."""
@@ -165,6 +171,7 @@ class Session:
     def hear(self, line: Transcript, reading: Reading) -> Change:
         """A final line, and what the rules read in it."""
         change = Change(reading)
+        self._mentioned.update(dict.fromkeys(reading.mentioned))
         phase = self.phase
         evidence = self._cues.read(reading.words)
         for toggle in reading.toggles:
@@ -267,6 +274,10 @@ class Session:
             if machine in self.machines and machine not in self._overridden and not set_later:
                 self._set(toggle, "model", verdict.t)
 
+    def asked(self) -> None:
+        """The model is asked about all that was said until now."""
+        self._mentioned.clear()
+
     def moment(self) -> Moment:
         """What the tail of a prompt tells."""
         return Moment(t=self.t, phase=self.phase, machines=dict(self.machines))
@@ -288,7 +299,7 @@ class Session:
             held=tuple(sorted(self._overridden)),
             phase=(phase := self.phase),
             next_phase=self.surgery.phase_after(phase),
-            phase_belief=self._belief.weights(),
+            phase_belief=dict(self._weights()),
             model=model,
             model_error=model_error,
             toggles=tuple(change.toggles),
@@ -298,6 +309,7 @@ class Session:
             unknown=change.unknown,
             suggestions=tuple(change.suggestions),
             matched_keywords=change.keywords,
+            mentioned=tuple(self._mentioned),
             temporal=change.temporal,
             reasoning=change.reasoning(),
             confidence=min((toggle.confidence for toggle in change.toggles), default=0.0),
