@@ -9,6 +9,7 @@ import fcntl
 import json
 import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -233,7 +234,9 @@ def main(
         sys.exit(f"train: {error}")
     progress = training.progress
     end = "done" if done else "to be gone on with by the same command"
-    console.print(f"{progress.step} steps, {progress.seen} lessons, {progress.seconds / 60:.1f} min: {end}")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    spent = f"{progress.seconds / 60:.1f} min, {memory:.1f} GB at most"
+    console.print(f"{progress.step} steps, {progress.seen} lessons, {spent}: {end}")
     print(output / BEST if progress.best_step else output)
 
 
