@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.messages import Action, Deferred, LLMRequest, LLMResponse, ModelState, RuleOutcome
+from stages.prompt.change import Change
 from stages.prompt.rules import Reading
-from stages.prompt.session import Change
 from stages.prompt.silence import Rules
 from stages.prompt.tail import Moment
 from stages.prompt.window import Window

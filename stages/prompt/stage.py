@@ -35,6 +35,7 @@ from pipeline.messages import (
 )
 from pipeline.restore import Past, Restored
 from stages.answer import AnswerForm
+from stages.prompt.change import Change
 from stages.prompt.crashes import Crashes
 from stages.prompt.examples import Examples
 from stages.prompt.language import Language, load_language
@@ -44,7 +45,7 @@ from stages.prompt.questions import Asking, GivenUp, Open, OpenQuestions
 from stages.prompt.relive import Relive
 from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
-from stages.prompt.session import Change, Session
+from stages.prompt.session import Session
 from stages.prompt.sessions import Sessions
 from stages.prompt.silence import Rules, Silence
 from stages.prompt.site_words import load_vocabulary
