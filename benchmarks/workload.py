@@ -13,11 +13,12 @@ from typing import Literal
 from pipeline.config import ROOT, PromptSection
 from pipeline.messages import Observation, Prompt, PromptJob, SessionStart, Transcript
 from stages.answer import AnswerForm
+from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import load_language
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
-from stages.prompt.session import Change, Session
+from stages.prompt.session import Session
 from stages.prompt.tail import PromptForm
 from stages.surgery import Surgery
 

@@ -86,7 +86,6 @@ class Manifest(Part, frozen=True, kw_only=True):
     template: Literal["gemma"] = "gemma"  # the turns of a chat prompt
     examples: Literal["none", "few", "many"] = "many"  # what a prompt shows; a model that was taught the job needs none
     context: Annotated[int, Meta(ge=512)]  # tokens that the model was trained for
-    phase_trust: Annotated[float, Meta(ge=0, le=1)] = 1.0  # how much its opinion on the phase counts beside the rules'
     # What is faster on few cores, measured for each shape of model (`bench layouts`):
     flash_attention: bool = False
     row_cost: Annotated[float, Meta(gt=0, le=1)] = 0.25  # of one more row in a step, as a share of a step of one row

@@ -15,6 +15,7 @@ from pipeline import endpoints
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()
 DEFAULT_FILE = ROOT / "configs" / "pipeline.toml"
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -102,7 +103,8 @@ class PromptSection(Section, frozen=True, kw_only=True):
     window_s: Positive = 180.0
     window_lines: Count = 60
     debounce_s: NotNegative = 3.0
-    min_interval_s: NotNegative = 2.0
+    min_interval_s: NotNegative | Literal["auto"] = "auto"  # between two questions; auto: as the model's speed allows
+    utilization: Annotated[float, Meta(gt=0, le=1)] = 0.5  # auto: share of the time in which the model may be at work
     backwards_s: NotNegative = 5.0  # how far a message may lie behind the session's newest
     observation_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.5  # below: shown to the model only
     max_sessions: Count = 64
@@ -136,7 +138,18 @@ class InferenceSection(Section, frozen=True, kw_only=True):
 class ParseSection(Section, frozen=True, kw_only=True):
     """How the model's answers are taken."""
 
-    apply_model_toggles: bool = False  # False: a toggle that only the model saw is shown, not applied
+    # What only the model would switch is applied where it is reliable; True: always; False: only shown
+    apply_model_toggles: bool | Literal["measured"] = "measured"
+    reliability: Annotated[float, Meta(ge=0, le=1)] = 0.5  # how often it must be right, at least, against the rules
+    safety_reliability: Annotated[float, Meta(ge=0, le=1)] = 0.9  # with a machine of these categories:
+    safety_categories: tuple[str, ...] = (
+        "Monitoring",
+        "Life Support",
+        "Drug Delivery",
+        "Gas Control",
+        "Energy Device",
+        "Hemostasis",
+    )
     expire_s: Positive = 30.0  # message time after which an answer no longer stands
 
 
@@ -160,6 +173,12 @@ class PageSection(Section, frozen=True, kw_only=True):
     key: str = ""
 
 
+class MetricsSection(Section, frozen=True, kw_only=True):
+    """Metrics for Prometheus, and whether it is well."""
+
+    listen: str = ""  # address:port; "": none are served
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -174,6 +193,7 @@ class Config(Section, frozen=True, kw_only=True):
     parse: ParseSection = ParseSection()
     supervision: Supervision = Supervision()
     page: PageSection = PageSection()
+    metrics: MetricsSection = MetricsSection()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:
@@ -196,8 +216,12 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
 
 
 def resolve(path: str) -> Path:
-    """A path from the configuration: relative ones count from the project's folder."""
-    return ROOT / Path(path).expanduser()
+    """A path from the configuration: relative ones count from the project's folder.
+
+    Where orstate is installed without that they count from the current folder, and `configs/` is found all the same.
+    """
+    given = Path(path).expanduser()
+    return ROOT / given if given.parts[:1] == ("configs",) and not (HOME / given).exists() else HOME / given
 
 
 def read_toml(path: Path, advice: str = "") -> dict[str, Any]:

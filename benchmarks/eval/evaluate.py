@@ -27,8 +27,7 @@ def evaluate_utterances(
     progress: Progress,
 ) -> Utterances:
     """What comes of each row as a session of its own."""
-    pause = max(PAUSE_S, 2 * section.debounce_s, section.min_interval_s)
-    sessions = [as_session(row, pause) for row in rows]
+    sessions = [as_session(row, pause_s(section)) for row in rows]
     failures, silent, false = [], 0, 0
     for row, session, course in zip(rows, sessions, room.run(sessions), strict=True):
         came = came_of(course, session[-2].seq, surgeries[row.surgery], by)
@@ -65,6 +64,12 @@ def evaluate_sessions(cases: Sequence[Case], room: Room, progress: Progress) -> 
             mistakes += [_mistake(case.name, kind, toggle, log, course) for toggle in toggles]
         progress()
     return of_sessions(scores, mistakes)
+
+
+def pause_s(section: PromptSection) -> float:
+    """Message time between two lines of a row, so that each is asked about and none is debounced."""
+    asks = 0.0 if section.min_interval_s == "auto" else section.min_interval_s
+    return max(PAUSE_S, 2 * section.debounce_s, asks)
 
 
 def as_session(row: Utterance, pause_s: float) -> list[Input]:

@@ -14,6 +14,7 @@ import msgspec
 import stages.inference.stage
 import stages.parse.stage
 import stages.prompt.stage
+from models.trust import Trust
 from pipeline.config import Config
 from pipeline.errors import OrstateError, Rejected
 from pipeline.messages import Cancel, Completion, Input, Learned, Message, PromptJob, SurgeryState, Verdict
@@ -115,12 +116,12 @@ class Room:
         return self._parse
 
 
-def open_room(config: Config, with_model: bool) -> Room:
-    """The stages of that configuration, which must be in lockstep.
+def open_room(config: Config, with_model: bool, trust: Trust | None = None) -> Room:
+    """The stages of that configuration, which must be in lockstep. `trust`: in the model, in place of what is measured.
 
     Raises OrstateError if the model cannot be loaded, ConfigError for a configuration that is wrong.
     """
-    prompt, parse = stages.prompt.stage.create(config), stages.parse.stage.create(config)
+    prompt, parse = stages.prompt.stage.create(config), stages.parse.stage.create(config, trust=trust)
     if not with_model:
         return Room(prompt, parse)
     return Room(prompt, parse, stages.inference.stage.create(config), config.inference.batch)

@@ -7,14 +7,24 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.eval.results import Failure, Mistake, Sessions, Utterances
+from models.trust import Kind, Trust, interval
+from pipeline.console import colourless
 
 FIGURES = ("toggle_precision", "toggle_recall", "toggle_f1", "machine_time", "phase_time")
+MEANING: Mapping[Kind, str] = {
+    "on": "switches on what the rules did not hear of",
+    "off": "switches off what the rules did not hear of",
+    "named": "switches what the rules heard of and left",
+    "contradicted": "switches the other way than the rules",
+    "unsaid": "says nothing of what the rules switch",
+    "phase": "names another phase",
+}
 WIDTH = 120  # where there is no terminal
 
 
 def show(result: Utterances | Sessions) -> None:
     """Print the table, then what failed."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True, color_system=None if colourless() else "auto")
     if not console.is_terminal:
         console.width = WIDTH
     if isinstance(result, Utterances):
@@ -29,6 +39,21 @@ def show(result: Utterances | Sessions) -> None:
         console.print(_sessions(result))
         for mistake in result.failures:
             console.print(_mistake(mistake))
+
+
+def show_trust(trust: Trust) -> None:
+    """Print how often the model was right in each kind of disagreement, by its probability."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    table = Table("the model", "probability from", box=None, padding=(0, 2))
+    for column in ("cases", "right", "share", "90 % interval"):
+        table.add_column(column, justify="right")
+    for kind, tally in trust.tallies().items():
+        for edge, right, of in zip(trust.edges, tally.right, tally.of, strict=True):
+            if of:
+                low, high = interval(right, of)
+                share = f"{right / of:.3f}"
+                table.add_row(MEANING[kind], f"{edge:g}", str(of), str(right), share, f"{low:.3f} to {high:.3f}")
+    console.print(table)
 
 
 def _categories(result: Utterances) -> Table:

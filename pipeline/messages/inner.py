@@ -42,6 +42,7 @@ class Toggle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: Action  # what it was set to
     trigger: str = ""  # the phrase for the machine; `seen`: by a video process
     confidence: Unit = 0.0  # of the rule, the observation or the model
+    reliability: Unit = 0.0  # how often, at least, such a change by the model is right; not there: not measured
     # by which of its names the machine was meant; `llm`: by the model
     match_type: Literal["", "trigger", "alias", "name", "llm"] = ""
     rule: str = ""  # the construction
@@ -86,6 +87,7 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
     deferred: tuple[Deferred, ...] = ()  # all that wait
     unknown: tuple[str, ...] = ()  # devices that this surgery does not have
     matched_keywords: tuple[str, ...] = ()  # phrases that the rules knew
+    mentioned: tuple[MachineId, ...] = ()  # machines that the rules heard of since the last question, switched or not
     temporal: str = "none"  # the word of time that was said
     suggestions: tuple[str, ...] = ()  # for a human
     reasoning: str = ""  # one line on why
@@ -140,7 +142,6 @@ class Completion(Message, frozen=True, kw_only=True):
     error: str = ""  # what went wrong, in words
     model: str = ""  # the manifest's name
     label: str = ""  # the manifest's label, as used in `source`
-    phase_trust: Unit = 1.0  # the manifest's: how much the model's phase counts
     prompt_tokens: int = 0  # of the prompt
     answer_tokens: int = 0  # of the answer
     certainty: Certainty | None = None  # of a whole answer, if the backend knows
@@ -157,7 +158,7 @@ class Verdict(Message, frozen=True, kw_only=True):
     outcome: Outcome  # how it ended
     t: float  # message time of the question
     phase: str = ""  # of the answer
-    confidence: Unit = 0.0  # of the answer, as far as the model is trusted with a phase
+    confidence: Unit = 0.0  # of its phase, as far as the model is trusted with one
     toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
     response: LLMResponse | None = None  # the answer, if a client asked
 
@@ -165,11 +166,13 @@ class Verdict(Message, frozen=True, kw_only=True):
 class Learned(Message, frozen=True, kw_only=True):
     """For the journal only: how a session's question ended, and where among the inputs that was heard of.
 
-    `after`: inputs that the session had taken, so that a process started anew learns it at the same place.
+    `after`: inputs that the session had taken, so that a process started anew learns it at the same place. `cost_s`:
+    seconds of the model; it is asked as often as that allows.
     """
 
     verdict: Verdict  # how the question ended
     after: int  # inputs that the session had taken, so that a process started anew learns it at the same place
+    cost_s: float | None = None  # seconds of the model, by what it took and how many waited; None: not measured
 
 
 class ModelChanged(Message, frozen=True, kw_only=True):

@@ -70,7 +70,7 @@ class LlamaBackend:
             ) from None
         layout = layout_of(settings, manifest)
         try:
-            self._context = Context(self._model, layout)
+            self._context = _rehearsed(self._model, layout)
         except OrstateError:
             self._model.close()  # it may be loaded again
             raise
@@ -197,6 +197,17 @@ class LlamaBackend:
             answer_tokens=len(task.answer),
             certainty=_certainty(text, pieces, task) if task.ending == "whole" else None,
         )
+
+
+def _rehearsed(model: Model, layout: Layout) -> Context:
+    """A context that has computed before, so that what cannot compute is found at the start, not at a question."""
+    context = Context(model, layout)
+    try:
+        context.rehearse(model.begin[0] if model.begin else 0)
+    except OrstateError:
+        context.close()
+        raise
+    return context
 
 
 def _identity(path: Path) -> _Identity | None:

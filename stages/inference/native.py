@@ -204,6 +204,14 @@ class Context:
         if status != 0:
             raise NativeError(f"computing {count} rows failed with status {status}: {_complaint()}")
 
+    def rehearse(self, token: int) -> None:
+        """Compute one row in an empty cache and forget it: no question pays for touching the weights first.
+
+        Raises NativeError, as `decode` does.
+        """
+        self.decode([Row(token, 0, 0, True)])
+        c.llama_memory_clear(self._memory, False)
+
     def logits(self, row: int) -> Logits:
         """Those of a wanted row of the last decode, shape (vocabulary,); valid until the next."""
         pointer = c.llama_get_logits_ith(self._handle, row)

@@ -87,7 +87,6 @@ class InferenceStage:
         """`open_backend` loads the model; what it raises is why there is none."""
         self.model_name = manifest.name
         self.label = manifest.label
-        self._phase_trust = manifest.phase_trust
         self.model_state: ModelState = "loading"
         self.model_error = "the model is still loading"
         self._settings = settings
@@ -268,7 +267,6 @@ class InferenceStage:
             error=answer.error,
             model=self.model_name,
             label=self.label,
-            phase_trust=self._phase_trust,
             prompt_tokens=answer.prompt_tokens,
             answer_tokens=answer.answer_tokens,
             certainty=answer.certainty,

@@ -1,8 +1,8 @@
 """Makes the contract's state from what the rules know and what the model answered. Runs in the parse process.
 
 Rules lead on machines. The model adds phase, next phase, reasoning and suggestions; a machine that only it would
-switch is shown, and applied only where the configuration says so. What a person, a rule or a camera said after
-the question was asked stands against the answer.
+switch is shown, and switched where it is reliable enough (fusion.py). What a person, a rule or a camera said after the
+question was asked stands against the answer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.messages import Action, Deferred, Outcome, RuleOutcome, Toggle
+from stages.parse.fusion import Fusion
 from stages.parse.normalise import ModelAnswer
 from stages.parse.texts import clean, clip, distinct
 from stages.phases import with_vote
@@ -94,27 +95,22 @@ def fused_state(
     *,
     model: str,
     label: str,
-    apply_toggles: bool,
-    phase_trust: float = 1.0,
+    fusion: Fusion,
     processing_time_ms: float = 0.0,
 ) -> Fused:
-    """What the rules know now and what the model answered to `asked`, what they knew when it was asked.
-
-    `phase_trust`: of 1, how much the model's opinion on the phase counts.
-    """
+    """What the rules know now and what the model answered to `asked`, what they knew when it was asked."""
     state = rule_state(surgery, rules, model=model, processing_time_ms=processing_time_ms)
-    wanted = [toggle for toggle in answer.toggles if rules.machines.get(toggle.machine_id) != toggle.action]
-    applied = tuple(toggle for toggle in wanted if apply_toggles and _may_switch(toggle.machine_id, rules, asked))
+    applied, shown = fusion.weigh(surgery, rules, asked, answer)
     phase = rules.phase
     if answer.phase and rules.phase == asked.phase:
-        phase = with_vote(phase, rules.phase_belief, answer.phase, answer.confidence * phase_trust)
+        phase = with_vote(phase, rules.phase_belief, answer.phase, fusion.vote(answer))
     metadata, details = state["metadata"], state["details"]
     metadata["phase"] = phase
     metadata["next_phase"] = _next_phase(surgery, rules, answer, phase)
-    metadata["reasoning"] = answer.reasoning or metadata["reasoning"]
+    metadata["reasoning"] = _with_reasons(answer.reasoning or metadata["reasoning"], applied)
     metadata["based_on_seq"] = asked.seq
     metadata["age_s"] = max(0.0, rules.t - asked.t)
-    details["model_toggles"] = _entries(toggle for toggle in wanted if toggle not in applied)
+    details["model_toggles"] = _entries(shown)
     if applied:
         actions = {toggle.machine_id: toggle.action for toggle in applied}
         details["toggles"] = _entries((*rules.toggles, *applied))
@@ -125,15 +121,6 @@ def fused_state(
     state["confidence"] = max(rules.confidence, answer.confidence)
     state["source"] = f"rule+{label}"
     return Fused(state, applied)
-
-
-def _may_switch(machine_id: str, rules: RuleOutcome, asked: RuleOutcome) -> bool:
-    """Not what a human holds, what the rules speak of themselves, or what was set after the model was asked."""
-    if any(toggle.machine_id == machine_id for toggle in (*rules.toggles, *asked.toggles)):
-        return False
-    since = (rules.machines.get(machine_id), rules.set_by.get(machine_id))
-    before = (asked.machines.get(machine_id), asked.set_by.get(machine_id))
-    return since == before and since[1] != "override"
 
 
 def _next_phase(surgery: Surgery, rules: RuleOutcome, answer: ModelAnswer, phase: str) -> str:
@@ -182,6 +169,16 @@ def _bounded(texts: tuple[str, ...]) -> list[str]:
 def _reasoning(rules: RuleOutcome, outcome: Outcome, reason: str) -> str:
     why = f"{outcome}: {clean(reason, TEXT_CHARACTERS)}" if reason else outcome
     return clip(f"{why}. Rules: {rules.reasoning}" if rules.reasoning else why, REASONING_CHARACTERS)
+
+
+def _with_reasons(reasoning: str, applied: Iterable[Toggle]) -> str:
+    """The reasoning, and of what was taken from the model, why."""
+    taken = [
+        f"{toggle.name} {toggle.action} by the model, right at least {toggle.reliability:.2f} of the times"
+        for toggle in applied
+        if toggle.reliability
+    ]
+    return clip("; ".join([reasoning, *taken]), REASONING_CHARACTERS) if taken else reasoning
 
 
 def _timestamp(unix_time: float) -> str:

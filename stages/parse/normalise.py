@@ -30,7 +30,8 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What a model said, with this surgery's ids and phases only.
 
     `toggles` stand in the dictionary's order and are all of match_type "llm", whatever the model calls them.
-    "" of `phase` and `next_phase` means: not said. `dropped` tells what was left out, and why.
+    "" of `phase` and `next_phase` means: not said. `dropped` tells what was left out, and why. `measured`: its
+    confidences are the probabilities of its model's choices, not what the model wrote.
     """
 
     toggles: tuple[Toggle, ...] = ()
@@ -39,6 +40,8 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: str = ""
     suggestions: tuple[str, ...] = ()
     confidence: float = 0.0
+    phase_confidence: float = 0.0
+    measured: bool = False
     dropped: tuple[str, ...] = ()
 
 
@@ -67,6 +70,7 @@ def normalise(found: Mapping[str, Any], surgery: Surgery, machines: Mapping[str,
         reasoning=_reasoning((metadata.get("reasoning"), found.get("reasoning"), found.get("why")), dropped),
         suggestions=_suggestions((found.get("suggestions"), found.get("tips")), dropped),
         confidence=confidence,
+        phase_confidence=confidence,
         dropped=tuple(dropped),
     )
 
@@ -82,7 +86,9 @@ def as_sure_as(answer: ModelAnswer, certainty: Certainty) -> ModelAnswer:
     )
     phase = [round(certainty.phase, 3)] if answer.phase else []
     confidence = min([*phase, *(toggle.confidence for toggle in toggles)], default=0.0)
-    return msgspec.structs.replace(answer, toggles=toggles, confidence=confidence)
+    return msgspec.structs.replace(
+        answer, toggles=toggles, confidence=confidence, phase_confidence=sum(phase), measured=True
+    )
 
 
 class _Claims:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.trust import Trust, load_trust
 from pipeline.config import Config, ParseSection, resolve
 from pipeline.control import StageName
 from pipeline.errors import Rejected
@@ -28,6 +29,7 @@ from pipeline.messages import (
 from pipeline.restore import Past, Restored
 from stages.parse.contract import Contract, ContractError, load_schema
 from stages.parse.extract import STRATEGIES
+from stages.parse.fusion import Fusion
 from stages.parse.judge import Judgement, judge
 from stages.parse.memory import Jobs, Session, Sessions
 from stages.parse.merge import fused_state, rule_state
@@ -76,10 +78,12 @@ class ParseStage:
         schema: Mapping[str, Any],
         section: ParseSection,
         clock: Callable[[], int] = time.monotonic_ns,
+        trust: Trust | None = None,
     ) -> None:
         self._surgeries = surgeries
         self._contract = Contract(surgeries, schema)
         self._section = section
+        self._fusion = Fusion(section, trust)
         self._clock = clock
         self._sessions = Sessions()
         self._jobs = Jobs()
@@ -91,10 +95,15 @@ class ParseStage:
         """Nothing takes long."""
 
     def restore(self, past: Past) -> Restored:
-        """Go on with each session's states from where a process before this one was."""
-        for _, message in past.read(SurgeryState):
+        """Go on with each session's states from where a process before this one was.
+
+        What it answered comes again if its slot was not given back, and may be about what is long past by now.
+        """
+        for _, message in past.read(SurgeryState, Verdict):
             if isinstance(message, SurgeryState):
                 self._sessions.go_on(message.session, message.seq, message.place)
+            elif isinstance(message, Verdict):
+                self._jobs.remember(message)
         return Restored()
 
     def met(self, peer: StageName) -> Iterable[Message]:
@@ -102,8 +111,8 @@ class ParseStage:
         return ()
 
     def handle(self, message: Message) -> Iterable[Message]:
-        """A state for a rule outcome; a verdict, and a session's state, for a completion; nothing for one that
-        comes again.
+        """A state for a rule outcome; a verdict, and a session's state, for a completion; for one that comes again
+        nothing, or the verdict that a process before this one may not have sent.
 
         Raises Rejected for another message or an unknown surgery, and ContractError if even what the rules know
         is no valid state.
@@ -112,9 +121,10 @@ class ParseStage:
             return self._rules(message)
         if isinstance(message, Completion):
             surgery = self._surgery(message.rules)
-            if not self._jobs.end(message.job_id):
+            if self._jobs.ended(message.job_id):
                 self._counts["dropped.late_completion"] += 1
-                return []
+                verdict = self._jobs.verdict(message.job_id)
+                return [] if verdict is None else [verdict]
             return [self._request(message, surgery)] if message.kind == "request" else self._session(message, surgery)
         raise Rejected("unexpected_message", f"parse takes RuleOutcome and Completion, not {type(message).__name__}")
 
@@ -183,7 +193,7 @@ class ParseStage:
         self._count_state(outcome)
         return [
             _published(newest, session.published, outcome, result.state, timings),
-            _verdict(completion, result),
+            self._verdict(completion, result),
         ]
 
     def _request(self, completion: Completion, surgery: Surgery) -> Verdict:
@@ -202,7 +212,7 @@ class ParseStage:
             processing_time_ms=timings.get("total", 0.0),
             timings=timings,
         )
-        return _verdict(completion, result, response)
+        return self._verdict(completion, result, response)
 
     # --- what they share -----------------------------------------------------------------------------------
 
@@ -250,8 +260,7 @@ class ParseStage:
                 judgement.answer,
                 model=completion.model,
                 label=completion.label,
-                apply_toggles=self._section.apply_model_toggles,
-                phase_trust=completion.phase_trust,
+                fusion=self._fusion,
                 processing_time_ms=total,
             )
             try:
@@ -272,19 +281,37 @@ class ParseStage:
         self._contract.check(state, surgery.surgery)
         return _Result(state, judgement), timings
 
+    def _verdict(self, completion: Completion, result: _Result, response: LLMResponse | None = None) -> Verdict:
+        answer = result.judgement.answer
+        return Verdict(
+            job_id=completion.job_id,
+            kind=completion.kind,
+            session=completion.rules.session,
+            epoch=completion.rules.epoch,
+            outcome=result.judgement.outcome,
+            t=completion.rules.t,
+            phase=answer.phase if answer is not None else "",
+            confidence=self._fusion.vote(answer) if answer is not None else 0.0,
+            toggles=result.applied,
+            response=response,
+        )
+
     def _count_state(self, outcome: Outcome) -> None:
         self._counts["states"] += 1
         self._counts[f"outcome.{outcome}"] += 1
         self._last_state_s = self._clock() / 1e9
 
 
-def create(config: Config, incarnation: int = 0) -> ParseStage:
-    """The stage as configured; every incarnation is alike.
+def create(config: Config, incarnation: int = 0, trust: Trust | None = None) -> ParseStage:
+    """The stage as configured; every incarnation is alike. `trust`: in place of what was measured of the model.
 
-    Raises ConfigError for a folder of surgeries or a schema that cannot be read.
+    Raises ConfigError for surgeries, a schema or what was measured of the model that cannot be read.
     """
+    from models.manifest import find_manifest
+
     surgeries = load_surgeries(resolve(config.prompt.machines))
-    return ParseStage(surgeries, load_schema(), config.parse)
+    model = find_manifest(config.inference.model)
+    return ParseStage(surgeries, load_schema(), config.parse, trust=trust or load_trust(model.name, model.sha256))
 
 
 def _published(
@@ -301,20 +328,4 @@ def _published(
         state=state,
         received_ns=rules.stamps.get("received", 0),
         timings=timings,
-    )
-
-
-def _verdict(completion: Completion, result: _Result, response: LLMResponse | None = None) -> Verdict:
-    answer = result.judgement.answer
-    return Verdict(
-        job_id=completion.job_id,
-        kind=completion.kind,
-        session=completion.rules.session,
-        epoch=completion.rules.epoch,
-        outcome=result.judgement.outcome,
-        t=completion.rules.t,
-        phase=answer.phase if answer is not None else "",
-        confidence=answer.confidence * completion.phase_trust if answer is not None else 0.0,
-        toggles=result.applied,
-        response=response,
     )

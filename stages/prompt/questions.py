@@ -15,12 +15,17 @@ GivenUp = Literal["timeout", "model_unavailable", "stage_crashed"]
 
 @dataclass(slots=True)
 class Open:
-    """A question or request without its verdict. `given_up`: told to parse already that no answer will do."""
+    """A question or request without its verdict. `waiting`: as many were open as it was asked, itself too.
+
+    `given_up`: told to parse already that no answer will do.
+    """
 
     job_id: str
     kind: Literal["session", "request"]
     rules: RuleOutcome
     deadline_ns: int | None
+    asked_ns: int
+    waiting: int
     given_up: bool = False
 
 
@@ -38,17 +43,17 @@ class OpenQuestions:
     def sessions(self) -> int:
         return len(self._open) - self.requests
 
-    def add(self, job: PromptJob) -> None:
-        self._open[job.job_id] = Open(job.job_id, job.kind, job.rules, job.deadline_ns)
+    def add(self, job: PromptJob, now_ns: int) -> None:
+        waiting = len(self._open) + 1
+        self._open[job.job_id] = Open(job.job_id, job.kind, job.rules, job.deadline_ns, now_ns, waiting)
         self.requests += job.kind == "request"
 
-    def close(self, job_id: str) -> bool:
-        """Its verdict is there; False if it was not open."""
+    def close(self, job_id: str) -> Open | None:
+        """Its verdict is there; None if it was not open."""
         question = self._open.pop(job_id, None)
-        if question is None:
-            return False
-        self.requests -= question.kind == "request"
-        return True
+        if question is not None:
+            self.requests -= question.kind == "request"
+        return question
 
     def overdue(self, now_ns: int) -> list[str]:
         """The ids of those whose deadline has come and that are not given up yet."""
@@ -104,13 +109,14 @@ class Asking:
     answered: str = ""  # the one before it
     heard: int = 0  # of the newest final text
     shown: int = 0  # of the newest question: it has shown the model what came until then
+    number: int = 0  # of the newest question, among those of all sessions
     asked_epoch: int = -1
     asked_t: float = 0.0
     suspect: bool = False
     crashes: int = 0  # of questions one after another
     lines: int = 0  # `window.shown` at the newest question
 
-    def may_ask(self, min_interval_s: float) -> bool:
+    def may_ask(self, pause_s: float) -> bool:
         """Whether a question is due: news, none under way, and not too soon after the last one."""
         if self.job_id or self.heard <= self.shown or len(self.session.window) == 0:
             return False
@@ -119,12 +125,17 @@ class Asking:
         rest_s = CRASH_REST_S * 2 ** (self.crashes - 2) if self.crashes > 1 else 0.0
         if self.session.t - self.asked_t < rest_s:
             return False
-        return self.session.ending or self.session.t - self.asked_t >= min_interval_s
+        return self.session.ending or self.session.t - self.asked_t >= pause_s
 
-    def asked(self, job: PromptJob) -> None:
-        self.job_id, self.shown = job.job_id, job.rules.place
+    def asked(self, job: PromptJob, number: int) -> None:
+        self.job_id, self.number, self.shown = job.job_id, number, job.rules.place
         self.asked_epoch, self.asked_t = job.rules.epoch, job.rules.t
         self.lines = self.session.window.shown
+        self.session.asked()
+
+    def knows(self, job_id: str) -> bool:
+        """Whether that question, or one that was asked later, is answered: its verdict tells nothing new."""
+        return bool(self.answered) and _when_asked(job_id) <= _when_asked(self.answered)
 
     def learn(self, verdict: Verdict) -> None:
         """Its question is answered, or one that a process before this one asked and had not journalled."""
@@ -146,3 +157,9 @@ class Asking:
     def forget_news(self) -> None:
         """What was heard so far is over: no question is to show it."""
         self.shown = self.heard
+
+
+def _when_asked(job_id: str) -> tuple[int, int]:
+    """The place of a session's question among all: starts of the process before it was asked, and its number then."""
+    incarnation, _, number = job_id.rpartition("/")[2].rpartition(".")
+    return int(incarnation or 0), int(number)

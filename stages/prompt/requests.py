@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.messages import Action, Deferred, LLMRequest, LLMResponse, ModelState, RuleOutcome
+from stages.prompt.change import Change
 from stages.prompt.rules import Reading
-from stages.prompt.session import Change
 from stages.prompt.silence import Rules
 from stages.prompt.tail import Moment
 from stages.prompt.window import Window
@@ -128,7 +128,7 @@ def _read(
     reading: Reading | None = None
     deferred: list[Deferred] = []
     unknown = dict[str, None]()
-    toggles, negations, keywords = {}, dict[str, None](), dict[str, None]()
+    toggles, negations, keywords, mentioned = {}, dict[str, None](), dict[str, None](), dict[str, None]()
     t = request.session_time_s
     window = Window(float("inf"), window_lines)
     for raw in request.transcript_context.splitlines():
@@ -142,6 +142,7 @@ def _read(
         unknown.update(dict.fromkeys(reading.unknown))
         negations.update(dict.fromkeys(reading.negations))
         keywords.update(dict.fromkeys(reading.matched_keywords))
+        mentioned.update(dict.fromkeys(reading.mentioned))
         change.temporal = reading.temporal if reading.temporal != "none" else change.temporal
     change.toggles.extend(toggles.values())
     phase = request.current_phase or surgery.phases[0].id
@@ -164,6 +165,7 @@ def _read(
         deferred=tuple(deferred),
         unknown=tuple(unknown),
         matched_keywords=tuple(keywords),
+        mentioned=tuple(mentioned),
         temporal=change.temporal,
         reasoning=change.reasoning(),
         confidence=min((toggle.confidence for toggle in change.toggles), default=0.0),

@@ -65,6 +65,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     deferred: tuple[Later, ...] = ()
     unknown: tuple[str, ...] = ()  # devices that this surgery does not have
     named: tuple[str, ...] = ()  # machines, the last one is what "it" means next
+    mentioned: tuple[str, ...] = ()  # all machines in it, commanded or not
     words: tuple[str, ...] = ()  # all of it, short forms written out
 
     @property
@@ -162,6 +163,7 @@ class RuleEngine:
             deferred=tuple(later),
             unknown=tuple(unknown),
             named=tuple(t.mention.machine_id for t in named if t.mention is not None and t.mention.machine_id)[-1:],
+            mentioned=tuple({m.machine_id: None for m in ours} | toggles),
             words=tuple(words),
         )
 

@@ -25,53 +25,20 @@ from pipeline.messages import (
     Verdict,
 )
 from stages.phases import PhaseBelief, seen, with_vote
+from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues, usual
+from stages.prompt.labels import Labels
 from stages.prompt.publishers import Publishers
 from stages.prompt.rules import Reading
 from stages.prompt.tail import Moment
 from stages.prompt.waiting import WaitingList
 from stages.prompt.window import Window
-from stages.surgery import Machine, Phase, Surgery
+from stages.surgery import Surgery
 
 NOTE_AGAIN_S: Final = 30.0  # the same thing seen again sooner is not told to the model again
 RECENT_S: Final = 15.0  # "it" and "no, sorry" speak of what was said within this time
 VOTE_S: Final = 60.0  # the model's opinion on the phase stands so long
 UNUSUAL: Final = 0.10  # less confidence in a machine that its phase does not use
-_VALUES: Final[dict[str, Action]] = {
-    "on": "ON",
-    "off": "OFF",
-    "standby": "STANDBY",
-    "true": "ON",
-    "false": "OFF",
-    "1": "ON",
-    "0": "OFF",
-}
-
-
-class Change:
-    """What one input did to a session, for the outcome that is published about it."""
-
-    __slots__ = ("debounced", "held", "keywords", "late", "negations", "suggestions", "temporal", "toggles", "unknown")
-
-    def __init__(self, reading: Reading | None = None) -> None:
-        self.toggles: list[Toggle] = []
-        self.debounced: list[str] = []
-        self.held: list[str] = []  # machines that an override kept as they were
-        self.late: list[str] = []  # machines that something newer has set
-        self.suggestions: list[str] = []
-        self.unknown = reading.unknown if reading else ()
-        self.negations = reading.negations if reading else ()
-        self.keywords = reading.matched_keywords if reading else ()
-        self.temporal = reading.temporal if reading else "none"
-
-    def reasoning(self) -> str:
-        """One line on why; "normal" if nothing happened."""
-        parts = [f"{t.name} {t.action} ({t.trigger})" if t.trigger else f"{t.name} {t.action}" for t in self.toggles]
-        if self.held:
-            parts.append(f"{len(self.held)} toggle(s) not applied, overridden: {', '.join(self.held)}")
-        if self.late:
-            parts.append(f"{len(self.late)} toggle(s) not applied, older than what is known: {', '.join(self.late)}")
-        return "; ".join(parts) or "normal"
 
 
 class Session:
@@ -107,12 +74,14 @@ class Session:
         self.machines: dict[str, Action] = {m.id: m.default_state for m in surgery.machines}
         self.set_by: dict[str, str] = {m.id: "default" for m in surgery.machines}
         self._cues = cues
+        self._labels = Labels(self.name, surgery)
         self._belief = PhaseBelief(surgery.phase_ids)
         self._vote: tuple[str, float, float] | None = None  # the model's: phase, how sure, and of when
         self._phase_seen_at: float | None = None
         self._used = {m.id for m in surgery.machines if m.default_state == "ON"}
         self._waiting = WaitingList(cues, surgery.phase_ids)
         self._said: tuple[float, Reading] | None = None  # the newest line
+        self._mentioned = dict[str, None]()  # machines, since the model was asked
         self.window = Window(self._section.window_s, self._section.window_lines)
         self.ending = False
         self._set_at: dict[str, float] = {}
@@ -154,7 +123,12 @@ class Session:
         believed = self._belief.phase
         if self._vote is None or self.t - self._vote[2] > VOTE_S:
             return believed
-        return with_vote(believed, self._belief.weights(), self._vote[0], self._vote[1])
+        return with_vote(believed, self._weights(), self._vote[0], self._vote[1])
+
+    def _weights(self) -> Mapping[str, float]:
+        """How likely each phase is; nothing where the rules read nothing and no phase was seen: the model decides."""
+        known = self._section.rules or self._phase_seen_at is not None
+        return self._belief.weights() if known else {}
 
     def recent(self, t: float) -> Reading | None:
         """What was said shortly before `t`."""
@@ -165,6 +139,7 @@ class Session:
     def hear(self, line: Transcript, reading: Reading) -> Change:
         """A final line, and what the rules read in it."""
         change = Change(reading)
+        self._mentioned.update(dict.fromkeys(reading.mentioned))
         phase = self.phase
         evidence = self._cues.read(reading.words)
         for toggle in reading.toggles:
@@ -194,14 +169,8 @@ class Session:
         phase_before = self.phase
         sure = sight.confidence >= self._section.observation_confidence
         if sight.kind == "machine":
-            machine = self._machine(sight.label)
-            action = _VALUES.get(sight.value.strip().casefold())
-            if action is None:
-                raise Rejected(
-                    "bad_observation",
-                    f"session {self.name!r}: machine {machine.id} cannot be {sight.value!r}; "
-                    "value is ON, OFF, STANDBY, true, false, 1 or 0",
-                )
+            machine = self._labels.machine(sight.label)
+            action = self._labels.action(machine, sight.value)
             toggle = Toggle(
                 machine_id=machine.id, name=machine.name, action=action, trigger="seen", confidence=sight.confidence
             )
@@ -217,7 +186,7 @@ class Session:
                     self._belief.learn(self._evidence_of(toggle))
                 self._set(toggle, "observation", sight.t)
         elif sight.kind == "phase":
-            phase = self._phase(sight.label)
+            phase = self._labels.phase(sight.label)
             if not sure:
                 self._note(sight, phase.id)
             elif self._phase_seen_at is None or sight.t >= self._phase_seen_at:
@@ -236,9 +205,7 @@ class Session:
 
     def override(self, order: Override) -> Change:
         """A human's setting, or its release. Raises Rejected for a machine that this surgery does not have."""
-        machine = self.surgery.machine(order.machine)
-        if machine is None:
-            raise self._unknown_machine(order.machine)
+        machine = self._labels.id(order.machine)
         change = Change()
         if order.action == "RELEASE":
             self._overridden.discard(machine.id)
@@ -267,6 +234,10 @@ class Session:
             if machine in self.machines and machine not in self._overridden and not set_later:
                 self._set(toggle, "model", verdict.t)
 
+    def asked(self) -> None:
+        """The model is asked about all that was said until now."""
+        self._mentioned.clear()
+
     def moment(self) -> Moment:
         """What the tail of a prompt tells."""
         return Moment(t=self.t, phase=self.phase, machines=dict(self.machines))
@@ -288,7 +259,7 @@ class Session:
             held=tuple(sorted(self._overridden)),
             phase=(phase := self.phase),
             next_phase=self.surgery.phase_after(phase),
-            phase_belief=self._belief.weights(),
+            phase_belief=dict(self._weights()),
             model=model,
             model_error=model_error,
             toggles=tuple(change.toggles),
@@ -298,6 +269,7 @@ class Session:
             unknown=change.unknown,
             suggestions=tuple(change.suggestions),
             matched_keywords=change.keywords,
+            mentioned=tuple(self._mentioned),
             temporal=change.temporal,
             reasoning=change.reasoning(),
             confidence=min((toggle.confidence for toggle in change.toggles), default=0.0),
@@ -359,34 +331,6 @@ class Session:
         self._noted = {k: t for k, t in self._noted.items() if self.t - t < NOTE_AGAIN_S}
         self._noted[key] = seen.t
         self.window.note(seen.t, f"(video) {seen.kind} {text} {seen.confidence:.2g}")
-
-    def _machine(self, label: str) -> Machine:
-        wanted = label.strip().casefold()
-        for machine in self.surgery.machines:
-            if wanted in (machine.id.casefold(), machine.name.casefold()):
-                return machine
-        for machine in self.surgery.machines:
-            if wanted in (alias.casefold() for alias in machine.aliases):
-                return machine
-        raise self._unknown_machine(label)
-
-    def _phase(self, label: str) -> Phase:
-        wanted = label.strip().casefold()
-        for phase in self.surgery.phases:
-            if wanted in (phase.id.casefold(), phase.name.casefold()):
-                return phase
-        known = ", ".join(f"{phase.id} ({phase.name})" for phase in self.surgery.phases)
-        raise Rejected(
-            "bad_observation",
-            f"session {self.name!r}: {self.surgery.surgery} has no phase {label!r}; its phases are {known}",
-        )
-
-    def _unknown_machine(self, label: str) -> Rejected:
-        known = ", ".join(f"{machine.id} ({machine.name})" for machine in self.surgery.machines)
-        return Rejected(
-            "unknown_machine",
-            f"session {self.name!r}: {self.surgery.surgery} has no machine {label!r}; its machines are {known}",
-        )
 
 
 def _multiply(evidence: dict[str, float], more: Mapping[str, float]) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pipeline.config import PromptSection
 from pipeline.errors import Rejected
 from pipeline.messages import Input, Observation, Override, SessionEnd, SessionStart, Transcript
+from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language
 from stages.prompt.numbers import AllNumbers
 from stages.prompt.questions import Asking
-from stages.prompt.session import Change, Session
+from stages.prompt.session import Session
 from stages.prompt.silence import Rules
 from stages.surgery import Surgery, find_surgery, unknown_surgery
 

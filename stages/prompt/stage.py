@@ -5,16 +5,12 @@ that is due follows it, because its answer is published after that state.
 """
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
-from itertools import chain
 from typing import Any, Final
 
 import msgspec
 
-from pipeline.codec import INPUT_TYPES
 from pipeline.config import Config, PromptSection
 from pipeline.control import StageName
 from pipeline.errors import Rejected
@@ -37,17 +33,19 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
-from pipeline.restore import Journalled, Past, Restored
+from pipeline.restore import Past, Restored
 from stages.answer import AnswerForm
-from stages.prompt.course import Course, session_of
+from stages.prompt.change import Change
 from stages.prompt.crashes import Crashes
 from stages.prompt.examples import Examples
 from stages.prompt.language import Language, load_language
+from stages.prompt.pace import Pace, cost_s
 from stages.prompt.prompts import Prompts
-from stages.prompt.questions import Asking, GivenUp, OpenQuestions
+from stages.prompt.questions import Asking, GivenUp, Open, OpenQuestions
+from stages.prompt.relive import Relive
 from stages.prompt.requests import Requests
 from stages.prompt.rules import RuleEngine
-from stages.prompt.session import Change, Session
+from stages.prompt.session import Session
 from stages.prompt.sessions import Sessions
 from stages.prompt.silence import Rules, Silence
 from stages.prompt.site_words import load_vocabulary
@@ -93,18 +91,17 @@ class PromptStage:
         self._incarnation = f"{incarnation}." if incarnation else ""
         self._sessions = Sessions(section, surgeries, self._engines, language, incarnation)
         self._on_their_way = on_their_way
-        self._past: Course | None = None  # while it is gone through again: what was asked is known
-        self._again = False  # inputs of before are taken
         self._clock = clock
-        self._wall = wall
         self._model: ModelState = "loading"
         self._model_error = ""
         self._open = OpenQuestions()
         self._requests = Requests(
             surgeries, self._engines, window_lines=section.window_lines, most=section.max_requests
         )
+        self._pace = Pace(section.min_interval_s, section.utilization, lockstep=lockstep)
+        self._before = Relive(self._sessions, self._requests, self._pace, self._take, wall)
         self._crashes = Crashes()
-        self._asked = 0  # numbers the questions of all sessions
+        self._asked = 0  # numbers the questions of this process, requests too
         self._counts: Counter[str] = Counter()
         self._handlers: dict[type[Message], Callable[[Any, int], list[Message]]] = {
             Transcript: self._transcript,
@@ -129,64 +126,13 @@ class PromptStage:
         Parse is told what it may not have had, and the open questions are asked again. Inputs behind all that is known
         of questions may not have been handled: they are, as if they came now, and parse knows those that were.
         """
-        outcomes = deque[RuleOutcome](maxlen=self._on_their_way)
-        course = self._past = Course(past)
-        before = past.read(*INPUT_TYPES, LLMResponse)
-        for at, message in before:
-            self._relive(course.until(self._sessions.numbers.inputs))
-            if course.over:
-                before = chain([Journalled(at, message)], before)
-                break
-            with self._at(at), suppress(Rejected):  # it was told then
-                sent = self._take_again(message)
-                outcomes += [rules for rules in sent if isinstance(rules, RuleOutcome)]
-        self._relive(course.until(self._sessions.numbers.inputs))
-        self._past = None
-        return Restored([*outcomes, *self._ask_again(course.open)], self._unsure(before))
+        before = self._before.relive(past, self._on_their_way)
+        return Restored([*before.outcomes, *self._ask_again(before.unanswered)], self._unsure(before.unsure))
 
-    def _unsure(self, before: Iterator[Journalled]) -> Iterator[Message]:
-        """What may not have been handled. `handle` is called for each before the next is taken."""
-        self._again = True
-        wall = self._wall
-        for at, message in before:
-            self._wall = partial(float, at)
-            if isinstance(message, LLMResponse):
-                self._take_again(message)
-            else:
-                yield message
-        self._wall = wall
-        self._again = False
+    def _unsure(self, inputs: Iterator[Message]) -> Iterator[Message]:
+        yield from inputs
         self._counts.clear()  # of what was counted then
         self._sessions.count_anew()
-
-    def _take_again(self, message: Message) -> list[Message]:
-        if not isinstance(message, LLMResponse):
-            return self._handlers[type(message)](message, self._clock())
-        if message.outcome != "rejected":
-            self._requests.answered(message)
-        return []
-
-    @contextmanager
-    def _at(self, wall_s: float) -> Iterator[None]:
-        """What is done now was done then."""
-        wall, self._wall = self._wall, partial(float, wall_s)
-        self._again = True
-        try:
-            yield
-        finally:
-            self._wall, self._again = wall, False
-
-    def _relive(self, events: Iterable[PromptJob | Learned]) -> None:
-        for event in events:
-            asking = self._sessions.find(session_of(event))
-            if asking is None:
-                continue
-            if isinstance(event, PromptJob):
-                asking.asked(event)
-            else:
-                asking.learn(event.verdict)
-        for asking in self._sessions:
-            self._sessions.forget_if_over(asking)
 
     def _ask_again(self, jobs: Iterable[PromptJob]) -> list[PromptJob]:
         """What has no verdict: it may never have been sent. Inference and parse know a job that comes again."""
@@ -195,7 +141,7 @@ class PromptStage:
             asking = self._sessions.find(job.rules.session)
             if asking is not None and asking.job_id == job.job_id:
                 job = msgspec.structs.replace(job, deadline_ns=self._deadline_ns(self._clock()))
-                self._open.add(job)
+                self._open.add(job, self._clock())
                 again.append(job)
         return again
 
@@ -225,6 +171,9 @@ class PromptStage:
         self._counts[f"accepted.{type(message).__name__}"] += 1
         return sent
 
+    def _take(self, message: Message) -> Iterable[Message]:
+        return self._handlers[type(message)](message, self._clock())
+
     def step(self) -> Iterable[Message]:
         now = self._clock()
         late: list[Completion] = []
@@ -252,14 +201,14 @@ class PromptStage:
     # --- inputs of a session ------------------------------------------------------------------------------
 
     def _start(self, message: SessionStart, now: int) -> list[Message]:
-        asking, about_what_is_over = self._sessions.start(message, self._wall())
+        asking, about_what_is_over = self._sessions.start(message, self._before.wall())
         sent = self._publish(asking, Change(), now)
         return [Cancel(job_id=about_what_is_over), *sent] if about_what_is_over else sent
 
     def _end(self, message: SessionEnd, now: int) -> list[Message]:
         asking = self._sessions.end(message)
         sent = self._publish(asking, Change(), now)
-        if self._past is None:  # else its last question is not known yet
+        if self._before.asks:  # else its last question is not known yet
             self._sessions.forget_if_over(asking)
         return sent
 
@@ -280,7 +229,7 @@ class PromptStage:
         session, numbers = asking.session, asking.numbers
         session.number, session.place = numbers.of_input(), numbers.inputs
         rules = self._snapshot(session, change, now)
-        if self._again:
+        if self._before.again:
             rules = msgspec.structs.replace(rules, again=True)
         return [rules, self._question(asking, rules)] if self._may_ask(asking) else [rules]
 
@@ -291,7 +240,7 @@ class PromptStage:
 
     def _may_ask(self, asking: Asking) -> bool:
         """Whether the session's next question is due and the model can be asked."""
-        return self._model == "ready" and self._past is None and asking.may_ask(self._section.min_interval_s)
+        return self._model == "ready" and self._before.asks and asking.may_ask(self._pace.pause_s(asking.number))
 
     def _question(self, asking: Asking, rules: RuleOutcome) -> PromptJob:
         """The session's next question."""
@@ -308,8 +257,9 @@ class PromptStage:
             alone=asking.suspect,
             stamps={**rules.stamps, "asked": now},
         )
-        asking.asked(job)
-        self._open.add(job)
+        self._pace.asked += 1
+        asking.asked(job, self._pace.asked)
+        self._open.add(job, now)
         self._counts["questions"] += 1
         return job
 
@@ -317,11 +267,11 @@ class PromptStage:
         return None if self._lockstep else now + round(self._section.request_timeout_s * 1e9)
 
     def _verdict(self, verdict: Verdict, now: int) -> list[Message]:
-        was_open = self._open.close(verdict.job_id)
+        question = self._open.close(verdict.job_id)
         asking = self._sessions.find(verdict.session) if verdict.kind == "session" else None
-        if not was_open:
+        if question is None:
             self._counts["dropped.late_verdict"] += 1
-            if asking is None or asking.answered == verdict.job_id:
+            if asking is None or asking.knows(verdict.job_id):
                 return []
             asking.learn(verdict)  # asked by a process that died before it had journalled that
             return [Learned(verdict=verdict, after=asking.numbers.inputs)]
@@ -333,12 +283,20 @@ class PromptStage:
             return [verdict.response]
         if asking is None:
             return []
-        sent: list[Message] = [Learned(verdict=verdict, after=asking.numbers.inputs)]
+        cost = self._cost_s(question, verdict, now)
+        sent: list[Message] = [Learned(verdict=verdict, after=asking.numbers.inputs, cost_s=cost)]
+        self._pace.learn(cost)
         asking.learn(verdict)
         if self._may_ask(asking):
             sent.append(self._question(asking, self._snapshot(asking.session, Change(), now)))
         self._sessions.forget_if_over(asking)
         return sent
+
+    def _cost_s(self, question: Open, verdict: Verdict, now: int) -> float | None:
+        """What the model took for it; None if it was not at work on it, or no time passes."""
+        if self._lockstep or verdict.outcome in ("model_unavailable", "stage_crashed"):
+            return None
+        return cost_s(question.asked_ns, now, question.waiting)
 
     # --- explicit requests --------------------------------------------------------------------------------
 
@@ -346,7 +304,9 @@ class PromptStage:
         if (before := self._requests.again(request.request_id)) is not None:
             self._counts["requests_repeated"] += 1
             return [*before]
-        read = self._requests.read(request, self._open.requests, self._model, self._model_error, self._wall(), now)
+        read = self._requests.read(
+            request, self._open.requests, self._model, self._model_error, self._before.wall(), now
+        )
         if isinstance(read, LLMResponse):
             self._counts[f"answer.{read.outcome}"] += 1
             return [read]
@@ -363,7 +323,7 @@ class PromptStage:
             alone=suspicion == "suspect",
             stamps={"received": now, "asked": self._clock()},
         )
-        self._open.add(job)
+        self._open.add(job, now)
         self._requests.opened(request.request_id)
         self._counts["requests"] += 1
         if suspicion == "guilty":

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parse_builders import CONTRACT, HEPATECTOMY, PCNL, make_rules, make_toggle, with_machine
 
+from pipeline.config import ParseSection
 from pipeline.messages import OUTCOMES, Outcome, RuleOutcome
+from stages.parse.fusion import Fusion
 from stages.parse.merge import Fused, fused_state, rule_state
 from stages.parse.normalise import ModelAnswer
 
@@ -18,7 +20,8 @@ def fuse(
     answer: ModelAnswer, rules: RuleOutcome | None = None, asked: RuleOutcome | None = None, apply: bool = False
 ) -> Fused:
     rules = rules or make_rules()
-    fused = fused_state(PCNL, rules, asked or rules, answer, model="gemma-3-270m", label="gemma", apply_toggles=apply)
+    fusion = Fusion(ParseSection(apply_model_toggles=apply), None)
+    fused = fused_state(PCNL, rules, asked or rules, answer, model="gemma-3-270m", label="gemma", fusion=fusion)
     CONTRACT.check(fused.state, "PCNL")
     return fused
 

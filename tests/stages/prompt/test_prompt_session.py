@@ -9,11 +9,12 @@ from pipeline.config import PromptSection, resolve
 from pipeline.errors import Rejected
 from pipeline.messages import Action, Observation, Override, SessionStart, Toggle, Transcript, Verdict
 from stages.prompt import waiting
+from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import load_language
 from stages.prompt.publishers import LATE, MAX_PUBLISHERS
 from stages.prompt.rules import RuleEngine
-from stages.prompt.session import VOTE_S, Change, Session
+from stages.prompt.session import VOTE_S, Session
 from stages.surgery import Phase, load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))

@@ -1,0 +1,97 @@
+"""Whom to believe where the model and the rules disagree. Runs in the parse process.
+
+Rules lead. What they do not see is taken from the model only where it was measured to be right often enough with such
+a change, at this probability (models/trust.py); where it was not measured, nothing is. A machine of a category that is
+relevant to safety wants more.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from models.trust import Kind, Trust
+from pipeline.config import ParseSection
+from pipeline.messages import RuleOutcome, Toggle
+from stages.parse.normalise import ModelAnswer
+from stages.surgery import Surgery
+
+
+class Disagreement(NamedTuple):
+    """The model would switch a machine that is, by the rules, in another state."""
+
+    kind: Kind
+    toggle: Toggle
+
+
+class Weighed(NamedTuple):
+    """The model's toggles that differ from what is known, each with how reliable it is."""
+
+    applied: tuple[Toggle, ...]
+    shown: tuple[Toggle, ...]
+
+
+def disagreements(answer: ModelAnswer, rules: RuleOutcome, asked: RuleOutcome) -> Iterator[Disagreement]:
+    """What the answer to `asked` would change of `rules`, in the dictionary's order.
+
+    A model that says OFF says nothing against standby: it has no word of its own for it.
+    """
+    ruled = {toggle.machine_id for toggle in asked.toggles}
+    for toggle in answer.toggles:
+        machine, now = toggle.machine_id, rules.machines.get(toggle.machine_id)
+        if now == toggle.action or (now, toggle.action) == ("STANDBY", "OFF"):
+            continue
+        if machine in ruled:
+            yield Disagreement("contradicted", toggle)
+        elif machine in asked.mentioned:
+            yield Disagreement("named", toggle)
+        else:
+            yield Disagreement("on" if toggle.action == "ON" else "off", toggle)
+
+
+class Fusion:
+    """Decides what counts of a model's answer."""
+
+    def __init__(self, section: ParseSection, trust: Trust | None) -> None:
+        """`trust`: what was measured of the model, None if nothing was."""
+        self._section = section
+        self._trust = trust
+
+    def weigh(self, surgery: Surgery, rules: RuleOutcome, asked: RuleOutcome, answer: ModelAnswer) -> Weighed:
+        """Which of the answer's changes are applied, when `rules` is the newest that is known."""
+        applied, shown = list[Toggle](), list[Toggle]()
+        for kind, toggle in disagreements(answer, rules, asked):
+            reliability = self._reliability(kind, toggle.confidence, answer)
+            toggle = replace(toggle, reliability=round(reliability, 3))
+            enough = _may_switch(toggle.machine_id, rules, asked) and self._enough(kind, toggle, surgery)
+            (applied if enough else shown).append(toggle)
+        return Weighed(tuple(applied), tuple(shown))
+
+    def vote(self, answer: ModelAnswer) -> float:
+        """How much the answer's phase counts, 0 to 1."""
+        if self._trust is None:
+            return answer.confidence
+        reliability = self._reliability("phase", answer.phase_confidence, answer)
+        return answer.phase_confidence * reliability if reliability >= self._section.reliability else 0.0
+
+    def _reliability(self, kind: Kind, probability: float, answer: ModelAnswer) -> float:
+        if self._trust is None or not answer.measured:
+            return 0.0
+        return self._trust.reliability(kind, probability)
+
+    def _enough(self, kind: Kind, toggle: Toggle, surgery: Surgery) -> bool:
+        section, machine = self._section, surgery.machine(toggle.machine_id)
+        if section.apply_model_toggles != "measured":
+            return section.apply_model_toggles and kind != "contradicted"
+        relevant = machine is None or machine.category in section.safety_categories
+        least = max(section.reliability, section.safety_reliability) if relevant else section.reliability
+        return 0.0 < toggle.reliability >= least
+
+
+def _may_switch(machine_id: str, rules: RuleOutcome, asked: RuleOutcome) -> bool:
+    """Not what a human holds, or what was set or spoken of after the model was asked."""
+    if rules.number != asked.number and any(toggle.machine_id == machine_id for toggle in rules.toggles):
+        return False
+    since = (rules.machines.get(machine_id), rules.set_by.get(machine_id))
+    before = (asked.machines.get(machine_id), asked.set_by.get(machine_id))
+    return since == before and since[1] != "override"

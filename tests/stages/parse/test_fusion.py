@@ -1,0 +1,130 @@
+"""Whom to believe where the model and the rules disagree."""
+
+from typing import Any
+
+import pytest
+from parse_builders import (
+    PCNL,
+    SCHEMA,
+    SURGERIES,
+    Clock,
+    make_completion,
+    make_rules,
+    make_toggle,
+    settle,
+    small_answer,
+)
+
+from models.trust import Tally, Trust
+from pipeline.config import ParseSection
+from pipeline.messages import Certainty, RuleOutcome
+from stages.parse.fusion import Fusion, disagreements
+from stages.parse.normalise import ModelAnswer
+from stages.parse.stage import ParseStage
+
+NEVER = Tally(right=(0, 0), of=(40, 40))
+AT_LAST = Tally(right=(0, 40), of=(40, 40))  # right where it is sure
+MOSTLY = Tally(right=(0, 30), of=(0, 40))  # at least 0.62
+NOTHING = Tally(right=(0, 0), of=(0, 0))
+KINDS = ("on", "off", "named", "contradicted", "unsaid", "phase")
+
+
+def trust(**tallies: Tally) -> Trust:
+    return Trust(weights="", sets=(), edges=(0.0, 0.9), **dict.fromkeys(KINDS, NEVER) | tallies)
+
+
+def says(machine: str, action: Any = "ON", sure: float = 0.97) -> ModelAnswer:
+    toggle = make_toggle(machine, action, confidence=sure, match_type="llm")
+    return ModelAnswer(toggles=(toggle,), measured=True)
+
+
+def applied(answer: ModelAnswer, rules: RuleOutcome, measured: Trust | None, **section: Any) -> list[str]:
+    weighed = Fusion(ParseSection(**section), measured).weigh(PCNL, rules, rules, answer)
+    assert len(weighed.applied) + len(weighed.shown) == 1
+    return [toggle.machine_id for toggle in weighed.applied]
+
+
+HEARD = make_rules(mentioned=("M05",))
+SWITCHED = make_rules(
+    mentioned=("M05",), toggles=(make_toggle("M05", "OFF"),), machines={**make_rules().machines, "M05": "OFF"}
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "rules", "kind"),
+    [
+        (says("M05"), make_rules(), "on"),
+        (says("M09", "OFF"), make_rules(), "off"),
+        (says("M05"), HEARD, "named"),
+        (says("M05"), SWITCHED, "contradicted"),
+    ],
+)
+def test_a_change_counts_by_how_it_disagrees_with_the_rules(answer: ModelAnswer, rules: RuleOutcome, kind: str) -> None:
+    assert [one.kind for one in disagreements(answer, rules, rules)] == [kind]
+    silent = dict.fromkeys(("on", "off"), NOTHING)
+    assert applied(answer, rules, trust(**silent | {kind: AT_LAST})) == [answer.toggles[0].machine_id]
+    others = {other: AT_LAST for other in KINDS if other != kind and {other, kind} != {"on", "off"}}
+    assert applied(answer, rules, trust(**others)) == []
+
+
+@pytest.mark.parametrize(("now", "action"), [("ON", "ON"), ("OFF", "OFF"), ("STANDBY", "OFF")])
+def test_a_model_that_says_how_it_is_says_nothing_against_the_rules(now: Any, action: Any) -> None:
+    rules = make_rules(machines={**make_rules().machines, "M05": now})
+    assert list(disagreements(says("M05", action), rules, rules)) == []
+
+
+def test_a_change_is_taken_at_the_probability_at_which_the_model_was_right_and_at_no_lower_one() -> None:
+    measured = trust(on=AT_LAST, off=Tally(right=(0, 0), of=(0, 0)))
+    assert applied(says("M05", sure=0.9), make_rules(), measured) == ["M05"]
+    assert applied(says("M05", sure=0.89), make_rules(), measured) == []
+
+
+def test_a_model_that_was_not_measured_switches_nothing() -> None:
+    assert applied(says("M05", sure=1.0), make_rules(), None, reliability=0.0) == []
+
+
+def test_a_number_that_the_model_wrote_itself_is_no_measured_probability() -> None:
+    answer = ModelAnswer(toggles=says("M05", sure=1.0).toggles, phase="Phase4", phase_confidence=1.0)
+    assert applied(answer, make_rules(), trust(on=AT_LAST)) == []
+    assert Fusion(ParseSection(), trust(phase=AT_LAST)).vote(answer) == 0.0
+
+
+@pytest.mark.parametrize(("machine", "action"), [("M03", "ON"), ("M02", "ON"), ("M01", "OFF")])
+def test_a_machine_that_is_relevant_to_safety_wants_more(machine: str, action: Any) -> None:
+    mostly, surely = trust(on=MOSTLY, off=NOTHING), trust(on=AT_LAST, off=NOTHING)
+    assert applied(says("M05"), make_rules(), mostly) == ["M05"]
+    assert applied(says(machine, action), make_rules(), mostly) == []
+    assert applied(says(machine, action), make_rules(), surely) == [machine]
+    assert applied(says(machine, action), make_rules(), surely, safety_reliability=0.99) == []
+    assert applied(says(machine, action), make_rules(), mostly, safety_categories=()) == [machine]
+
+
+def test_every_category_that_is_relevant_to_safety_is_one_of_a_shipped_surgery() -> None:
+    categories = {machine.category for surgery in SURGERIES.values() for machine in surgery.machines}
+    assert set(ParseSection().safety_categories) <= categories
+
+
+def test_true_takes_all_but_what_contradicts_the_rules_and_false_takes_nothing() -> None:
+    assert applied(says("M03"), make_rules(), trust(), apply_model_toggles=True) == ["M03"]
+    assert applied(says("M05"), SWITCHED, trust(contradicted=AT_LAST), apply_model_toggles=True) == []
+    assert applied(says("M05"), make_rules(), trust(on=AT_LAST), apply_model_toggles=False) == []
+
+
+def test_a_phase_counts_as_far_as_the_model_was_right_against_the_rules() -> None:
+    answer = ModelAnswer(phase="Phase4", confidence=0.2, phase_confidence=0.95, measured=True)
+    fusion = Fusion(ParseSection(), trust(phase=AT_LAST))
+    assert 0.85 < fusion.vote(answer) < 0.95
+    assert Fusion(ParseSection(), trust()).vote(answer) == 0.0
+    assert Fusion(ParseSection(), None).vote(answer) == 0.2
+
+
+def test_a_state_shows_what_was_taken_from_the_model_and_how_reliable_it_is() -> None:
+    stage = ParseStage(SURGERIES, SCHEMA, ParseSection(), Clock(), trust=trust(on=MOSTLY, off=NOTHING))
+    sure = Certainty(mean_logprob=-0.1, phase=0.9, next_phase=0.9, machines={"M05": 0.97, "M03": 0.96})
+    state, verdict = settle(stage, make_completion(small_answer(on=["M03", "M05"]), certainty=sure))
+    details = state.state["details"]
+    assert [(t["machine_id"], t["reliability"], t["match_type"]) for t in details["toggles"]] == [("M05", 0.624, "llm")]
+    assert [(t["machine_id"], t["reliability"]) for t in details["model_toggles"]] == [("M03", 0.624)]
+    assert (details["set_by"]["M05"], details["set_by"]["M03"]) == ("model", "default")
+    assert [toggle.machine_id for toggle in verdict.toggles] == ["M05"]
+    assert "Irrigation Pump ON by the model, right at least 0.62 of the times" in state.state["metadata"]["reasoning"]
