@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 _ROWS: Final = 128  # of scores that are held at one time
+_LEAST: Final = 1e-37  # share whose logarithm is taken
 
 
 class _Cost(torch.autograd.Function):
@@ -19,10 +20,9 @@ class _Cost(torch.autograd.Function):
         for at in range(0, len(hidden), _ROWS):
             here = slice(at, at + _ROWS)
             scores = (hidden[here].to(embedding.dtype) @ embedding.T).float()
-            totals = scores.logsumexp(1, keepdim=True)
             right = targets[here, None]
-            costs.append((totals - scores.gather(1, right))[:, 0])
-            shares = scores.sub_(totals).exp_()
+            shares = scores.softmax(1)
+            costs.append(-shares.gather(1, right)[:, 0].clamp_min(_LEAST).log())
             shares.scatter_add_(1, right, -torch.ones_like(right, dtype=shares.dtype))
             slopes.append((shares.to(embedding.dtype) @ embedding).float() * weights[here, None])
         ctx.save_for_backward(torch.cat(slopes))

@@ -23,7 +23,7 @@ CHANGED = {
     "checkpoint_every = 25": "checkpoint_every = 3",
     "chunk = 2000": "chunk = 12",  # so that a training takes several, and is cut off within one
     "count = 2000": f"count = {STEPS}",
-    "tokens = 4096": "tokens = 2500",
+    "tokens = 5000": "tokens = 2500",
     "warm_up = 40": "warm_up = 2",
     "lessons = 300": "lessons = 12",
     "every = 200": "every = 4",
