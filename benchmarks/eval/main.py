@@ -81,7 +81,7 @@ def calibrate(path: Path, config: Path | None, settings: Iterable[str]) -> None:
     sets = read_sets(path, surgeries)
     room = open_room(loaded, with_model=True, trust=NO_TRUST)
     with _progress(len(sets.rows) + len(sets.cases)) as progress:
-        trust = measure(sets, loaded, room, surgeries, model.sha256, progress)
+        trust = measure(sets, loaded, room, surgeries, model.weights, progress)
     show_trust(trust)
     print(f"written to {save_trust(trust, model.name)}")
 
