@@ -191,6 +191,7 @@ def check(
 
     from models.manifest import find_manifest
     from models.store import verify as verify_model
+    from models.trust import told
     from pipeline.check import Finding, attempt, findings
     from pipeline.config import DEFAULT_FILE
     from stages.prompt.site_words import load_vocabulary
@@ -201,6 +202,7 @@ def check(
         Finding(True, "configuration", str(config or DEFAULT_FILE)),
         attempt("surgeries and words", lambda: ", ".join(load_vocabulary(loaded.prompt).surgeries)),
         attempt("model", lambda: "stub, no file" if name == "stub" else verify_model(find_manifest(name))),
+        attempt("trust in the model", lambda: told(find_manifest(name))),
         *findings(loaded),
     ]
     if loaded.page.listen:

@@ -95,6 +95,11 @@ class Manifest(Part, frozen=True, kw_only=True):
     licence: Licence | None = None
     adapter: Adapter | None = None
 
+    @property
+    def weights(self) -> str:
+        """The sha256 of all that answers, "" if not known: what was measured of a model holds for these only."""
+        return self.sha256
+
 
 def load_manifests(folder: Path = FOLDER) -> dict[str, Manifest]:
     """The manifests of a folder by name, in the order of the names.

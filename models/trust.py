@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from models.manifest import Manifest
 from pipeline.config import read_toml
 from pipeline.errors import ConfigError
 
@@ -119,12 +120,12 @@ def bin_of(probability: float, edges: Iterable[float] = EDGES) -> int:
     return sum(edge <= probability for edge in edges) - 1
 
 
-def load_trust(name: str, weights: str = "", folder: Path = FOLDER) -> Trust | None:
+def load_trust(name: str, weights: str = "", folder: Path | None = None) -> Trust | None:
     """What was measured of the model of that name, or None. `weights`: the sha256 that its manifest tells.
 
     Raises ConfigError for a file that is not of the form, or that is about other weights.
     """
-    path = folder / f"{name}.toml"
+    path = (folder or FOLDER) / f"{name}.toml"
     if not path.exists():
         return None
     try:
@@ -139,9 +140,15 @@ def load_trust(name: str, weights: str = "", folder: Path = FOLDER) -> Trust | N
     return trust
 
 
-def save_trust(trust: Trust, name: str, folder: Path = FOLDER) -> Path:
+def told(manifest: Manifest) -> str:
+    """What the model was measured with, in words. Raises ConfigError as load_trust does."""
+    trust = load_trust(manifest.name, manifest.weights)
+    return f"measured with {' and '.join(trust.sets)}" if trust else "not measured; eval --calibrate does"
+
+
+def save_trust(trust: Trust, name: str, folder: Path | None = None) -> Path:
     """Write the file of the model of that name. Raises ConfigError if it cannot be written."""
-    path = folder / f"{name}.toml"
+    path = (folder or FOLDER) / f"{name}.toml"
     lines = [
         f"# How often {name} was right where it and the rules disagreed, by its probability; see models/trust.py.",
         "# Written by: run_pipeline.py eval FOLDER --calibrate",
@@ -152,7 +159,7 @@ def save_trust(trust: Trust, name: str, folder: Path = FOLDER) -> Path:
     for kind, tally in trust.tallies().items():
         lines += ["", f"[{kind}]", f"right = {list(tally.right)}", f"of = {list(tally.of)}"]
     try:
-        folder.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         path.write_text("\n".join([*lines, ""]), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from models.trust import Tally, Trust, bin_of, interval, load_trust, save_trust
+from models.manifest import find_manifest
+from models.trust import Tally, Trust, bin_of, interval, load_trust, save_trust, told
 from pipeline.errors import ConfigError
 
 NONE = Tally(right=(0, 0, 0, 0), of=(0, 0, 0, 0))
@@ -55,6 +57,14 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert path.name == "some-model.toml"
     assert load_trust("some-model", "ab", tmp_path) == measured
     assert load_trust("another", "ab", tmp_path) is None
+
+
+def test_it_is_told_with_what_a_model_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = msgspec.structs.replace(find_manifest("stub"), name="some-model", sha256="ab")
+    monkeypatch.setattr("models.trust.FOLDER", tmp_path)
+    assert told(manifest) == "not measured; eval --calibrate does"
+    save_trust(trust(), "some-model", tmp_path)
+    assert told(manifest) == "measured with 4 utterances"
 
 
 def test_figures_of_other_weights_are_refused(tmp_path: Path) -> None:
