@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.messages import Action
 from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
+from stages.prompt.instead import instead
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
 from stages.prompt.tokens import Sentence, Token
@@ -242,6 +243,7 @@ class Clauses:
         if told is not None and self._mood != "void" and tokens:
             place = Place(rule, tokens, lead, self._subject(lead), letters[end : end + 1], self._last_told is not None)
             if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
+                self._only(told, tokens[0], end)
                 self._take(told, end)
             else:
                 self._last = None
@@ -273,18 +275,18 @@ class Clauses:
         action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
         negated = [t.text for t in tokens if t.letter == "n"]
         if rule in ("correction", "contrast"):
-            if self._last_told is None:
+            if (last := self._last_told) is None:
                 return None
+            rule, things = instead(rule, letters, things, tokens, last.things)
             if rule == "contrast":
-                action, negated = OPPOSITE[self._last_told.action], negated[:1]
+                action, negated = OPPOSITE[last.action], negated[:1]
             else:
-                states = letters.strip("CK0,n&")
-                action = action_of(states) if not things else self._last_told.action
-                things = things or self._last_told.things
+                action = last.action if things else action_of(letters.strip("CK0,n&"))
+                things = things or last.things
                 negated = []
         elif negated and action is not None and rule != "cancel":
             action = OPPOSITE[action]
-        elif rule in ORDERS and (word := self._negation(lead)):
+        elif (rule in ORDERS or rule == "patient") and (word := self._negation(lead, rule, tokens[0])):
             action, negated = OPPOSITE[action or "ON"], [word]
         words = self._sentence.words[tokens[0].start : tokens[-1].end]
         return Told(
@@ -328,12 +330,13 @@ class Clauses:
             return self._last_told.things
         return self._named[-1:]
 
-    def _negation(self, lead: str) -> str:
-        """The word that negates what follows: "do not", or a stop ("stop turning on the lights")."""
-        tail = lead.rstrip("aImubH%Pt")
-        if tail and tail[-1] in "nx":
-            return self._sentence.tokens[self._lead_from + len(tail) - 1].text
-        return ""
+    def _negation(self, lead: str, rule: str, verb: Token) -> str:
+        """The word that negates what follows: "do not", or a stop ("stop turning on", "hold off turning on")."""
+        tail = lead.rstrip("aImubH%Pt" if rule != "patient" else "aImubH%Pt_s=")  # "do not take him off"
+        negating = "nx" + "cN0" * verb.ing
+        if tail[-2:] in ("nx", "nc") or not tail or tail[-1] not in negating:  # "do not stop turning on"
+            return ""
+        return self._sentence.tokens[self._lead_from + len(tail) - 1].text
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")
@@ -351,6 +354,12 @@ class Clauses:
             told.deferred, told.waits_for, told.delay_s = True, self._waits_for(), self._delay_s
         self.told.append(told)
         self._last, self._last_end = told, end
+
+    def _only(self, told: Told, verb: Token, end: int) -> None:
+        """ "Leave only the suction on": everything else goes off."""
+        if told.rule == "keep" and told.action == "ON" and verb.text.endswith(" only") and not told.negation:
+            everything = Token("E", verb.text, verb.start, verb.end)
+            self._take(Told("keep", "OFF", [everything], told.words, excepted=told.things), end)
 
     def _corrects(self, last: Told, told: Told) -> bool:
         return self._correcting == "C" or last.action == told.action

@@ -32,6 +32,9 @@ _POINTING: Final = re.compile(
     r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
     r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))"
 )
+# "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
+_OFF_BUT: Final = re.compile(r"[Ea][ofz][P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
+_ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
 
 
 class Lexicon:
@@ -236,6 +239,8 @@ class Lexicon:
 
     def _sentence(self, tokens: list[Token], words: list[str], mark: str) -> Sentence:
         letters = "".join([token.letter for token in tokens])
+        if "!" in letters or ("&" in letters and ("E" in letters or "a" in letters)):
+            letters, tokens = _excepting(letters, tokens)
         if "_" in letters:
             letters, tokens = self._repair.repaired(letters, tokens)
         for found in _POINTING.finditer(letters):
@@ -249,6 +254,19 @@ class Lexicon:
             return letters, tokens
         pronoun = replace(tokens[at], letter="W")
         return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
+
+
+def _excepting(letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
+    """ "But" as "except", and "all" as "everything", where machines are excepted."""
+    tokens = list(tokens)
+    for found in _OFF_BUT.finditer(letters):
+        if tokens[found.start(1)].text == "but" and tokens[found.start()].text != "both":
+            tokens[found.start(1)] = replace(tokens[found.start(1)], letter="!")
+    letters = "".join([token.letter for token in tokens])
+    for found in _ALL_BUT.finditer(letters):
+        if tokens[found.start()].text == "all":
+            tokens[found.start()] = replace(tokens[found.start()], letter="E")
+    return "".join([token.letter for token in tokens]), tokens
 
 
 def _last_pause(tokens: list[Token]) -> int:

@@ -10,7 +10,7 @@ from stages.prompt.tokens import Sentence, Token
 # "tell the nurse to", "ask Anna to", "could I trouble you to"
 _TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
 _THIRD: Final = frozenset(("they", "he", "she"))
-_NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMG")  # before a bare "suction please"
+_NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
 
 
 class Place(NamedTuple):
@@ -33,6 +33,8 @@ def counts_in_story(place: Place) -> bool:
 def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     """Whether what stands before and behind a construction lets it count."""
     rule, lead, first = place.rule, place.lead, place.tokens[0]
+    if place.following == "!" and any(token.letter == "E" for token in place.tokens):
+        return False  # but for what nobody knows
     if rule == "unknown" and first.letter in "vxw" and not _is_device(place.tokens[-1].text, language):
         return False
     if rule in ORDERS:
@@ -60,6 +62,8 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
     if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
         return False
+    if first.ing and lead.endswith("N") and _before(place, sentence).endswith("with"):
+        return False  # "done with starting the suction" has started it
     if first.ing and (lead.endswith(("l", "_", "d", "+")) or following in ("b", "B", "%")):
         return False
     if first.letter == "0" and lead.endswith(("b", "B", "H")):  # "there is no suction"
@@ -77,6 +81,11 @@ def _says_too(place: Place, sentence: Sentence, language: Language) -> bool:
     begins = all(token.letter == "," for token in sentence.tokens if token.start < first.start)
     too = begins or first.text not in ("and", "then") or _behind(place, sentence).startswith(language.too)
     return too and first.text in language.things.also
+
+
+def _before(place: Place, sentence: Sentence) -> str:
+    """The word before it."""
+    return sentence.words[place.tokens[0].start - 1]
 
 
 def _behind(place: Place, sentence: Sentence) -> str:

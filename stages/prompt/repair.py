@@ -13,7 +13,7 @@ _MOST_WORDS: Final = 3  # of a name that was split
 _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
-    r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
+    r"(?:[s=S][of]|[vxyhwcNVXYskCKz=!]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
     r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
 )
 
