@@ -57,7 +57,6 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
         base,
         name=name,
         examples="none",
-        phase_trust=1.0,
         licence=msgspec.structs.replace(base.licence, notice=NOTICE) if base.licence else None,
         adapter=Adapter(
             file=target.name,
