@@ -23,7 +23,8 @@ _BUT = rf"(?:[,P]*!,*{_ONE}{_MORE})?"  # "except the lights"
 _LIST = rf"{_ONE}{_MORE}{_BUT}"
 _LOOSE_LIST = rf"{_LOOSE}(?:[,&]*(?!{_NEXT}(?:[bBHL]|n?{_STATE})){_LOOSE_NEXT})*{_BUT}"
 _ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
-_PLACE = r"(?:l[da]*[_+a])?"  # "the lights over the table"
+_PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
+_PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm]n)H)"  # "I want", "could we have", "let us not have"
 
@@ -32,15 +33,16 @@ RULES: Final[dict[str, str]] = {
     rf"|[CK0],*{_STATE}",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
-    rf"|{_VERB}[sS=]{_ALL}{_PLACE}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
+    rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
-    "want": rf"{_HAVE}(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]){_LIST}"
+    "want": rf"{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
     "stop": rf"{_VERB}x{_LIST}",
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
-    "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
+    "cancel": rf"N{_ALL}[re](?=[,.Pt]|$)"  # "no more suction needed"
+    rf"|[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b|H|%b|mb|nb|bnb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
@@ -48,7 +50,7 @@ RULES: Final[dict[str, str]] = {
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"  # "suction on"
     rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
-    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&Pt])f{_LIST}(?=[,.Pt]*$)",  # "suction, stop", "off with the lights"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&Pt])[of]{_LIST}(?=[,.Pt]|$)",  # "suction, stop", "off with the lights"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
