@@ -179,6 +179,8 @@ class Clauses:
         if clause.startswith("A"):
             return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
         words = clause.strip("&P")
+        if words.startswith("l") and words.endswith("D") and not {"I", "b", "B"} & set(words):
+            return False  # "for the closure later, suction off"
         return ("I" in words and len(words) > 1) or len(words) > 2
 
     def _when(self, at: int) -> None:
@@ -268,12 +270,17 @@ class Clauses:
                 subject=self._subject(lead),
                 following=letters[end : end + 1],
                 told_before=(last := self._last_told) is not None,
+                refused=last is not None and last.rule == "cancel",
                 at_end=not letters[end:].strip(",Pt"),
                 joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
             )
             if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
                 self._only(told, tokens[0], end)
                 self._take(told, end)
+            elif rule == "state" and lead.endswith("l") and (own := letters.rfind(",", start, end) + 1):
+                self._lead_from = own  # "look at the monitor, suction on"
+                self._construction(rule, own, end)
+                return
             else:
                 self._last = None
         elif self._mood != "void":
@@ -302,8 +309,6 @@ class Clauses:
         if rule == "again" and self._last_told is not None:
             things = self._last_told.things
         action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
-        if rule == "cancel":
-            action = "OFF"
         negated = [t.text for t in tokens if t.letter == "n"]
         if rule in ("correction", "contrast"):
             if (last := self._last_told) is None:

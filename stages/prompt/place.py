@@ -10,6 +10,7 @@ from stages.prompt.tokens import Sentence, Token
 # "tell the nurse to", "ask Anna to", "could I trouble you to"
 _TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
 _PAST: Final = frozenset("SVXY")
+_WANTED: Final = frozenset(("needed", "required"))
 _THIRD: Final = frozenset(("they", "he", "she"))
 _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
 
@@ -23,6 +24,7 @@ class Place(NamedTuple):
     subject: str  # the pronoun in the lead, or ""
     following: str  # the letter behind it, or ""
     told_before: bool  # something was told before, which it may speak of
+    refused: bool  # what was told before is not wanted
     at_end: bool  # nothing but manners behind it
     joined: bool  # "and" stands before its clause, and what was told before does not start anything
 
@@ -63,8 +65,16 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return True
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
         return False
-    if rule == "state" and first.letter in "of" and not first.text.endswith("with"):  # "on the lights"
-        return first.letter == "f" and place.at_end
+    if rule == "state" and place.refused and place.tokens[-1].text in _WANTED:
+        return False  # "no more suction and irrigation needed"
+    if (
+        rule == "state"
+        and first.letter in "ofz"
+        and place.tokens[-1].letter in "MGF"
+        and not first.text.endswith("with")
+    ):  # "on the lights"
+        listed = any(token.letter == "W" for token in place.tokens)  # "off, all of them: ..."
+        return listed or (first.letter == "f" and place.at_end)
     if rule == "state" and lead.endswith("_b"):  # "Chen, is the suction on"
         return False
     if rule == "state" and first.letter == "W" and lead.endswith("_"):  # "pull it off"
@@ -76,6 +86,8 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
     if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
         return False
+    if "n" in lead and _behind(place, sentence).startswith("without "):
+        return False  # "never stop the suction without asking"
     if first.ing and lead.endswith("N") and _before(place, sentence).endswith("with"):
         return False  # "done with starting the suction" has started it
     if first.ing and (lead.endswith(("l", "_", "d", "+")) or following in ("b", "B", "%")):
