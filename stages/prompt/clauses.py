@@ -4,6 +4,7 @@ A construction counts unless something around it takes that away: a question, a 
 condition. What stands before it in its clause (`lead`) may turn it round or put it off.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -19,6 +20,10 @@ _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
 _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
+_PAST: Final = frozenset("SVXYB")
+_THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
+_UNKNOWN: Final = re.compile(r"[,0&]*da*_{1,2}[,P]*")
+_AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 _REQUESTS: Final = ("can ", "could ", "may ", "might ")
 
 
@@ -132,8 +137,7 @@ class Clauses:
         elif letter in "CK" or (letter == "0" and letters[at + 1 : at + 2] == ","):
             self._correcting = letter
             self._mood, self._lead_from = "", at + 1
-            if letter == "C" and not letters[at + 1 :].strip(",") and self._last is not None and self._adjoins(at):
-                self._last.things = self._last.things[-1:]  # "suction, er, irrigation I mean"
+            self._meant(at)
         elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
             self._retract()
         elif self._zone:
@@ -141,7 +145,9 @@ class Clauses:
         elif letter in "qjQ":
             self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
-            self._question()
+            self._question(at)
+        elif letter == "p" and letters[at + 1 : at + 2] in _PAST and letters[at + 1 :]:
+            return  # "somebody turned it off" asks for nothing
         elif letter == "p":
             self._mood, self._polite, self._lead_from = "", True, at
         elif letter == "L" and self._mood != "void":
@@ -173,6 +179,8 @@ class Clauses:
         if clause.startswith("A"):
             return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
         words = clause.strip("&P")
+        if words.startswith("l") and words.endswith("D") and not {"I", "b", "B"} & set(words):
+            return False  # "for the closure later, suction off"
         return ("I" in words and len(words) > 1) or len(words) > 2
 
     def _when(self, at: int) -> None:
@@ -220,6 +228,20 @@ class Clauses:
         tokens = self._sentence.tokens[self._condition[0] : self._condition[1]]
         return " ".join(self._sentence.words[tokens[0].start : tokens[-1].end]) if tokens else ""
 
+    def _meant(self, at: int) -> None:
+        """What stands before "I mean" or "rather" at the end: "suction, er, irrigation I mean"."""
+        letters, last = self._sentence.letters, self._last
+        if letters[at] == "C" and _UNKNOWN.fullmatch(letters, at + 1):  # "no sorry, the purple one"
+            self._retract()
+        if last is None or letters[at + 1 :].strip(","):
+            return
+        pause = letters.rfind(",", 0, at)
+        behind = letters[at] == "C" or self._sentence.tokens[at].text in _AFTERTHOUGHTS
+        if behind and _THINGS.fullmatch(letters, pause + 1, at) and pause > 0:
+            last.things = [t for t in self._sentence.tokens[pause + 1 : at] if t.letter in MACHINES]
+        elif letters[at] == "C" and self._adjoins(at):
+            last.things = last.things[-1:]
+
     def _retract(self) -> None:
         if self.told and not self.told[-1].earlier:
             self.told.pop()
@@ -241,10 +263,24 @@ class Clauses:
             self._mood = ""
         told = self._told(rule, letters[start:end], tokens, lead)
         if told is not None and self._mood != "void" and tokens:
-            place = Place(rule, tokens, lead, self._subject(lead), letters[end : end + 1], self._last_told is not None)
+            place = Place(
+                rule,
+                tokens,
+                lead,
+                subject=self._subject(lead),
+                following=letters[end : end + 1],
+                told_before=(last := self._last_told) is not None,
+                refused=last is not None and last.rule == "cancel",
+                at_end=not letters[end:].strip(",Pt"),
+                joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
+            )
             if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
                 self._only(told, tokens[0], end)
                 self._take(told, end)
+            elif rule == "state" and lead.endswith("l") and (own := letters.rfind(",", start, end) + 1):
+                self._lead_from = own  # "look at the monitor, suction on"
+                self._construction(rule, own, end)
+                return
             else:
                 self._last = None
         elif self._mood != "void":
@@ -324,7 +360,8 @@ class Clauses:
         """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
         things = self._language.things
         here = self._named[self._named_before :]
-        if pronoun.text in things.plural and len(here) > 1 and len(self.told) == self._first:
+        before = self._last_told is None or self._last_told.earlier
+        if pronoun.text in things.plural and len(here) > (not before) and len(self.told) == self._first:
             return here
         if self._last_told is not None and pronoun.text in (*things.pointing, *things.plural):
             return self._last_told.things
@@ -333,7 +370,7 @@ class Clauses:
     def _negation(self, lead: str, rule: str, verb: Token) -> str:
         """The word that negates what follows: "do not", or a stop ("stop turning on", "hold off turning on")."""
         tail = lead.rstrip("aImubH%Pt" if rule != "patient" else "aImubH%Pt_s=")  # "do not take him off"
-        negating = "nx" + "cN0" * verb.ing
+        negating = "n" + "xcN0" * verb.ing
         if tail[-2:] in ("nx", "nc") or not tail or tail[-1] not in negating:  # "do not stop turning on"
             return ""
         return self._sentence.tokens[self._lead_from + len(tail) - 1].text
@@ -364,9 +401,9 @@ class Clauses:
     def _corrects(self, last: Told, told: Told) -> bool:
         return self._correcting == "C" or last.action == told.action
 
-    def _question(self) -> None:
+    def _question(self, end: int | None = None) -> None:
         """The last part of the sentence is a question: what it states does not count, nor what it orders bluntly."""
-        letters = self._sentence.letters
+        letters = self._sentence.letters[:end]
         part = letters.rstrip(",")
         cut = part.rfind(",") if part == letters else -1
         tail = part[cut + 1 :]

@@ -18,23 +18,26 @@ _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"
 _LOOSE_NEXT = r"[daO]*[MGF](?!\+)"
-_MORE = rf"(?:[,&]*(?!{_NEXT}(?:[bBHL]|n?{_STATE})){_NEXT})*"  # "stop A, B is dirty" is about A
+_OWN = rf"(?:[bBHL]|n?{_STATE})"  # what is said of a machine itself: "stop A, B is dirty" is about A
+_JOINED = rf"(?:,(?![,&]*{_NEXT}(?:&+{_NEXT})*{_OWN})[,&]*|&*(?!{_NEXT}{_OWN}))"
+_MORE = rf"(?:{_JOINED}{_NEXT})*"
 _BUT = rf"(?:[,P]*!,*{_ONE}{_MORE})?"  # "except the lights"
 _LIST = rf"{_ONE}{_MORE}{_BUT}"
-_LOOSE_LIST = rf"{_LOOSE}(?:[,&]*(?!{_NEXT}(?:[bBHL]|n?{_STATE})){_LOOSE_NEXT})*{_BUT}"
+_LOOSE_LIST = rf"{_LOOSE}(?:{_JOINED}(?:{_NEXT}|(?<=&){_LOOSE_NEXT}))*{_BUT}"
 _ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
-_PLACE = r"(?:l[da]*[_+a])?"  # "the lights over the table"
+_PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
+_PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm]n)H)"  # "I want", "could we have", "let us not have"
 
 RULES: Final[dict[str, str]] = {
-    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?!b?n?{_STATE}|P)"
+    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?!%?[bk]?n?{_STATE}|P)"
     rf"|[CK0],*{_STATE}",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
-    rf"|{_VERB}[sS=]{_ALL}{_PLACE}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
+    rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
-    "want": rf"{_HAVE}(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]){_LIST}"
+    "want": rf"{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
     "stop": rf"{_VERB}x{_LIST}",
@@ -46,9 +49,10 @@ RULES: Final[dict[str, str]] = {
     # "and the irrigation too", as what was switched before
     "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?<=[ofz])&[daO]*[MGF](?=,*$)",
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
+    rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
     rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"  # "suction on"
     rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
-    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&Pt])f{_LIST}(?=[,.Pt]*$)",  # "suction, stop", "off with the lights"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&Pt])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"

@@ -23,6 +23,7 @@ _WORD: Final = re.compile(
     r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:'(?!(?:s|re|ll|ve|d)\b)[a-z]+)?|'(?:s|re|ll|ve|d)\b|[,:;—–.!?()]"
 )
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
+_NOBODY: Final = frozenset(("nobody", "no one"))
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
@@ -168,6 +169,8 @@ class Lexicon:
 
     def _token(self, words: list[str], at: int, before: list[Token]) -> Token:
         word = words[at]
+        if before and before[-1].text in _NOBODY and word.endswith("s"):
+            word = word[:-2] if word.endswith(("ches", "shes")) else word[:-1]  # "nobody stops it"
         if word in _PAUSES:
             return Token(",", word, at, at + 1)
         if self._amounts.may_begin(word) and (amount := self._amount(words, at, before)) is not None:

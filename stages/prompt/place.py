@@ -9,6 +9,8 @@ from stages.prompt.tokens import Sentence, Token
 
 # "tell the nurse to", "ask Anna to", "could I trouble you to"
 _TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
+_PAST: Final = frozenset("SVXY")
+_WANTED: Final = frozenset(("needed", "required"))
 _THIRD: Final = frozenset(("they", "he", "she"))
 _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
 
@@ -22,12 +24,16 @@ class Place(NamedTuple):
     subject: str  # the pronoun in the lead, or ""
     following: str  # the letter behind it, or ""
     told_before: bool  # something was told before, which it may speak of
+    refused: bool  # what was told before is not wanted
+    at_end: bool  # nothing but manners behind it
+    joined: bool  # "and" stands before its clause, and what was told before does not start anything
 
 
 def counts_in_story(place: Place) -> bool:
     """Whether it counts beside a story: an order does, or a call ("argon off please")."""
     ordered = place.rule in ORDERS or (place.rule == "state" and place.following in ("P", "t"))
-    return ordered and "I" not in place.lead and not place.tokens[0].ing
+    told = place.tokens[0].letter in _PAST  # "in March, somebody stopped it"
+    return ordered and "I" not in place.lead and not place.tokens[0].ing and not told
 
 
 def counts(place: Place, sentence: Sentence, language: Language) -> bool:
@@ -48,12 +54,30 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     if rule == "patient":
         handled = place.tokens[-1].text in language.things.held  # "we are on camera"
         of_whom = place.subject in ("he", "she") or (place.subject == "we" and place.following == "t")
-        return first.letter == "O" or (of_whom and not handled)
+        return (first.letter == "O" and place.subject != "they") or (of_whom and not handled)
+    if rule == "phrase" and _behind(place, sentence).startswith(language.less):
+        return False  # "bring the ultrasound down"
+    if rule == "activity" and place.joined and not lead:
+        return False  # "pause the camera and suctioning"
     if rule in ("phrase", "request", "activity"):
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
         return True
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
+        return False
+    if rule == "state" and place.refused and place.tokens[-1].text in _WANTED:
+        return False  # "no more suction and irrigation needed"
+    if (
+        rule == "state"
+        and first.letter in "ofz"
+        and place.tokens[-1].letter in "MGF"
+        and not first.text.endswith("with")
+    ):  # "on the lights"
+        listed = any(token.letter == "W" for token in place.tokens)  # "off, all of them: ..."
+        return listed or (first.letter == "f" and place.at_end)
+    if rule == "state" and lead.endswith("_b"):  # "Chen, is the suction on"
+        return False
+    if rule == "state" and first.letter == "W" and lead.endswith("_"):  # "pull it off"
         return False
     return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
 
@@ -62,6 +86,8 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
     if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
         return False
+    if "n" in lead and _behind(place, sentence).startswith("without "):
+        return False  # "never stop the suction without asking"
     if first.ing and lead.endswith("N") and _before(place, sentence).endswith("with"):
         return False  # "done with starting the suction" has started it
     if first.ing and (lead.endswith(("l", "_", "d", "+")) or following in ("b", "B", "%")):

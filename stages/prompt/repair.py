@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
-from stages.prompt.hearing import Ear
+from stages.prompt.hearing import Ear, nearly
 from stages.prompt.language import Language
 from stages.prompt.tokens import Phrase, Token
 
@@ -42,7 +42,7 @@ class Repair:
         while (verb := _MISSPELT_VERB.search(letters)) is not None:
             at = verb.start(1)
             name = self._verb_ear.near(tokens[at].text)
-            if not name:
+            if not name or not (letters[at + 1] in "of" or nearly(tokens[at].text, name)):  # "push" is no "pause"
                 break
             letters, tokens = _put(letters, tokens, at, at + 1, self._verbs[name], True)
         searched = 0
