@@ -353,6 +353,8 @@ class Clauses:
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
             found, excepted = found[:1], found[1:]
+        if found and found[0].text.endswith(" else"):  # "the lights on and everything else off"
+            excepted = [*excepted, *(thing for told in self.told for thing in told.things)]
         if "b" in letters:  # a statement about what is not ours
             found = [t for t in found if t.letter != "F"]
         return found, excepted
