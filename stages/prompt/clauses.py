@@ -23,7 +23,7 @@ _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_betwee
 _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
-_UNKNOWN: Final = re.compile(r"[,0&]*da*_{1,2}[,P]*")
+_UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 _REQUESTS: Final = ("can ", "could ", "may ", "might ")
 

@@ -31,7 +31,7 @@ _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
 
 RULES: Final[dict[str, str]] = {
-    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?!%?[bk]?n?{_STATE}|P)"
+    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?![%mHbL]|k?n?{_STATE}|P)"
     rf"|[CK0],*{_STATE}(?![daO]*[MGF])",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
