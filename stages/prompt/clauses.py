@@ -22,7 +22,8 @@ _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject a
 _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
 _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
-_UNKNOWN: Final = re.compile(r"[,0&]*da*_{1,2}[,P]*")
+_SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
+_UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 _REQUESTS: Final = ("can ", "could ", "may ", "might ")
 
@@ -207,7 +208,7 @@ class Clauses:
 
     def _adjoins(self, at: int) -> bool:
         """Whether the construction before ends here, but for small words."""
-        return self._last is not None and not self._sentence.letters[self._last_end : at].strip("tPal_+dM")
+        return self._last is not None and _SMALL.fullmatch(self._sentence.letters, self._last_end, at) is not None
 
     def _end_condition(self, at: int) -> None:
         if len(self._condition) == 1:
@@ -352,6 +353,8 @@ class Clauses:
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
             found, excepted = found[:1], found[1:]
+        if found and found[0].text.endswith(" else"):  # "the lights on and everything else off"
+            excepted = [*excepted, *(thing for told in self.told for thing in told.things)]
         if "b" in letters:  # a statement about what is not ours
             found = [t for t in found if t.letter != "F"]
         return found, excepted

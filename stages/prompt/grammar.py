@@ -28,11 +28,11 @@ _ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
 _PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
 _PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
-_HAVE = r"(?:w|(?<=[pm])H|(?<=[pm]n)H)"  # "I want", "could we have", "let us not have"
+_HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
 
 RULES: Final[dict[str, str]] = {
-    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?!%?[bk]?n?{_STATE}|P)"
-    rf"|[CK0],*{_STATE}",  # "no sorry, the suction"
+    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?![%mHbL]|k?n?{_STATE}|P)"
+    rf"|[CK0],*{_STATE}(?![daO]*[MGF])",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
     rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
@@ -52,8 +52,8 @@ RULES: Final[dict[str, str]] = {
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
     rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"  # "suction on"
     rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
-    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&Pt])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
-    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
+    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"

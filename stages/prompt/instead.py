@@ -26,11 +26,15 @@ def _name(thing: Token) -> str:
 
 
 def _denied(letters: str, tokens: list[Token]) -> list[Token]:
-    """The machines behind "not", up to a comma or "but"."""
+    """The machines behind "not" and joined by "and", up to "but"."""
     denied: list[Token] = []
+    joined = True
     for token in tokens[letters.find("n") :] if "n" in letters else ():
         if denied and (token.letter == "," or token.text == "but"):
             break
         if token.letter in MACHINES:
+            if not joined:
+                break  # "not the suction the camera"
             denied.append(token)
+        joined = token.letter == "&" or (joined and token.letter not in MACHINES)
     return denied

@@ -59,6 +59,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "bring the ultrasound down"
     if rule == "activity" and place.joined and not lead:
         return False  # "pause the camera and suctioning"
+    if rule == "request" and first.start and _before(place, sentence) == "no":  # "wait, no suction please"
+        return False
     if rule in ("phrase", "request", "activity"):
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
@@ -75,7 +77,9 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     ):  # "on the lights"
         listed = any(token.letter == "W" for token in place.tokens)  # "off, all of them: ..."
         return listed or (first.letter == "f" and place.at_end)
-    if rule == "state" and lead.endswith("_b"):  # "Chen, is the suction on"
+    if (
+        rule == "state" and lead[-2:] in ("_b", "mb") and _before(place, sentence) in ("is", "are")
+    ):  # "Chen, is the suction on"
         return False
     if rule == "state" and first.letter == "W" and lead.endswith("_"):  # "pull it off"
         return False
