@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,20 +11,27 @@ from benchmarks.commands import bench_app, evaluate
 from commands.feed import publish, status, subscribe
 from commands.journal import export, redact, verify
 from commands.keys import keys_app
-from commands.metrics import metrics, metrics_beside
+from commands.line import CommandLine
+from commands.metrics import metrics, metrics_beside, metrics_told
 from commands.monitor import monitor
 from commands.page import page as page_command
-from commands.page import page_beside
+from commands.page import page_beside, page_told
 from commands.report.command import report
 from models.commands import models_app
-from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say
+from stages.options import ConfigOption, JsonOption, ModelOption, SetOption, configured, say, tell
 
 ResumeOption = Annotated[
     Path | None, typer.Option(help="The journal folder of a run that was cut off: go on with it.", exists=True)
 ]
 
 app = typer.Typer(
-    help="Tells the state of a (simulated) operating room from what is said and seen in it.",
+    cls=CommandLine,
+    help="""Tells the state of a (simulated) operating room from what is said and seen in it.
+
+Examples:
+    replay examples/pcnl_session.jsonl
+    run --page 127.0.0.1:8080
+""",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -49,18 +55,21 @@ def run(
 ) -> None:
     """Run the pipeline until Ctrl-C; a first signal finishes the work, a second one stops at once.
 
-    Examples:  run --model stub  |  run --set ingress.connect='["tcp://127.0.0.1:5555"]' --metrics 127.0.0.1:9464
+    Examples:
+        run --page 127.0.0.1:8080
+        run --set 'ingress.connect=["tcp://127.0.0.1:5555"]' --metrics 127.0.0.1:9464
     """
     import msgspec
 
     from pipeline.supervisor import Supervisor
 
-    settings = [*(set_ or ()), *([f"page.listen={page!r}"] if page else ())]
+    served = (("page", page), ("metrics", metrics_at))
+    settings = [*(set_ or ()), *(f"{section}.listen={at!r}" for section, at in served if at)]
     loaded = configured(config, model, settings)
     shown = page_beside(loaded, config, settings)
-    measured = metrics_beside(loaded, metrics_at)
+    measured = metrics_beside(loaded)
 
-    def tell(event: Any) -> None:
+    def told(event: Any) -> None:
         shown.follow(event)
         measured.follow(event)
         line = msgspec.json.encode(event) + b"\n" if events else f"{event.sentence()}\n".encode()
@@ -68,13 +77,15 @@ def run(
             line = line[os.write(1 if events else 2, line) :]
 
     with shown, measured:
-        code = Supervisor(loaded, tell, with_launcher, resume).run()
+        code = Supervisor(loaded, told, with_launcher, resume).run()
     raise typer.Exit(code)
 
 
 @app.command()
 def replay(
-    log: Annotated[Path, typer.Argument(help="An .mcap journal or log, a run's journal folder, or a .jsonl.")],
+    log: Annotated[
+        Path, typer.Argument(help="An .mcap journal or log, a run's journal folder, or a .jsonl.", exists=True)
+    ],
     speed: Annotated[str, typer.Option(help="max (lockstep), or a factor of real time.")] = "max",
     config: ConfigOption = None,
     model: ModelOption = None,
@@ -84,9 +95,17 @@ def replay(
     ] = "",
     journal: Annotated[Path | None, typer.Option(help="The folder in which the run's journal folder is made.")] = None,
     resume: ResumeOption = None,
+    as_json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:
-    """Replay a recorded session through all processes and show what comes out."""
+    """Replay a recorded session through all processes and show what comes out.
+
+    Examples:
+        replay examples/pcnl_session.jsonl --speed 20
+        replay journal/RUN --model stub --states states.jsonl
+    """
+    import msgspec
+
     from pipeline.config import resolve
     from pipeline.errors import ConfigError
     from pipeline.log import Log
@@ -94,6 +113,8 @@ def replay(
     from pipeline.screen import Screen
     from stages.surgery import find_surgery, load_surgeries
 
+    if as_json and states == "-":
+        raise typer.BadParameter("--json and --states - both want standard output; give --states a file")
     settings = list(set_ or [])
     if journal is not None:
         settings.append(f"run.journal={str(journal.absolute())!r}")
@@ -116,6 +137,9 @@ def replay(
             on_event=screen.event,
             resume=resume,
         )
+    if as_json:
+        print(msgspec.json.encode(summary).decode())
+    else:
         screen.summary(summary)
     raise typer.Exit(1 if summary.failure else 0)
 
@@ -125,10 +149,15 @@ def record(
     out: Annotated[Path, typer.Argument(help="The .mcap file to write.")],
     connect: Annotated[list[str] | None, typer.Option(help="A publisher's endpoint; may be given again.")] = None,
     bind: Annotated[str, typer.Option(help="An endpoint to which publishers connect.")] = "",
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Record what publishers send, until Ctrl-C, into a log that replays."""
+    """Record what publishers send, until Ctrl-C, into a log that replays.
+
+    Examples:
+        record case.mcap --connect tcp://127.0.0.1:5555
+    """
     from pipeline.record import record as run_record
 
     if not (connect or bind):
@@ -137,23 +166,27 @@ def record(
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: stopped.append(n))
-    say(f"recording {', '.join([*(connect or []), *([bind] if bind else [])])}; Ctrl-C ends it")
     count = run_record(
         out,
         connect or [],
         bind,
         loaded,
         lambda: not stopped,
-        lambda line: say(line) if line.startswith(("dead", "turned away")) else None,
+        lambda line: say(line) if line.startswith(("recording", "dead", "turned away")) else None,
     )
-    say(f"{out}: {count} messages")
+    tell({"file": str(out), "messages": count}, as_json, f"{out}: {count} messages")
 
 
 @app.command()
 def check(
     config: ConfigOption = None, model: ModelOption = None, set_: SetOption = None, as_json: JsonOption = False
 ) -> None:
-    """Say what would fail, and why: configuration, surgeries, model, endpoints, shared memory, journal."""
+    """Say what would fail, and why: configuration, model, endpoints, shared memory, journal, page, metrics.
+
+    Examples:
+        check --model medgemma-4b-it-q3_k_m
+        check --set ingress.bind=tcp://127.0.0.1:5555 --json
+    """
     import json
 
     from models.manifest import find_manifest
@@ -172,6 +205,10 @@ def check(
         attempt("trust in the model", lambda: told(find_manifest(name))),
         *findings(loaded),
     ]
+    if loaded.page.listen:
+        found.append(attempt("page", lambda: page_told(loaded.page)))
+    if loaded.metrics.listen:
+        found.append(attempt("metrics", lambda: metrics_told(loaded.metrics)))
     if as_json:
         print(json.dumps([finding._asdict() for finding in found]))
     for finding in () if as_json else found:
@@ -208,14 +245,8 @@ def _speed(text: str) -> float | None:
 
 
 def main() -> None:
-    """Run a command; an error that a user can mend is one line, without a traceback."""
-    from pipeline.errors import ConfigError, OrstateError
-
-    try:
-        app()
-    except OrstateError as error:
-        say(f"orstate: {error}")
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    """Run a command: what `orstate` calls."""
+    app()
 
 
 if __name__ == "__main__":

@@ -8,15 +8,30 @@ import typer
 from stages.options import ConfigOption, ModelOption, SetOption, configured, settings_of
 
 BenchModelOption = Annotated[str, typer.Option("--model", help="A manifest's name, or a path to a GGUF.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE|-", help="Write the figures to this file, or to standard output."),
+]
 
-bench_app = typer.Typer(help="Benchmarks, each beside a yardstick in the same run.", no_args_is_help=True)
+bench_app = typer.Typer(no_args_is_help=True)
+
+
+@bench_app.callback()
+def bench() -> None:
+    """Benchmarks, each beside a yardstick in the same run.
+
+    Examples:
+        bench pipeline
+        bench rules --rounds 10
+    """
 
 
 def evaluate(
     path: Annotated[
         Path,
-        typer.Argument(help="A .jsonl of utterances, or a folder of sessions with their truth; to calibrate, or both."),
+        typer.Argument(
+            help="A .jsonl of utterances, or a folder of sessions with their truth; to calibrate, or both.", exists=True
+        ),
     ],
     file: Annotated[
         Path | None, typer.Argument(help="With --json: the file to write; none or - is standard output.")
@@ -34,7 +49,13 @@ def evaluate(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Evaluate how right the states are: the toggles of utterances, or whole sessions."""
+    """Evaluate how right the states are: the toggles of utterances, or whole sessions.
+
+    Examples:
+        eval examples/understanding/utterances.jsonl
+        eval examples/understanding/sessions --by fused --json sessions.json
+        eval examples/understanding --calibrate
+    """
     from benchmarks.eval.main import calibrate, main
 
     if calibrated:
@@ -52,7 +73,11 @@ def evaluate(
 
 @bench_app.command("pipeline")
 def bench_pipeline(json: JsonOption = None) -> None:
-    """The machinery with the stub model, beside bare ZeroMQ hops and a memory copy in the same run."""
+    """The machinery with the stub model, beside bare ZeroMQ hops and a memory copy in the same run.
+
+    Examples:
+        bench pipeline --json pipeline.json
+    """
     from benchmarks.pipeline import main
 
     main(json)
@@ -71,7 +96,12 @@ def bench_engine(
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     json: JsonOption = None,
 ) -> None:
-    """Our engine beside llama-server and the plain library call: the same questions, in turn."""
+    """Our engine beside llama-server and the plain library call: the same questions, in turn.
+
+    Examples:
+        bench engine
+        bench engine --model medgemma-4b-it-q3_k_m --peers llama-server --rounds 1
+    """
     from benchmarks.engine import main
 
     main(model, _names(peers), _names(mixes), requests, rounds, json)
@@ -84,7 +114,12 @@ def bench_update(
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     json: JsonOption = None,
 ) -> None:
-    """One update of a running session, beside the earlier design's call; the start with and without saved prefixes."""
+    """One update of a running session, beside the earlier design's call; the start with and without saved prefixes.
+
+    Examples:
+        bench update
+        bench update --shape medgemma-4b
+    """
     from benchmarks.update import main
 
     main(model, shape, rounds, json)
@@ -97,7 +132,11 @@ def bench_layouts(
     rounds: Annotated[int, typer.Option(min=1)] = 2,
     json: JsonOption = None,
 ) -> None:
-    """What a step costs by the layout of the cache."""
+    """What a step costs by the layout of the cache.
+
+    Examples:
+        bench layouts --threads 4
+    """
     from benchmarks.layouts import main
     from models.fetch import ensure
     from models.manifest import find_manifest
@@ -107,7 +146,11 @@ def bench_layouts(
 
 @bench_app.command("rules")
 def bench_rules(rounds: Annotated[int, typer.Option(min=1)] = 5, json: JsonOption = None) -> None:
-    """Utterances a second that the rule engine reads on one core."""
+    """Utterances a second that the rule engine reads on one core.
+
+    Examples:
+        bench rules --rounds 10
+    """
     from benchmarks.rules import main
 
     main(rounds, json)
@@ -120,7 +163,11 @@ def bench_chaos(
     seed: Annotated[int, typer.Option(help="When the faults come is drawn from it.")] = 7,
     json: JsonOption = None,
 ) -> None:
-    """Inject faults into real processes and compare what comes out with undisturbed runs; if not alike, exit code 1."""
+    """Inject faults into real processes and compare what comes out with undisturbed runs; if not alike, exit code 1.
+
+    Examples:
+        bench chaos --only kill-prompt,kill-parse --times 5
+    """
     from benchmarks.chaos.suite import main
 
     if not main(_names(only), times, seed, json):
@@ -134,7 +181,11 @@ def bench_fuzz(
     faults: Annotated[Path, typer.Option(help="Where inputs that find a fault are left.")] = Path("fuzz-faults"),
     json: JsonOption = None,
 ) -> None:
-    """Inputs of every kind, changed in every way, against all readers of what comes from outside. Needs `fuzz`."""
+    """Inputs of every kind, changed in every way, against all readers of what comes from outside. Needs `fuzz`.
+
+    Examples:
+        bench fuzz --minutes 2 --targets codec,journal
+    """
     from benchmarks.fuzz.main import main
 
     raise typer.Exit(0 if main(minutes, _names(targets), faults, json) else 1)

@@ -28,6 +28,7 @@ from benchmarks.workload import Mix, Question, choose, questions
 from models.fetch import ensure
 from models.manifest import Manifest, find_manifest
 from pipeline.config import Config, load_config, resolve
+from pipeline.console import Bar
 from pipeline.errors import ConfigError
 from stages.answer import answer_schema
 from stages.surgery import Surgery, load_surgeries
@@ -50,6 +51,7 @@ def main(model: str, peers: Sequence[str], mixes: Sequence[str], requests: int, 
     _check("--peers", peers, PEERS)
     _check("--mixes", mixes, MIXES)
     config = load_config(None, ours_settings(model))
+    chosen = [mix for mix in MIXES if mix in mixes]
     bench = EngineBench(config, find_manifest(model), peers, requests, rounds)
     runs: dict[str, Any] = {
         "model": model,
@@ -57,9 +59,9 @@ def main(model: str, peers: Sequence[str], mixes: Sequence[str], requests: int, 
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default of each engine"),
     }
     ratios: dict[str, float] = {}
-    for mix in MIXES:
-        if mix in mixes:
-            runs[mix], found = bench.run(mix)
+    with Bar("bench engine", len(chosen) * bench.steps, still=True) as bar:
+        for mix in chosen:
+            runs[mix], found = bench.run(mix, bar)
             ratios |= found if mix == MIXES[0] else {f"{name}_{mix}": value for name, value in found.items()}
     write(report("engine", runs, ratios), path)
 
@@ -79,7 +81,14 @@ class EngineBench:
             name: answer_schema(surgery, config.inference.answer) for name, surgery in self._surgeries.items()
         }
 
-    def run(self, mix: Mix) -> tuple[dict[str, Any], dict[str, float]]:
+    @property
+    def steps(self) -> int:
+        """How many times a bar advances with each mix."""
+        server = "llama-server" in self._peers
+        engines = len(self._openers()) + 2 * server
+        return server * len(CONFIGURATIONS) + engines * (1 + self._rounds)
+
+    def run(self, mix: Mix, bar: Bar) -> tuple[dict[str, Any], dict[str, float]]:
         """What was measured, and what is compared, with sessions of those surgeries."""
         surgeries: Sequence[Surgery] = choose(list(self._surgeries.values()), mix)
         asked = questions(
@@ -92,9 +101,9 @@ class EngineBench:
         openers = self._openers()
         trials: dict[str, Any] = {}
         if "llama-server" in self._peers:
-            trials, best = self._try_servers(asked)
+            trials, best = self._try_servers(asked, bar)
             openers |= {name: partial(self._server, configuration) for name, configuration in best.items()}
-        rounds, ends = self._rounds_of(openers, asked)
+        rounds, ends = self._rounds_of(openers, asked, bar)
         tokens = count_tokens(self._path, {one.text for runs in rounds.values() for run in runs for one in run.served})
         told = {name: {**figures(rounds[name], self._schemas, tokens), **ends[name]} for name in rounds}
         return {"engines": told, "llama_server_trials": trials}, self._ratios(rounds, told)
@@ -116,7 +125,7 @@ class EngineBench:
         settings = self._config.inference
         return min(settings.context, self._manifest.context), settings.threads, settings.max_tokens
 
-    def _try_servers(self, asked: Questions) -> tuple[dict[str, Any], dict[str, Configuration]]:
+    def _try_servers(self, asked: Questions, bar: Bar) -> tuple[dict[str, Any], dict[str, Configuration]]:
         """Requests a second of each configuration, and the best one for each way of asking."""
         tried: dict[str, dict[str, float]] = {}
         for configuration in CONFIGURATIONS:
@@ -132,27 +141,29 @@ class EngineBench:
                     "llama_server_4": four.requests_per_s,
                     "peak_mb": peer.memory()["peak"],
                 }
-                _say(
+                bar.say(
                     f"tried llama-server, {configuration.name}: {one.requests_per_s:.2f} requests/s one at a time, "
                     f"{four.requests_per_s:.2f} four together"
                 )
+                bar.advance()
             finally:
                 peer.close()
         best = {name: _best(tried, name) for name in ("llama_server_1", "llama_server_4")}
         return {"tried": tried, "best": {name: chosen.name for name, chosen in best.items()}}, best
 
     def _rounds_of(
-        self, openers: Mapping[str, Open], asked: Questions
+        self, openers: Mapping[str, Open], asked: Questions, bar: Bar
     ) -> tuple[dict[str, list[Run]], dict[str, dict[str, Any]]]:
         """The runs of each engine, and what its process told at the end."""
         rounds: dict[str, list[Run]] = {name: [] for name in openers}
         with ExitStack() as open_peers:
             peers: dict[str, Peer] = {}
             for name, opener in openers.items():
-                _say(f"{name}: start and warm-up")
+                bar.say(f"{name}: start and warm-up")
                 peers[name] = opener()
                 open_peers.callback(peers[name].close)
                 peers[name].serve([own[:1] for own in asked], name.endswith("_4"))
+                bar.advance()
             before = {name: peer.counters() for name, peer in peers.items()}
             names = list(peers)
             for number in range(self._rounds):
@@ -160,7 +171,8 @@ class EngineBench:
                 turn = number % len(names)
                 for name in names[turn:] + names[:turn]:
                     run = peers[name].serve(part, name.endswith("_4"))
-                    _say(f"round {number + 1}, {name}: {run.requests_per_s:.2f} requests/s")
+                    bar.say(f"round {number + 1}, {name}: {run.requests_per_s:.2f} requests/s")
+                    bar.advance()
                     rounds[name].append(run)
             ends: dict[str, dict[str, Any]] = {
                 name: {
@@ -196,7 +208,3 @@ def _best(tried: Mapping[str, Mapping[str, float]], way: str) -> Configuration:
 def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:
     if strange := [name for name in given if name not in known]:
         raise ConfigError(f"{option} {','.join(given)}: {strange[0]!r} is not known; give some of {','.join(known)}")
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

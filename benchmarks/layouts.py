@@ -18,7 +18,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmarks.report import report, write
+from benchmarks.report import report, tell, write
+from pipeline.console import Bar
 from stages.inference.native import Cells, Context, Layout, Model, Row, fastest_cells
 
 PREFIX, OWN = 1800, 100  # tokens: of all sequences together, of each
@@ -52,17 +53,21 @@ def main(model: Path, threads: int, rounds: int, path: Path | None) -> None:
         for unified, flash, full in product((True, False), repeat=3)
     ]
     measured: dict[str, list[dict[str, float]]] = {_name(layout): [] for layout in layouts}
-    for _ in range(rounds):
-        for layout in layouts:
-            measured[_name(layout)].append(_measure(loaded, layout))
     best = next(each for each in layouts if not each.unified and not each.flash_attention and each.back is not None)
-    rows = {kind: _rows(loaded, replace(best, kind=kind)) for kind in KINDS}
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    with Bar("bench layouts", rounds * len(layouts) + len(KINDS), still=True) as bar:
+        for _, layout in product(range(rounds), layouts):
+            measured[_name(layout)].append(_measure(loaded, layout))
+            bar.advance()
+        for kind in KINDS:
+            rows[kind] = _rows(loaded, replace(best, kind=kind))
+            bar.advance()
     loaded.close()
     runs: dict[str, Any] = {name: _medians(rounds) for name, rounds in measured.items()}
     for figures in runs.values():
         figures["row_cost"] = (figures["four_one_sequence_ms"] - figures["one_ms"]) / 3 / figures["one_ms"]
     for name, figures in runs.items():
-        print(f"{name:42}", "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+        tell(f"{name:42} " + "  ".join(f"{key} {value:.4g}" for key, value in figures.items()), path)
     ours = runs[_name(replace(best, kind=fastest_cells()))]
     ratios = {f"fastest_vs_ours_{key}": min(each[key] for each in runs.values()) / ours[key] for key in STEPS_TOLD}
     write(report("layouts", {"model": model.name, "threads": threads, "layouts": runs, "rows": rows}, ratios), path)

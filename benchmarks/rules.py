@@ -14,6 +14,7 @@ from benchmarks.eval.truth import read_cases
 from benchmarks.eval.utterances import read_utterances
 from benchmarks.report import report, write
 from pipeline.config import ROOT, load_config
+from pipeline.console import Bar
 from pipeline.log import Log
 from pipeline.messages import SessionStart, Transcript
 from stages.prompt.rules import Reading, RuleEngine
@@ -33,9 +34,13 @@ def main(rounds: int, path: Path | None) -> None:
     said = list(utterances(EXAMPLES, surgeries))
     engines = {name: RuleEngine(surgery, surgeries.values(), language) for name, surgery in surgeries.items()}
     once = [(engines[surgery].read, text) for surgery, text in said]
-    first_s = _seconds(once)
     again = once * -(-ROUND_READS // len(once))
-    seconds = [_seconds(again) for _ in range(rounds)]
+    seconds = []
+    with Bar("bench rules", rounds + 1, still=True) as bar:
+        first_s = _seconds(once)
+        for _ in range(rounds):
+            bar.advance()
+            seconds.append(_seconds(again))
     runs = {"utterances": len(once), "reads_a_round": len(again), "seconds": seconds}
     ratios = {"utterances_per_s": len(again) / median(seconds), "first_pass_per_s": len(once) / first_s}
     write(report("rules", runs, ratios), path)

@@ -35,6 +35,7 @@ from models.fetch import ensure
 from models.manifest import Manifest, find_manifest
 from models.store import weights_folder
 from pipeline.config import Config, load_config, resolve
+from pipeline.console import Bar
 from pipeline.errors import ConfigError
 from stages.answer import AnswerForm, answer_schema
 from stages.surgery import Surgery, load_surgeries
@@ -54,10 +55,12 @@ def main(model: str, shape: str, rounds: int, path: Path | None) -> None:
     if shape and shape not in SHAPES:
         raise ConfigError(f"--shape {shape}: not known; give one of {', '.join(SHAPES)}")
     bench = UpdateBench(_shaped() if shape else find_manifest(model), BOUNDS if shape else None, rounds)
-    runs, ratios = bench.updates()
-    runs = {"model": shape or model, "bounds": bench.bounds, **runs}
-    if keeps_prefixes():
-        runs["start"] = bench.starts()
+    with Bar("bench update", 2 + rounds + (2 * rounds if keeps_prefixes() else 0), still=True) as bar:
+        runs, ratios = bench.updates(bar)
+        runs = {"model": shape or model, "bounds": bench.bounds, **runs}
+        if keeps_prefixes():
+            runs["start"] = bench.starts(bar)
+    if "start" in runs:
         for what in ("start", "start_process"):
             kind = what.removeprefix("start")
             warm, cold = (median(runs["start"][f"{start}{kind}_s"]) for start in ("warm", "cold"))
@@ -80,27 +83,30 @@ class UpdateBench:
         [self._asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,))
         [[self._first_line]] = questions(surgeries, manifest.prompt, "small", 1, 1, first_lines=1)
 
-    def updates(self) -> tuple[dict[str, Any], dict[str, float]]:
+    def updates(self, bar: Bar) -> tuple[dict[str, Any], dict[str, float]]:
         """What was measured of both designs, in turn, and what is compared."""
         settings = self._config.inference
         context = min(settings.context, self._manifest.context)
         with ExitStack() as open_peers:
-            _say("our engine: start, and the session's prompt")
+            bar.say("our engine: start, and the session's prompt")
             new = self._ours("")
             open_peers.callback(new.close)
             first = _ask(new, self._asked[:1])
-            _say("the earlier design: start, and its first call")
+            bar.advance()
+            bar.say("the earlier design: start, and its first call")
             old = Child(
                 "llama-cpp-python", earlier, self._path, self._surgeries, context, settings.threads, self.bounds
             )
             open_peers.callback(old.close)
             cold = _ask(old, self._asked[:1])
+            bar.advance()
             updates: list[Served] = []
             calls: list[Served] = []
             for number in range(self._rounds):
                 updates += _ask(new, self._asked[1 + number * UPDATES : 1 + (number + 1) * UPDATES])
                 calls += _ask(old, self._asked[1 + number : 2 + number])
-                _say(f"round {number + 1}: update {updates[-1].seconds:.2f} s, call {calls[-1].seconds:.2f} s")
+                bar.say(f"round {number + 1}: update {updates[-1].seconds:.2f} s, call {calls[-1].seconds:.2f} s")
+                bar.advance()
         tokens = count_tokens(self._path, {one.text for one in (*first, *updates, *cold, *calls)})
         runs = {
             "first": self._told(first, "small", tokens),
@@ -116,7 +122,7 @@ class UpdateBench:
         }
         return runs, ratios
 
-    def starts(self) -> dict[str, list[float]]:
+    def starts(self, bar: Bar) -> dict[str, list[float]]:
         """Seconds to the first answer of a process, with and without computed prompt beginnings: from the question on,
         and from the start of the process on."""
         seconds: dict[str, list[float]] = {"cold_s": [], "warm_s": [], "cold_process_s": [], "warm_process_s": []}
@@ -131,7 +137,8 @@ class UpdateBench:
                     whole, answer = self._start(prefix_cache)
                     seconds[f"{start}_s"].append(answer)
                     seconds[f"{start}_process_s"].append(whole)
-                    _say(f"start {number + 1}, {start}: {whole:.2f} s, of which the answer {answer:.2f} s")
+                    bar.say(f"start {number + 1}, {start}: {whole:.2f} s, of which the answer {answer:.2f} s")
+                    bar.advance()
         return seconds
 
     def _start(self, prefix_cache: str) -> tuple[float, float]:
@@ -172,7 +179,3 @@ def _shaped() -> Manifest:
     made = medgemma_4b(ensure(find_manifest(WHOLE_TOKENIZER)), weights_folder())
     medgemma = find_manifest(MEDGEMMA)
     return msgspec.structs.replace(medgemma, name=made.stem, file=str(made), sha256="", size_gib=0.0, source=None)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

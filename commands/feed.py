@@ -22,8 +22,10 @@ ToOption = Annotated[
     str, typer.Option("--to", help="The pipeline's request endpoint; default: that of the configuration.")
 ]
 
+StatesOption = Annotated[bool, typer.Option("--json", help="Each state whole, as a JSON line, for programs.")]
+
 KeysOption = Annotated[
-    Path | None, typer.Option("--keys", help="Our folder of keys, for a pipeline that wants them (--to).")
+    Path | None, typer.Option(help="Our folder of keys, for a pipeline that wants them (--to).", exists=True)
 ]
 
 
@@ -32,6 +34,7 @@ def publish(
     to: ToOption = "",
     session: Annotated[str, typer.Option(help="The session of lines of standard input.")] = "demo",
     surgery: Annotated[str, typer.Option(help="The surgery; a log may name its own.")] = "",
+    as_json: StatesOption = False,
     speed: Annotated[float, typer.Option(min=0.001, max=1e6, help="How many times real time a log goes.")] = 1.0,
     keys: KeysOption = None,
     config: ConfigOption = None,
@@ -41,7 +44,9 @@ def publish(
 
     A typed line is what is said, or "Surgeon: what is said"; the end of input (Ctrl-D) ends the session.
 
-    Examples:  publish examples/pcnl_session.jsonl --speed 20  |  publish - --surgery PCNL
+    Examples:
+        publish examples/pcnl_session.jsonl --speed 20
+        publish - --surgery PCNL
     """
     from pipeline.client import Client
     from pipeline.feed import typed
@@ -54,6 +59,8 @@ def publish(
             raise typer.BadParameter("lines of standard input name no surgery; give --surgery, such as PCNL")
         messages, pace = typed(sys.stdin, session, surgery, say), None
     else:
+        if not Path(source).exists():
+            raise typer.BadParameter(f"{source}: there is no such log; give a .jsonl, an .mcap, or - to type lines")
         log = Log(Path(source), surgery)
         for fault in log.faults:
             say(f"left out: {fault}")
@@ -64,7 +71,7 @@ def publish(
     with Client(endpoint, keys=keys) as client:
         states = client.states()
         seen = _Seen()
-        reader = threading.Thread(target=_show, args=(states, False, seen), name="publish-states")
+        reader = threading.Thread(target=_show, args=(states, as_json, seen), name="publish-states")
         reader.start()
         try:
             begin, first = time.monotonic(), None
@@ -83,7 +90,7 @@ def publish(
 
 def subscribe(
     session: Annotated[str, typer.Option(help="Only this session; default: all.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Each state whole, as a JSON line.")] = False,
+    as_json: StatesOption = False,
     to: ToOption = "",
     keys: KeysOption = None,
     config: ConfigOption = None,
@@ -91,7 +98,9 @@ def subscribe(
 ) -> None:
     """Show the states of a pipeline that runs, until it ends or Ctrl-C: what changes, or with --json all of it.
 
-    Examples:  subscribe  |  subscribe --session or1 --json
+    Examples:
+        subscribe
+        subscribe --session or1 --json
     """
     from pipeline.client import Client
 
@@ -115,12 +124,13 @@ def status(
 ) -> None:
     """Say how a pipeline that runs does: its stages, outcomes, what was dropped and refused, its journal.
 
-    Example:  status --json
+    Examples:
+        status
+        status --to tcp://127.0.0.1:5557 --keys keys/clients/desk --json
     """
-    from rich.console import Console
-
     from pipeline.client import Client
     from pipeline.codec import encode_json
+    from pipeline.console import console
     from pipeline.status_table import status_table
 
     endpoint, keys = pipeline_of(to, keys, config, set_)
@@ -129,7 +139,7 @@ def status(
     if as_json:
         print(encode_json(told).decode())
     else:
-        Console(highlight=False).print(status_table(told))
+        console().print(status_table(told))
 
 
 class _Seen:
@@ -150,18 +160,17 @@ class _Seen:
 
 
 def _show(states: "States", as_json: bool, seen: _Seen) -> None:
-    from rich.console import Console
-
     from pipeline.codec import encode_json
+    from pipeline.console import console
     from pipeline.terminal import Changes
 
-    console, changes = Console(highlight=False), Changes()
+    screen, changes = console(), Changes()
     for state in states:
         if as_json:
             print(encode_json(state).decode(), flush=True)
         else:
             for line in changes.lines(state):
-                console.print(line, soft_wrap=True)
+                screen.print(line, soft_wrap=True)
         seen.take(state.session, state.based_on)
 
 

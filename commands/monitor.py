@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pipeline.client import States
-    from pipeline.room import Room
+    from pipeline.room import Ends, Room
     from stages.surgery import Surgery
 
 REFRESH_S = 0.25
@@ -30,28 +30,32 @@ def monitor(
 ) -> None:
     """Show the room of a pipeline that runs: machines and who set them, phase, suggestions, the model, what was lost.
 
-    It ends with the pipeline, or with Ctrl-C. What was before comes from the run's journal, if that is on this machine.
+    It ends with the pipeline, or with Ctrl-C. What was before, and which session has ended, comes from the run's
+    journal, if that is on this machine.
 
-    Examples:  monitor  |  monitor --once --session or1
+    Examples:
+        monitor
+        monitor --once --session or1
     """
-    from rich.console import Console
     from rich.live import Live
 
     from pipeline.client import Client
     from pipeline.config import resolve
-    from pipeline.room import Room, recall
+    from pipeline.console import console
+    from pipeline.room import Ends, Room, recall
     from stages.surgery import load_surgeries
 
     surgeries = load_surgeries(resolve(configured(config, None, set_).prompt.machines))
-    console = Console(highlight=False)
+    screen = console()
     endpoint, keys = pipeline_of(to, keys, config, set_)
     with Client(endpoint, keys=keys) as client:
         states, room = client.states(session or None), Room()
         lacks = recall(room, client.status().journal, session or None)
-        notes = [f"What was before is not shown: {lacks}."] if lacks else []
-        watch = _Watch(states, room, surgeries, notes)
-        if once or not console.is_terminal:
-            console.print(watch.picture())
+        notes = [f"What was before is not shown, nor that a session ends: {lacks}."] if lacks else []
+        ends = None if lacks else Ends(room, client.status().journal)
+        watch = _Watch(states, room, surgeries, notes, ends)
+        if once or not screen.is_terminal:
+            screen.print(watch.picture())
             return
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,7 +63,7 @@ def monitor(
         reader = threading.Thread(target=watch.read, args=(ended,), name="monitor-states")
         reader.start()
         try:
-            with Live(watch.picture(), console=console, screen=False, auto_refresh=False, transient=False) as live:
+            with Live(watch.picture(), console=screen, screen=False, auto_refresh=False, transient=False) as live:
                 while not ended.wait(REFRESH_S):
                     live.update(watch.picture(), refresh=True)
                 live.update(watch.picture(), refresh=True)
@@ -71,11 +75,18 @@ def monitor(
 class _Watch:
     """What is known, read by one thread and shown by another."""
 
-    def __init__(self, states: "States", room: "Room", surgeries: "dict[str, Surgery]", notes: list[str]) -> None:
+    def __init__(
+        self,
+        states: "States",
+        room: "Room",
+        surgeries: "dict[str, Surgery]",
+        notes: list[str],
+        ends: "Ends | None",
+    ) -> None:
         from pipeline.room import Pulse
 
         self._states, self._room, self._surgeries, self._notes = states, room, surgeries, notes
-        self._pulse = Pulse()
+        self._pulse, self._ends = Pulse(), ends
 
     def read(self, ended: threading.Event) -> None:
         """Take states until the pipeline has ended or they are stopped."""
@@ -87,6 +98,9 @@ class _Watch:
         """The room now."""
         from commands.monitor_view import picture
 
+        if self._ends is not None and (lacks := self._ends.read()):
+            self._notes.append(f"Ends of sessions are not shown: {lacks}.")
+            self._ends = None
         self._pulse.take(self._states.status)
         status, now = self._pulse.status, time.time()
         assert status is not None  # the subscription stands

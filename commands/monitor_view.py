@@ -32,7 +32,7 @@ def picture(
     parts: list[RenderableType] = [_head(status, silent_s)]
     for name, seen in sessions.items():
         parts.append(_session(name, seen, surgeries.get(seen.state.state["metadata"]["surgery"]), now))
-    if missing := max(0, status.sessions_open - len(sessions)):
+    if missing := max(0, status.sessions_open - sum(seen.ended is None for seen in sessions.values())):
         parts.append(Text(f"{missing} more open, of which nothing was heard yet"))
     return Group(*parts, *(Text(note) for note in notes))
 
@@ -85,14 +85,19 @@ def _session(name: str, seen: Seen, surgery: Surgery | None, now: float) -> Rend
         f"by {escape(contract['source'])}, sure to {contract['confidence']:.2f}, "
         f"t = {state.t:.0f} s, newest state {lasting(since)} ago",
     ]
-    if state.degraded:
+    if seen.ended is not None:
+        why = f" ({escape(seen.ended.reason)})" if seen.ended.reason else ""
+        ago = lasting(max(0.0, now - seen.ended.at))
+        lines.insert(0, f"[bold]ENDED[/] at t = {seen.ended.t:.0f} s, {ago} ago{why}: so it was left")
+    elif state.degraded:
         lines.insert(0, f"[bold red]DEGRADED[/] {state.outcome}: this is what the rules know")
     suggestions = contract["suggestions"]
     lines += [f"suggested  {escape(text)}" for text in suggestions[:SUGGESTIONS]]
     if len(suggestions) > SUGGESTIONS:
         lines.append(f"           and {len(suggestions) - SUGGESTIONS} more")
     title = f"[bold]{escape(name)}[/]  {escape(metadata['surgery'])}"
-    return Panel(Group(*map(Text.from_markup, lines), table), title=title, title_align="left")
+    style = "dim" if seen.ended is not None else "none"
+    return Panel(Group(*map(Text.from_markup, lines), table), title=title, title_align="left", border_style=style)
 
 
 def _phase(surgery: Surgery | None, phase: str) -> str:

@@ -13,7 +13,7 @@ from stages.options import ConfigOption, SetOption, configured, say, until_close
 
 if TYPE_CHECKING:
     from pipeline.beside import Beside
-    from pipeline.config import Config
+    from pipeline.config import Config, PageSection
 
 HERE = "127.0.0.1:8080"
 
@@ -28,7 +28,9 @@ def page(
 ) -> None:
     """Serve the live page of a pipeline that runs, or will run, until Ctrl-C.
 
-    Examples:  page  |  page --to tcp://127.0.0.1:5557 --listen 127.0.0.1:8081
+    Examples:
+        page
+        page --to tcp://127.0.0.1:5557 --listen 127.0.0.1:8081
     """
     import msgspec
 
@@ -70,6 +72,22 @@ def page_beside(loaded: "Config", config: Path | None, settings: Sequence[str]) 
     Settings(loaded.page)  # what is wrong with it is told before anything runs
     given = [*(("--config", str(config)) if config else ()), *(part for one in settings for part in ("--set", one))]
     return Beside("page", (*PROGRAM, "page", "--with-launcher", *given), say)
+
+
+def page_told(section: "PageSection") -> str:
+    """What a run will serve there, and to whom. Raises OrstateError for what would fail."""
+    from pipeline.config import resolve
+
+    _server()
+    from pipeline.page.serve import Settings
+
+    settings = Settings(section, make_token=False)
+    with settings.bind() as held:
+        url = settings.url(held.getsockname()[1] if settings.port else 0)
+    if not section.token:
+        return f"{url} for every account of this machine, without a token"
+    file = resolve(section.token)
+    return f"{url} for who has the token in {file}" + ("" if file.exists() else ", which is made")
 
 
 def _server() -> Callable[..., None]:

@@ -21,14 +21,11 @@ from typing import Any
 
 from models.manifest import HubSource, Manifest, PackageSource, TrimmedSource, find_manifest
 from models.store import ModelBroken, locate, verify_file, weights_path
-from models.trim import Progress, Trimmed, TrimRefused, trim, trimmed_path
+from models.trim import Trimmed, TrimRefused, trim, trimmed_path
 from pipeline.errors import OrstateError
+from pipeline.progress import Progress, silent
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-def _silent(done: int, total: int) -> None:
-    """The progress of a fetch that nobody watches."""
 
 
 def ensure(manifest: Manifest) -> Path:
@@ -66,7 +63,7 @@ def _is_at_hand(manifest: Manifest) -> bool:
             return False
 
 
-def fetch(manifest: Manifest, progress: Progress = _silent) -> Path:
+def fetch(manifest: Manifest, progress: Progress = silent) -> Path:
     """The checked file with the weights, got from the manifest's source unless it is there already.
 
     A file that is there and is not what the manifest says is replaced. Raises OrstateError, which says what to do.

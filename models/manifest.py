@@ -20,6 +20,7 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.gguf")
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
 # Names become parts of paths: none begins with a dot, and \Z, unlike $, lets no newline through behind them
 ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=128)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Label = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*\Z", max_length=LABEL_CHARACTERS)]
 
 
@@ -55,6 +56,21 @@ class Licence(Part, frozen=True, kw_only=True):
     notice: Text
 
 
+class Adapter(Part, frozen=True, kw_only=True):
+    """What the model was taught: a file in models/adapters/ that is loaded beside the weights (models/adapter.py).
+
+    `settings`: the sha256 of those it was trained with. `scores`: shares of 1 on lessons that it was not trained on.
+    """
+
+    file: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.gguf\Z")]
+    sha256: Sha256
+    base_sha256: Sha256  # of the weights that it was trained on: no others will do
+    data_seed: Annotated[int, Meta(ge=0)]
+    settings: Sha256
+    scores: dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[float, Meta(ge=0, le=1)]]
+    notice: Text  # must be shown wherever it is passed on
+
+
 class Manifest(Part, frozen=True, kw_only=True):
     """One model. `file` lies in the folder of weights, unless it is an absolute path; "" is a model without weights.
 
@@ -68,6 +84,7 @@ class Manifest(Part, frozen=True, kw_only=True):
     file: str
     prompt: Literal["chat", "completion"]
     template: Literal["gemma"] = "gemma"  # the turns of a chat prompt
+    examples: Literal["none", "few", "many"] = "many"  # what a prompt shows; a model that was taught the job needs none
     context: Annotated[int, Meta(ge=512)]  # tokens that the model was trained for
     # What is faster on few cores, measured for each shape of model (`bench layouts`):
     flash_attention: bool = False
@@ -76,11 +93,15 @@ class Manifest(Part, frozen=True, kw_only=True):
     size_gib: Annotated[float, Meta(ge=0)] = 0.0
     source: PackageSource | HubSource | TrimmedSource | None = None
     licence: Licence | None = None
+    adapter: Adapter | None = None
 
     @property
     def weights(self) -> str:
-        """The sha256 of all that answers, "" if not known: what was measured of a model holds for these only."""
-        return self.sha256
+        """The sha256 of what answers, "" if not known: what was measured of a model holds for these weights only.
+
+        An adapter names the weights that it was trained on, so its own tells both.
+        """
+        return self.adapter.sha256 if self.adapter is not None else self.sha256
 
 
 def load_manifests(folder: Path = FOLDER) -> dict[str, Manifest]:
@@ -133,4 +154,9 @@ def _load(path: Path) -> Manifest:
         raise ConfigError(f"{path}: neither sha256 nor size_gib is given; one is needed to check a download")
     if manifest.source is None or manifest.licence is None:
         raise ConfigError(f"{path}: [source] and [licence] are needed")
+    if manifest.adapter is not None and manifest.adapter.base_sha256 != manifest.sha256:
+        raise ConfigError(
+            f"{path}: the adapter was trained on weights with sha256 {manifest.adapter.base_sha256}, the model's is "
+            f"{manifest.sha256 or 'not told'}; name the weights that it was trained on"
+        )
     return manifest

@@ -9,7 +9,7 @@ quantised or not; what was done is written into the metadata (`orstate.trim.*`).
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -20,8 +20,7 @@ import numpy.typing as npt
 from models.gguf import Gguf, Tensor, Value, frame, numbers_value, padding, read, text_value, texts_value
 from models.vocabulary import BYTE, MixedTokens, Vocabulary, needed_for_ascii, needed_for_words
 from pipeline.errors import OrstateError
-
-Progress = Callable[[int, int], None]  # bytes so far, bytes in all
+from pipeline.progress import Progress
 
 DONE = "orstate.trim.vocabulary"
 SOURCE = "orstate.trim.source_sha256"

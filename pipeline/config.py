@@ -15,6 +15,7 @@ from pipeline import endpoints
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()
 DEFAULT_FILE = ROOT / "configs" / "pipeline.toml"
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -96,7 +97,7 @@ class PromptSection(Section, frozen=True, kw_only=True):
 
     machines: str = "configs/machines"
     rules: bool = True  # False: the rules read nothing, the model alone is heard
-    examples: Literal["few", "many"] = "many"  # in a prompt
+    examples: Literal["model", "none", "few", "many"] = "model"  # in a prompt; model: as the manifest says
     language: str = "configs/language/english.toml"  # the words of the rules
     site_words: str = ""  # a file with a hospital's own aliases and phrases; "": none
     window_s: Positive = 180.0
@@ -172,6 +173,12 @@ class PageSection(Section, frozen=True, kw_only=True):
     key: str = ""
 
 
+class MetricsSection(Section, frozen=True, kw_only=True):
+    """Metrics for Prometheus, and whether it is well."""
+
+    listen: str = ""  # address:port; "": none are served
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -186,6 +193,7 @@ class Config(Section, frozen=True, kw_only=True):
     parse: ParseSection = ParseSection()
     supervision: Supervision = Supervision()
     page: PageSection = PageSection()
+    metrics: MetricsSection = MetricsSection()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:
@@ -208,8 +216,12 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
 
 
 def resolve(path: str) -> Path:
-    """A path from the configuration: relative ones count from the project's folder."""
-    return ROOT / Path(path).expanduser()
+    """A path from the configuration: relative ones count from the project's folder.
+
+    Where orstate is installed without that they count from the current folder, and `configs/` is found all the same.
+    """
+    given = Path(path).expanduser()
+    return ROOT / given if given.parts[:1] == ("configs",) and not (HOME / given).exists() else HOME / given
 
 
 def read_toml(path: Path, advice: str = "") -> dict[str, Any]:

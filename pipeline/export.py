@@ -17,7 +17,8 @@ from mcap.writer import Writer
 from pipeline import messages
 from pipeline.codec import is_json
 from pipeline.errors import UNDECODABLE, OrstateError
-from pipeline.journal import files_of, in_order
+from pipeline.journal import Record, files_of, in_order
+from pipeline.progress import Progress, Reading, silent
 
 Format = Literal["foxglove", "jsonl", "parquet", "csv"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -37,7 +38,7 @@ class Row(NamedTuple):
     data: str
 
 
-def export(path: Path, to: Format, out: Path, tell: Callable[[str], None]) -> int:
+def export(path: Path, to: Format, out: Path, tell: Callable[[str], None], progress: Progress = silent) -> int:
     """Write the records of a run's folder, or of one file, to the new file `out`; how many.
 
     What is no message (pixels) is left out and told. `out` has mode 0600, as the journal has. Raises OrstateError for
@@ -51,15 +52,15 @@ def export(path: Path, to: Format, out: Path, tell: Callable[[str], None]) -> in
         raise OrstateError(f"{out}: cannot be written: {error.strerror}; give another name") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
-            return write(_rows(files, tell), file)
+            return write(_rows(Reading(files, progress).of(in_order(files)), tell), file)
     except BaseException:
         out.unlink()
         raise
 
 
-def _rows(files: list[Path], tell: Callable[[str], None]) -> Iterator[Row]:
+def _rows(records: Iterable[Record], tell: Callable[[str], None]) -> Iterator[Row]:
     left_out = 0
-    for record in in_order(files):
+    for record in records:
         if record.topic == PIXELS:
             left_out += 1
             continue

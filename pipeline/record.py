@@ -26,7 +26,7 @@ def record(
     going_on: Callable[[], bool],
     on_message: Callable[[str], None],
 ) -> int:
-    """Write what arrives to `path` until `going_on()` is False; how many messages.
+    """Write what arrives to `path` until `going_on()` is False; how many messages. `on_message` is told of each.
 
     `config`: its sections `ingress` (limits) and `security` (keys). What is no input is recorded as a dead letter, and
     whoever was turned away is told at the end. Raises OrstateError if the file exists or an endpoint is wrong.
@@ -40,6 +40,7 @@ def record(
             subscription = _subscribe(connect, bind, config.ingress, context, guard)
             guard.start()
             journal = _journal(path)
+            on_message(f"recording {', '.join([*connect, *([bind] if bind else [])])}; Ctrl-C ends it")
             try:
                 while going_on():
                     if subscription.socket.poll(WAKE_MS):

@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.errors import UNDECODABLE, OrstateError
 from pipeline.journal import JournalWriter, Record, journal_files, last_hash, read_records
+from pipeline.progress import Progress, Reading, silent
 
 REDACTED: Final = "[redacted]"
 KEPT: Final = frozenset(
@@ -31,7 +32,7 @@ _MSGPACK: Final[_Coding] = (msgspec.msgpack.decode, msgspec.msgpack.encode)
 DROPPED: Final = frozenset(("Frame",))  # topics
 
 
-def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
+def redact(journal: Path, out: Path, say: Callable[[str], None], progress: Progress = silent) -> int:
     """Write the files of a run's folder, or one file, to the new folder `out`; the number of records.
 
     Raises OrstateError if there is no journal, or if `out` exists.
@@ -43,13 +44,13 @@ def redact(journal: Path, out: Path, say: Callable[[str], None]) -> int:
         out.mkdir(mode=0o700, parents=True)
     except OSError as error:
         raise OrstateError(f"{out}: cannot be made: {error.strerror}; give a new folder") from error
-    count = 0
+    count, reading = 0, Reading(files, progress)
     last: dict[str, bytes] = {}  # hash of each part, so that its files are one chain again
     for file in files:
         part, _ = _part_and_number(file)
         writer = JournalWriter(out / file.name, last.get(part, b""))
         try:
-            for record in read_records(file):
+            for record in reading.of(read_records(file)):
                 if record.topic in DROPPED:
                     continue
                 writer.append(record._replace(payload=_payload(record)))

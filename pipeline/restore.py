@@ -10,7 +10,7 @@ import msgspec
 from pipeline.codec import INPUT_TYPES, decode_inner, decode_input
 from pipeline.errors import UNDECODABLE, OrstateError, Rejected
 from pipeline.journal import Record, numbered_files, read_records
-from pipeline.messages import Learned, LLMResponse, Message, PromptJob, SurgeryState
+from pipeline.messages import Learned, LLMResponse, Message, PromptJob, SurgeryState, Verdict
 from pipeline.wire_format import read_output
 
 ALIVE_EVERY: Final = 256  # records
@@ -67,10 +67,11 @@ class Journal:
                 return None
         if record.topic == SurgeryState.__name__:
             return read_output([record.topic.encode(), record.payload])
-        if record.topic == PromptJob.__name__:
+        if record.topic in _INNER:
             return decode_inner(record.payload)
         return _ours.decode(record.payload)
 
 
+_INNER = frozenset((PromptJob.__name__, Verdict.__name__))
 _INPUTS = frozenset(kind.__name__ for kind in INPUT_TYPES)
 _ours: msgspec.msgpack.Decoder[Learned | LLMResponse] = msgspec.msgpack.Decoder(Learned | LLMResponse)

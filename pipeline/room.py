@@ -1,7 +1,7 @@
-"""What one who watches knows of a pipeline: the newest state of each session, and the newest status.
+"""What one who watches knows of a pipeline: the newest state of each session, its end, and the newest status.
 
-Used by commands that show it. A subscription brings what comes from now on; what was before stands in the journal, if
-that is on this machine and may be read.
+Used by commands that show it. A subscription brings what comes from now on. What was before stands in the journal, and
+only there that a session has ended: for that it must be on this machine, and be ours to read.
 """
 
 import time
@@ -10,9 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import OrstateError
+from pipeline.codec import decode_input
+from pipeline.errors import OrstateError, Rejected
 from pipeline.journal import numbered_files, read_records
-from pipeline.messages import Status, SurgeryState
+from pipeline.messages import Input, SessionEnd, SessionStart, Status, SurgeryState
+from pipeline.tail import Tail
 from pipeline.wire_format import read_output
 
 STATE_TOPIC = SurgeryState.__name__
@@ -21,18 +23,28 @@ QUIET_S = 300.0
 LATE_S = 5.0
 
 
-class Seen(NamedTuple):
-    """The newest state of one session, and when it came (Unix time)."""
+class Ended(NamedTuple):
+    """How a session ended: message time, why, and when that was taken (Unix time)."""
 
-    state: SurgeryState
+    t: float
+    reason: str
     at: float
 
 
+class Seen(NamedTuple):
+    """The newest state of one session, when it came (Unix time), and its end, if that is known."""
+
+    state: SurgeryState
+    at: float
+    ended: Ended | None = None
+
+
 class Room:
-    """Sessions by name. Of one that has ended nothing is told, so those that are quiet for long are left out."""
+    """Sessions by name. Those that have ended, or are quiet, are left out after a while."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Seen] = {}
+        self._ended: dict[str, Ended] = {}
 
     def take(self, state: SurgeryState, at: float | None = None) -> None:
         """One more state; `at`: when it came, Unix time, default now. What is older than what is known is left out."""
@@ -40,10 +52,22 @@ class Room:
         if seen is None or seen.state.seq < state.seq:
             self._sessions[state.session] = Seen(state, time.time() if at is None else at)
 
+    def hear(self, message: Input, at: float) -> None:
+        """A start or an end that the pipeline took, and when (Unix time)."""
+        if isinstance(message, SessionEnd):
+            self._ended[message.session] = Ended(message.t, message.reason, at)
+        elif isinstance(message, SessionStart):
+            self._ended.pop(message.session, None)
+
     def sessions(self, open_: int, now: float) -> Mapping[str, Seen]:
         """As many as are open, the newest first, and what else was heard of in the last QUIET_S."""
-        newest = sorted(self._sessions.items(), key=lambda item: item[1].at, reverse=True)
-        return {name: seen for place, (name, seen) in enumerate(newest) if place < open_ or now - seen.at < QUIET_S}
+        shown = {}
+        for name, seen in sorted(self._sessions.items(), key=lambda item: item[1].at, reverse=True):
+            ended = self._ended.get(name)
+            if (ended is None and open_ > 0) or now - (ended or seen).at < QUIET_S:
+                shown[name] = seen._replace(ended=ended)
+            open_ -= ended is None
+        return shown
 
 
 class Pulse:
@@ -96,3 +120,27 @@ def recall(room: Room, journal: str, session: str | None = None) -> str:
     except (OSError, OrstateError) as error:
         return f"its journal cannot be read: {error}"
     return ""
+
+
+class Ends:
+    """Reads in the run's journal which sessions begin and end, while it is written."""
+
+    def __init__(self, room: Room, journal: str) -> None:
+        self._room = room
+        self._tail = Tail(Path(journal), "inputs", (SessionStart.__name__, SessionEnd.__name__))
+
+    def read(self) -> str:
+        """Tell the room what came since the last call; why it cannot be read, if that is so."""
+        try:
+            for record in self._tail.read():
+                with suppress(Rejected):  # of another version
+                    message = decode_input([record.payload], MOST_BYTES)
+                    if isinstance(message, Input):
+                        self._room.hear(message, record.wall_ns / 1e9)
+        except OrstateError as error:
+            return f"its journal cannot be read: {error}"
+        return ""
+
+    def close(self) -> None:
+        """Let the journal go."""
+        self._tail.close()

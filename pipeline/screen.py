@@ -1,14 +1,15 @@
 """The screen of the replay command: progress and changes on standard error, states on standard output or a file."""
 
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline import events
+from pipeline.console import Bar
+from pipeline.errors import ConfigError
 from pipeline.messages import LLMResponse, SurgeryState
 from pipeline.replay import Summary
 from pipeline.terminal import Changes, show_summary
@@ -29,33 +30,27 @@ class StateLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Screen:
-    """Shows a replay while it runs. `states`: a file for the states, "-" for standard output, "" for none."""
+    """Shows a replay while it runs. `states`: a file for the states, "-" for standard output, "" for none.
+
+    Raises ConfigError if that file cannot be written.
+    """
 
     def __init__(self, states: str, inputs: int) -> None:
-        self._console = Console(stderr=True, highlight=False)
         self._changes = Changes()
         self._own_file = states not in ("", "-")
         self._file: IO[bytes] | None = None
         if states:
-            self._file = open(states, "wb") if self._own_file else sys.stdout.buffer  # noqa: SIM115, PTH123
-        self._progress = Progress(
-            TextColumn("replaying"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("inputs"),
-            TimeRemainingColumn(),
-            console=self._console,
-        )
-        self._task = self._progress.add_task("replay", total=inputs)
+            self._file = _opened(states) if self._own_file else sys.stdout.buffer
+        self._bar = Bar("replaying", inputs)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._bar.__exit__(kind, error, trace)
         if self._file is not None:
             self._file.flush()
             if self._own_file:
@@ -79,24 +74,28 @@ class Screen:
                 + b"\n"
             )
         for line in self._changes.lines(state):
-            self._progress.console.print(line, soft_wrap=True)
+            self._bar.console.print(line, soft_wrap=True)
 
     def response(self, response: LLMResponse) -> None:
         """Show the answer to an explicit request."""
-        self._progress.console.print(
-            f"request {response.request_id}: {response.outcome} {response.error}", markup=False, soft_wrap=True
-        )
+        self._bar.say(f"request {response.request_id}: {response.outcome} {response.error}")
 
     def sent(self, number: int) -> None:
         """One more input was sent."""
-        self._progress.update(self._task, completed=number)
+        self._bar(number)
 
     def event(self, event: events.AnyEvent) -> None:
         """Show what matters of what happens to the pipeline."""
         if isinstance(event, SHOWN):
-            self._progress.console.print(event.sentence(), markup=False, soft_wrap=True)
+            self._bar.say(event.sentence())
 
     def summary(self, summary: Summary) -> None:
-        """The end."""
-        self._progress.stop()
-        show_summary(self._console, summary)
+        """The end, once the screen is closed."""
+        show_summary(self._bar.console, summary)
+
+
+def _opened(states: str) -> IO[bytes]:
+    try:
+        return Path(states).open("wb")
+    except OSError as error:
+        raise ConfigError(f"--states {states}: cannot be written: {error.strerror}; give another name, or -") from error

@@ -65,14 +65,23 @@ class StageProcess:
         self._oom_kills = _oom_kills()
         self._process.start()
 
-    def report(self, counters: dict[str, float]) -> None:
-        """New counters of the running process; what its predecessors counted is added.
+    def welcome(self) -> None:
+        """The process that was started has come: what is reported from now on is its own."""
+        self.welcomed = True
+        self._before = self.counters
 
-        What they counted and it has not met yet stays as it was: a count never goes back.
+    def report(self, counters: dict[str, float]) -> None:
+        """New counters of the process; what its predecessors counted is added.
+
+        What they counted and it has not met yet stays as it was: a count never goes back. Before the process is
+        welcomed a report is the last one of the process before it, which was still under way when that died.
         """
-        summed = {name: value + self._before.get(name, 0.0) for name, value in counters.items()}
-        self.counters = {**self._before, **summed}
-        self.subscriptions = int(self.counters.get("subscriptions_now", 0))
+        self.subscriptions = int(counters.get("subscriptions_now", 0))
+        counted = counters if self.welcomed else _counted(counters)
+        self.counters = {
+            **self._before,
+            **{name: value + self._before.get(name, 0.0) for name, value in counted.items()},
+        }
 
     @property
     def misconfigured(self) -> bool:
@@ -86,8 +95,8 @@ class StageProcess:
         while now - self._recent[0] > 60.0:
             self._recent.popleft()
         self.restarts += 1
-        self.counters = {name: value for name, value in self.counters.items() if not name.endswith(NOW)}
-        self._before = self.counters
+        self.welcomed = False
+        self.counters = _counted(self.counters)
         return not self.misconfigured and len(self._recent) <= self._supervision.restarts_per_minute
 
     def rest(self) -> float:
@@ -139,6 +148,11 @@ class StageProcess:
         if self.state not in ("ready", "drained") or not since_ns or now - since_ns / 1e9 <= budget:
             return ""
         return f"no sign of life for {budget:g} s" + (f", at work on {', '.join(work)}" if work else "")
+
+
+def _counted(counters: dict[str, float]) -> dict[str, float]:
+    """Without what only says how it is now."""
+    return {name: value for name, value in counters.items() if not name.endswith(NOW)}
 
 
 def _oom_kills() -> int:

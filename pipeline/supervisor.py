@@ -166,7 +166,7 @@ class Supervisor:
         match message:
             case control.Hello(pid=pid, schema=schema):
                 if pid == stage.pid and schema == control.schema_hash():
-                    stage.welcomed = True
+                    stage.welcome()
                     self._send(stage.name, self._welcome(stage))
                 else:  # another version of the code, or a stranger: it is not let in
                     self._send(stage.name, control.Stop())

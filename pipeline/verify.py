@@ -12,7 +12,8 @@ import msgspec
 
 from pipeline.chain import TOPIC, Chain, Links
 from pipeline.errors import UNDECODABLE, OrstateError
-from pipeline.journal import LOSS_TOPIC, Loss, Record, is_whole, read_all
+from pipeline.journal import LOSS_TOPIC, Loss, Record, is_whole, journal_files, read_all
+from pipeline.progress import Progress, Reading, silent
 
 PARTS: Final = ("inputs", "outputs")
 
@@ -39,17 +40,18 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         return f"{verdict} {self.file}: {self.records} records{lost}, {end}, {self.last_hash}{faults}"
 
 
-def verify(path: Path) -> list[Verified]:
+def verify(path: Path, progress: Progress = silent) -> list[Verified]:
     """The findings on a file, or on all files of a run's folder. Raises OrstateError if there is none."""
     if path.is_file():
-        return [_file(path, None)]
-    found = [finding for part in PARTS for finding in _part(path, part)]
+        return [_file(path, None, Reading([path], progress))]
+    reading = Reading(journal_files(path), progress)
+    found = [finding for part in PARTS for finding in _part(path, part, reading)]
     if not found:
         raise OrstateError(f"{path}: no journal: it has no {' or '.join(f'{part}-N.mcap' for part in PARTS)}")
     return found
 
 
-def _part(folder: Path, part: str) -> Iterator[Verified]:
+def _part(folder: Path, part: str, reading: Reading) -> Iterator[Verified]:
     before, due = b"", 1
     for number, file in sorted((number, file) for file in folder.glob(f"{part}-*.mcap") if (number := _number(file))):
         if number != due:
@@ -59,7 +61,7 @@ def _part(folder: Path, part: str) -> Iterator[Verified]:
             fault = "is a link, or no file: no run has made it"
             yield Verified(file=file.name, records=0, closed=False, unsealed=0, last_hash="", faults=(fault,))
             continue
-        finding = _file(file, before)
+        finding = _file(file, before, reading)
         before, due = bytes.fromhex(finding.last_hash), number + 1
         yield finding
 
@@ -70,13 +72,13 @@ def _number(file: Path) -> int:
     return int(number) if number.isdecimal() and len(number) < 10 else 0
 
 
-def _file(path: Path, before: bytes | None) -> Verified:
+def _file(path: Path, before: bytes | None, reading: Reading) -> Verified:
     """`before`: the last hash of the file before, which the first link must repeat; None: it is not looked at."""
     if not path.stat().st_size:  # of a process that was killed while its disk was full
         return Verified(file=path.name, records=0, closed=False, unsealed=0, last_hash="", faults=())
     walk = _Walk(path.stem, before)
     try:
-        for record in read_all(path):
+        for record in reading.of(read_all(path)):
             walk.take(record)
     except OrstateError as error:
         walk.faults.append(str(error))

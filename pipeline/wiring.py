@@ -108,7 +108,7 @@ def wire(name: StageName, place: Place, context: Context, control: Socket, guard
         control=control,
         board=board,
         journal=journal,
-        journalled=frozenset({Completion, SurgeryState}),
+        journalled=frozenset({Completion, SurgeryState, Verdict}),
         inputs=[_receiver(place, context, "outcomes"), _receiver(place, context, "completions")],
         outputs={Verdict: verdicts},
         sinks={SurgeryState: publisher, Status: publisher},

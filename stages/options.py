@@ -4,6 +4,7 @@ The commands stand on top of all layers: run_pipeline.py, commands/, and beside 
 benchmarks/commands.py. What a command needs it imports itself, so that none pays for another.
 """
 
+import json
 import os
 import sys
 import threading
@@ -16,7 +17,9 @@ import typer
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="A TOML file; default configs/pipeline.toml.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file; default configs/pipeline.toml.", exists=True)
+]
 ModelOption = Annotated[str | None, typer.Option("--model", help="A manifest's name, a path to a GGUF, or stub.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Results as JSON on standard output, for programs.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be given again.")]
@@ -42,6 +45,14 @@ def configured(config: Path | None = None, model: str | None = None, settings: S
 def say(line: str) -> None:
     """Tell the person at the terminal; standard output is for results."""
     print(line, file=sys.stderr, flush=True)
+
+
+def tell(result: dict[str, object], as_json: bool, line: str) -> None:
+    """Tell what a command came to: as JSON on standard output for a program, or in a line for a person."""
+    if as_json:
+        print(json.dumps(result))
+    else:
+        say(line)
 
 
 def until_closed(over: threading.Event) -> None:

@@ -17,6 +17,15 @@ def short_dir() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture
+def adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of adapters, for this test only."""
+    folder = tmp_path / "adapters"
+    folder.mkdir()
+    monkeypatch.setattr("models.adapter.adapters_folder", lambda: folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random model of Gemma 3's kind, 1 MB: sliding window, one head for keys and values, SentencePiece."""

@@ -6,8 +6,6 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from benchmarks.chaos import crashes, floods, resources
@@ -15,6 +13,7 @@ from benchmarks.chaos.disorder import DISORDER
 from benchmarks.chaos.kills import KILLS
 from benchmarks.chaos.trial import Scenario, Tally, Trial, tally
 from benchmarks.report import report, write
+from pipeline.console import Bar, console
 from pipeline.errors import ConfigError
 
 FLOODS: Final[tuple[Scenario, ...]] = (
@@ -66,19 +65,18 @@ def main(only: list[str], times: int, seed: int, path: Path | None) -> bool:
 
 def _run(chosen: dict[str, Entry], times: int, seed: int) -> dict[str, Tally]:
     results = {}
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Bar("bench chaos", sum(times or entry.times for entry in chosen.values())) as bar:
         for name, entry in chosen.items():
             count = times or entry.times
-            task = progress.add_task(name, total=count)
             trials = []
             for number in range(count):
                 with TemporaryDirectory(prefix="or-") as folder:  # short: ipc sockets may lie in it
                     trials.append(_trial(entry.scenario, Path(folder), Random(f"{seed} {name} {number}")))
-                progress.advance(task)
+                bar.advance()
                 if not trials[-1].survived:
-                    progress.console.print(f"{name}: {trials[-1]}", highlight=False)
+                    bar.say(f"{name}: {trials[-1]}")
             results[name] = tally(trials)
+            bar.say(f"{name}: {results[name].survived} of {results[name].injected} survived")
     return results
 
 
@@ -93,4 +91,4 @@ def _show(results: dict[str, Tally]) -> None:
     table = Table("fault", *("injected", "survived", "requests lost", "states wrong", "leaks"))
     for name, r in results.items():
         table.add_row(name, *map(str, (r.injected, r.survived, r.requests_lost, r.states_wrong, r.leaks)))
-    Console(stderr=True).print(table)
+    console(stderr=True).print(table)

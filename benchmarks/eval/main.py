@@ -1,13 +1,11 @@
 """`eval`: how right the states are, by utterances or by whole sessions. Runs in the command's process."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
 from benchmarks.eval.answering import By, configured
 from benchmarks.eval.calibrate import measure, read_sets
@@ -21,6 +19,7 @@ from benchmarks.report import machine, versions
 from models.manifest import find_manifest
 from models.trust import NO_TRUST, save_trust
 from pipeline.config import Config, resolve
+from pipeline.console import Bar
 from pipeline.errors import ConfigError
 from stages.surgery import load_surgeries
 
@@ -63,11 +62,11 @@ def evaluate(path: Path, by: By, half: Half | None, config: Config) -> Utterance
         cases = read_cases(path, surgeries, half)
         for fault in (fault for case in cases for fault in case.log.faults):
             print(f"left out: {fault}", file=sys.stderr)
-        with closing(open_room(config, by != "rule")) as room, _progress(len(cases)) as progress:
-            return evaluate_sessions(cases, room, progress)
+        with closing(open_room(config, by != "rule")) as room, Bar("evaluating", len(cases)) as bar:
+            return evaluate_sessions(cases, room, bar.advance)
     rows = read_utterances(path, surgeries, half)
-    with closing(open_room(config, by != "rule")) as room, _progress(len(rows)) as progress:
-        return evaluate_utterances(rows, room, by, config.prompt, surgeries, progress)
+    with closing(open_room(config, by != "rule")) as room, Bar("evaluating", len(rows)) as bar:
+        return evaluate_utterances(rows, room, by, config.prompt, surgeries, bar.advance)
 
 
 def calibrate(path: Path, config: Path | None, settings: Iterable[str]) -> None:
@@ -80,15 +79,7 @@ def calibrate(path: Path, config: Path | None, settings: Iterable[str]) -> None:
     surgeries = load_surgeries(resolve(loaded.prompt.machines))
     sets = read_sets(path, surgeries)
     room = open_room(loaded, with_model=True, trust=NO_TRUST)
-    with _progress(len(sets.rows) + len(sets.cases)) as progress:
-        trust = measure(sets, loaded, room, surgeries, model.weights, progress)
+    with Bar("calibrating", len(sets.rows) + len(sets.cases)) as bar:
+        trust = measure(sets, loaded, room, surgeries, model.weights, bar.advance)
     show_trust(trust)
     print(f"written to {save_trust(trust, model.name)}")
-
-
-@contextmanager
-def _progress(cases: int) -> Iterator[Callable[[], None]]:
-    """A bar on the terminal, if there is one."""
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("evaluating", total=cases)
-        yield lambda: progress.advance(task)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from benchmarks.eval.results import Failure, Mistake, Sessions, Utterances
 from models.trust import Kind, Trust, interval
+from pipeline.console import colourless
 
 FIGURES = ("toggle_precision", "toggle_recall", "toggle_f1", "machine_time", "phase_time")
 MEANING: Mapping[Kind, str] = {
@@ -54,7 +55,7 @@ def show_trust(trust: Trust) -> None:
 
 
 def _console() -> Console:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True, color_system=None if colourless() else "auto")
     if not console.is_terminal:
         console.width = WIDTH
     return console

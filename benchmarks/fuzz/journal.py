@@ -17,7 +17,7 @@ from pipeline.errors import OrstateError
 from pipeline.export import Format, export
 from pipeline.journal import last_hash, read_records
 from pipeline.log import Log
-from pipeline.messages import Completion, Learned, LLMRequest, LLMResponse, PromptJob, SurgeryState
+from pipeline.messages import Completion, Learned, LLMRequest, LLMResponse, PromptJob, SurgeryState, Verdict
 from pipeline.redact import redact
 from pipeline.restore import Journal
 from pipeline.verify import verify
@@ -25,7 +25,7 @@ from pipeline.verify import verify
 MAX_BYTES: Final = 262_144
 LARGEST: Final = 16  # times what is in the records, that an export may be: any text in JSON or CSV takes less
 LEAST: Final = 20_000  # bytes that a record may take besides: names of columns, a schema
-READ_AGAIN: Final = ((*INPUT_TYPES, LLMResponse), (PromptJob, Learned), (SurgeryState,))
+READ_AGAIN: Final = ((*INPUT_TYPES, LLMResponse), (PromptJob, Learned), (SurgeryState, Verdict))
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
@@ -107,6 +107,8 @@ _TYPES: Final[tuple[Any, ...]] = (
     SurgeryState,
     PromptJob,
     Completion,
+    Learned,
+    Verdict,
     Links,
 )
 _TIMES: Final = st.sampled_from((0, 1, 1_700_000_000_000_000_000, 2**63 - 1, 2**63, 2**64 - 1)) | st.integers(

@@ -4,28 +4,34 @@ A fault is a crash (an exception that is none of those a reader may raise, or a 
 leak (memory that grows after the first part of the run), or something that came out and does not keep its contract.
 """
 
+import math
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 import msgspec
 
 from benchmarks.fuzz.targets import TARGETS
 from benchmarks.fuzz.worker import Seen
-from benchmarks.report import Report, report, write
+from benchmarks.report import Report, report, tell, write
 from pipeline.config import ROOT
+from pipeline.console import Bar
 from pipeline.errors import OrstateError
 
 CORPUS: Final = ROOT / "tests" / "fuzz" / "corpus"
 TOGETHER: Final = 2
 LEAK_MB: Final = 100.0  # growth in the later part of a run; what libFuzzer keeps of its own stays below
 MOST_DEATHS: Final = 5  # of a target's processes
+TOLD_S: Final = 1.0  # between two looks at how far it is
+LOOK_S: Final = 0.2  # between two looks at a process
 GRACE_S: Final = 120.0  # to start, and to notice a hang
 
 
@@ -59,10 +65,20 @@ def main(minutes: float, names: Sequence[str], faults: Path, path: Path | None) 
         raise OrstateError(f"no fuzz target {strange[0]!r}; there are {', '.join(TARGETS)}")
     _need_atheris()
     chosen = list(names or TARGETS)
-    print(f"{len(chosen)} targets, {minutes:g} minutes each, {TOGETHER} at a time", flush=True)
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        done = dict(zip(chosen, pool.map(lambda name: _fuzz(name, minutes * 60, faults), chosen), strict=True))
-    _show(done)
+    due_s = math.ceil(minutes * 60 * math.ceil(len(chosen) / TOGETHER))
+    with ThreadPoolExecutor(TOGETHER) as pool, Bar("bench fuzz", due_s) as bar:
+        bar.say(f"{len(chosen)} targets, {minutes:g} minutes each, {TOGETHER} at a time")
+        begin = time.monotonic()
+        stop = Event()
+        running = [pool.submit(_fuzz, name, minutes * 60, faults, stop) for name in chosen]
+        try:
+            while wait(running, TOLD_S).not_done:
+                bar(min(due_s, round(time.monotonic() - begin)))
+        finally:
+            stop.set()  # an interrupt ends the processes too
+        done = dict(zip(chosen, (one.result() for one in running), strict=True))
+    for line in _table(done):
+        tell(line, path)
     before = msgspec.json.decode(path.read_bytes(), type=Report).runs if path is not None and path.exists() else {}
     runs = before | {name: msgspec.to_builtins(fuzzed) for name, fuzzed in done.items()}
     kinds = ("inputs", "crashes", "hangs", "leaks", "unvalidated")
@@ -77,32 +93,34 @@ def _need_atheris() -> None:
         raise OrstateError("fuzzing needs atheris: pip install 'orstate[fuzz]' (or make fuzz)") from error
 
 
-def _fuzz(name: str, seconds: float, faults: Path) -> Fuzzed:
-    """One target for so long. A process that dies is started again for the rest of the time."""
+def _fuzz(name: str, seconds: float, faults: Path, stop: Event) -> Fuzzed:
+    """One target for so long, or until `stop`. A process that dies is started again for the rest of the time."""
     fuzzed = Fuzzed()
     end = time.monotonic() + seconds
     for _ in range(MOST_DEATHS):
         left = end - time.monotonic()
-        if left < min(10.0, seconds):
+        if left < min(10.0, seconds) or stop.is_set():
             break
         with tempfile.TemporaryDirectory(prefix="orstate-fuzz-") as folder:
-            _run(name, left, Path(folder), fuzzed)
+            _run(name, left, Path(folder), fuzzed, stop)
             _keep(Path(folder) / "faults", faults / name)
     return fuzzed
 
 
-def _run(name: str, seconds: float, folder: Path, fuzzed: Fuzzed) -> None:
-    command = [sys.executable, "-m", "benchmarks.fuzz.worker", name, str(seconds), str(folder), str(CORPUS / name)]
+def _run(name: str, seconds: float, folder: Path, fuzzed: Fuzzed, stop: Event) -> None:
+    told = (name, seconds, folder, CORPUS / name, os.getpid())
+    command = [sys.executable, "-m", "benchmarks.fuzz.worker", *map(str, told)]
     with (folder / "output").open("wb") as output:
         worker = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        late = time.monotonic() + seconds + GRACE_S
         try:
-            code = worker.wait(seconds + GRACE_S)
-        except subprocess.TimeoutExpired:
-            code = None
+            while (code := worker.poll()) is None and time.monotonic() < late and not stop.wait(LOOK_S):
+                pass
         finally:
             worker.kill()
             worker.wait()
-    _add(fuzzed, folder, code)
+    if not stop.is_set():
+        _add(fuzzed, folder, code)
 
 
 def _add(fuzzed: Fuzzed, folder: Path, code: int | None) -> None:
@@ -135,7 +153,7 @@ def _keep(found: Path, faults: Path) -> None:
         shutil.copytree(found, faults, dirs_exist_ok=True)
 
 
-def _show(done: dict[str, Fuzzed]) -> None:
+def _table(done: dict[str, Fuzzed]) -> Iterator[str]:
     heads = (
         ("inputs", 13),
         ("a second", 9),
@@ -145,11 +163,11 @@ def _show(done: dict[str, Fuzzed]) -> None:
         ("invalid", 8),
         ("MB more", 8),
     )
-    print("target".ljust(10) + "".join(head.rjust(width) for head, width in heads))
+    yield ("target".ljust(10) + "".join(head.rjust(width) for head, width in heads))
     for name, f in done.items():
         rate = f.inputs / max(f.seconds, 1e-9)
-        print(
+        yield (
             f"{name:10}{f.inputs:13,}{rate:9,.0f}{f.crashes:8}{f.hangs:6}{f.leaks:6}{f.unvalidated:8}{f.growth_mb:8.1f}"
         )
         for fault in f.faults:
-            print(f"    {fault}")
+            yield f"    {fault}"

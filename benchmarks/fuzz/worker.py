@@ -1,10 +1,10 @@
 """One process that fuzzes one target: libFuzzer with the coverage of our own code, by the package atheris.
 
-    python -m benchmarks.fuzz.worker TARGET SECONDS FOLDER CORPUS
+    python -m benchmarks.fuzz.worker TARGET SECONDS FOLDER CORPUS PARENT
 
 Most inputs are a known one with a few bytes changed, the others are structured ones or made of pieces of two. An
 exception is written down and the run goes on; a crash of native code, a hang or too much memory ends the process, and
-libFuzzer leaves the input that did it in FOLDER/faults.
+libFuzzer leaves the input that did it in FOLDER/faults. If the process PARENT, which started it, is gone, it ends.
 """
 
 import hashlib
@@ -46,12 +46,13 @@ class Seen(msgspec.Struct, kw_only=True):
 class Watch:
     """Gives inputs to a target, and writes to the folder what is seen."""
 
-    def __init__(self, target: Target, seconds: float, folder: Path) -> None:
+    def __init__(self, target: Target, seconds: float, folder: Path, parent: int) -> None:
         (folder / "work").mkdir()
         self._check = target.make(folder / "work")
         self._folder = folder
         self._limit_s = seconds
         self._began = self._told = time.monotonic()
+        self._parent = parent
         self._process = psutil.Process()
         self.seen = Seen()
 
@@ -91,7 +92,7 @@ class Watch:
         part = self._folder / "report.part"
         part.write_bytes(msgspec.json.encode(seen))
         part.replace(self._folder / "report.json")
-        if over:
+        if over or os.getppid() != self._parent:
             os._exit(0)
 
 
@@ -144,7 +145,7 @@ def _spliced(one: bytes, other: bytes, random: Random) -> bytes:
     return one[: random.randrange(len(one) + 1)] + other[random.randrange(len(other) + 1) :]
 
 
-def main(name: str, seconds: float, folder: Path, corpus: Path) -> None:
+def main(name: str, seconds: float, folder: Path, corpus: Path, parent: int) -> None:
     """Fuzz until the time is over; never returns."""
     import atheris
 
@@ -153,7 +154,7 @@ def main(name: str, seconds: float, folder: Path, corpus: Path) -> None:
     target = TARGETS[name]
     (folder / "new").mkdir()
     (folder / "faults").mkdir(exist_ok=True)
-    watch = Watch(target, seconds, folder)
+    watch = Watch(target, seconds, folder, parent)
     arguments = [
         sys.argv[0],
         f"-timeout={HANG_S}",
@@ -175,4 +176,4 @@ def main(name: str, seconds: float, folder: Path, corpus: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

@@ -22,6 +22,7 @@ from pipeline.messages import (
     SurgeryState,
     Toggle,
 )
+from pipeline.progress import Progress, Reading, silent
 from pipeline.wire_format import read_answer, read_output
 
 
@@ -94,9 +95,9 @@ class Case(msgspec.Struct, kw_only=True):
     unread: int = 0  # records of another version, or damaged
 
 
-def read_case(path: Path) -> Case:
+def read_case(path: Path, progress: Progress = silent) -> Case:
     """The sessions of a run's folder, or of one file. Raises OrstateError for what is no journal."""
-    return _Reader(path).case
+    return _Reader(path, progress).case
 
 
 class _Metadata(msgspec.Struct):
@@ -119,12 +120,12 @@ class _Contract(msgspec.Struct):
 
 
 class _Reader:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Progress) -> None:
         self.case = Case(path=str(path))
         self._open: dict[str, Session] = {}
         self._by_seq: dict[tuple[str, int], Entry] = {}  # the newest of that number
         files = files_of(path)
-        for record in in_order(files):
+        for record in Reading(files, progress).of(in_order(files)):
             try:
                 self._take(record)
             except (*UNDECODABLE, OrstateError):

@@ -47,7 +47,7 @@ def label(y: float, text: str) -> Element:
 
 def bar(scale: Scale, y: float, height: float, span: Span, kind: str, title: str, text: str = "") -> Element:
     """A span as a bar with what it means, and with a text if that has room."""
-    x, width = scale.x(span.begin), max(1.0, round(scale.x(span.end) - scale.x(span.begin), 1))
+    x, width = scale.x(span.begin), max(2.0, round(scale.x(span.end) - scale.x(span.begin), 1))
     told = element("title", f"{title}, {clock(span.begin)} to {clock(span.end)}")
     shape = element("rect", told, class_=kind, x=x, y=y, width=width, height=height)
     fits = text and width > 7 * len(text) + 8

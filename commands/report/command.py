@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def report(
-    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.")],
+    journal: Annotated[Path, typer.Argument(help="A run's journal folder, or an .mcap file.", exists=True)],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The .html file to write; it must not exist.")] = None,
     session: Annotated[str, typer.Option(help="Only this session; default: all.")] = "",
     truth: Annotated[
-        Path | None, typer.Option("--truth", help="What was true in the session: NAME.truth.json, as `eval` takes it.")
+        Path | None,
+        typer.Option(help="What was true in the session: NAME.truth.json, as `eval` takes it.", exists=True),
     ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -26,7 +27,9 @@ def report(
 
     It needs no other file and makes no request. With --truth, right and wrong are marked; --json prints the counts.
 
-    Examples:  report journal/RUN -o case.html  |  report case.mcap --truth case.truth.json --json
+    Examples:
+        report journal/RUN -o case.html
+        report case.mcap --truth case.truth.json --json
     """
     import json
 
@@ -36,13 +39,15 @@ def report(
     from commands.report.judged import judge
     from commands.report.page import page
     from pipeline.config import resolve
+    from pipeline.console import Bar
     from pipeline.errors import ConfigError
     from stages.surgery import load_surgeries
 
     if out is None and not as_json:
         raise typer.BadParameter("nothing to write: give -o FILE.html, or --json for the counts")
     surgeries = load_surgeries(resolve(configured(config, None, set_).prompt.machines))
-    case = read_case(journal)
+    with Bar("reading the journal") as bar:
+        case = read_case(journal, bar)
     if session:
         _keep(case, session)
     judged = {}

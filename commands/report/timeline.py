@@ -53,12 +53,20 @@ def timeline(
         rows += row
     y += ROW
     labels.append(label(y, "degraded"))
-    outages = spans(((m.t, "" if m.outcome == "ok" else m.outcome) for m in session.moments), end)
+    outages = _outages(session.moments, end)
     rows += [bar(scale, y + 6, BAR, span, "outage", f"degraded: {span.value}", span.value) for span in outages]
     y += ROW
     rows += [_restart(scale, y, at, stage) for wall_s, stage in restarts if (at := _when(session, wall_s)) is not None]
     picture = element("svg", *scale.axis(y), *rows, width=scale.width, height=y + 4, role="img")
     return with_labels(labels, picture, y + 4)
+
+
+def _outages(moments: Iterable[Moment], end: float) -> list[Span]:
+    """When states were degraded, and why; also where the model was heard again before time went on."""
+    steps = [(m.t, "" if m.outcome == "ok" else m.outcome) for m in moments]
+    lasting = spans(steps, end)
+    brief = dict.fromkeys(Span(t, t, value) for t, value in steps if value)
+    return [*lasting, *(one for one in brief if not any(span.begin <= one.begin < span.end for span in lasting))]
 
 
 def _phases(scale: Scale, y: float, found: Iterable[Span], surgery: Surgery) -> Iterator[Element]:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -23,9 +24,12 @@ LEAVE_S: Final = 2  # for browsers, at the end
 
 
 class Settings:
-    """Where the page is served, and to whom. Raises ConfigError."""
+    """Where the page is served, and to whom. Raises ConfigError.
 
-    def __init__(self, section: PageSection) -> None:
+    `make_token`: a file for the token that does not exist is made.
+    """
+
+    def __init__(self, section: PageSection, *, make_token: bool = True) -> None:
         self.host, self.port = read_address(section.listen)
         self.loopback = is_loopback(self.host)
         self.certificate = str(resolve(section.certificate)) if section.certificate else None
@@ -35,14 +39,22 @@ class Settings:
                 f"page address {section.listen!r}: other machines may reach it; set page.token to a file for its token "
                 "(it is made if it does not exist), or listen on 127.0.0.1"
             )
-        self.token = load_token(resolve(section.token)) if section.token else ""
+        file = resolve(section.token) if section.token else None
+        self.token = load_token(file) if file is not None and (make_token or file.exists()) else ""
         if bool(self.certificate) is not bool(self.key):
             raise ConfigError("page.certificate and page.key belong together; give both or none")
+        if self.certificate:
+            _check_certificate(self.certificate, self.key)
 
     @property
     def hosts(self) -> frozenset[str]:
         """The names that the page is asked for by. Elsewhere than on loopback only who asks knows them."""
         return frozenset(("localhost", "127.0.0.1", "::1", self.host)) if self.loopback else frozenset()
+
+    def url(self, port: int) -> str:
+        """What a browser is given."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.key else ''}://{host}:{port}/"
 
     def bind(self) -> socket.socket:
         """The listening socket. Raises ConfigError."""
@@ -66,9 +78,7 @@ def serve(
     """Serve the page of the pipeline at `endpoint` until SIGINT or SIGTERM, or until `stopped`. Raises ConfigError."""
     settings = Settings(section)
     with settings.bind() as listening:
-        port = listening.getsockname()[1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        tell(f"page: http{'s' if settings.key else ''}://{host}:{port}/")
+        tell(f"page: {settings.url(listening.getsockname()[1])}")
         if not settings.loopback and not settings.key:
             tell("page: without page.certificate and page.key whoever is on the way can read it, and the token")
         asyncio.run(_run(settings, listening, endpoint, keys, dictionaries, tell, stopped))
@@ -116,6 +126,16 @@ async def _run(
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         await serving
+
+
+def _check_certificate(certificate: str, key: str | None) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"page.certificate {certificate} with page.key {key}: cannot be used: {error.strerror or error}; give PEM "
+            "files that belong together"
+        ) from error
 
 
 def _family(host: str) -> socket.AddressFamily:

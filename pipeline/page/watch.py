@@ -19,7 +19,7 @@ from pipeline.errors import OrstateError, Rejected
 from pipeline.journal import Record
 from pipeline.messages import Input, LLMRequest, Status, SurgeryState
 from pipeline.page.room import Room
-from pipeline.page.tail import Tail
+from pipeline.tail import Tail
 from pipeline.wire_format import read_output
 
 LOOK_S: Final = 0.1  # for a new status, and for lines that move no state

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from models.adapter import adapter_path
 from models.manifest import Manifest
 from models.store import file_sha256
 from pipeline.config import InferenceSection, resolve
@@ -61,21 +62,22 @@ class LlamaBackend:
         self._limit_ns = round(limit_s * 1e9)
         self._refused: list[Answer] = []
         try:
-            self._model = Model(path)
+            adapter = adapter_path(manifest)
+            self._model = Model(path, adapter)
         except OrstateError as error:
             raise OrstateError(
                 f"{error}; check it with: python run_pipeline.py models verify {manifest.name}"
             ) from None
         layout = layout_of(settings, manifest)
         try:
-            self._context = Context(self._model, layout)
+            self._context = _rehearsed(self._model, layout)
         except OrstateError:
             self._model.close()  # it may be loaded again
             raise
         room = layout.cells // layout.sequences - settings.max_tokens
         self._tokens = PromptTokens(self._model.tokenize, self._model.begin, room)
         self._grammars = Grammars(self._model.grammar_tokenizer(), self._model.tokens, surgeries)
-        self._prefixes = _prefix_files(path, settings, layout)
+        self._prefixes = _prefix_files(path, adapter, settings, layout)
         self._shelf = Shelf(settings.shelf_mb * 1_000_000)
         self._sequences = Sequences(self._context, layout.sequences, self._shelf)
         guess = settings.guess if self._model.cuts_back else 0
@@ -197,6 +199,17 @@ class LlamaBackend:
         )
 
 
+def _rehearsed(model: Model, layout: Layout) -> Context:
+    """A context that has computed before, so that what cannot compute is found at the start, not at a question."""
+    context = Context(model, layout)
+    try:
+        context.rehearse(model.begin[0] if model.begin else 0)
+    except OrstateError:
+        context.close()
+        raise
+    return context
+
+
 def _identity(path: Path) -> _Identity | None:
     try:
         found = path.stat()
@@ -225,11 +238,12 @@ def default_threads() -> int:
     return max(min(cores, 2), cores // 2)
 
 
-def _prefix_files(path: Path, settings: InferenceSection, layout: Layout) -> PrefixFiles | None:
+def _prefix_files(path: Path, adapter: Path | None, settings: InferenceSection, layout: Layout) -> PrefixFiles | None:
     if not settings.prefix_cache:
         return None
     folder = resolve(settings.prefix_cache)
-    parts = (file_sha256(path, folder), engine_version(), layout)
+    files = [file_sha256(file, folder) for file in (path, adapter) if file is not None]
+    parts = (*files, engine_version(), layout)
     return PrefixFiles(folder, repr(parts))
 
 

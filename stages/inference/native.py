@@ -74,10 +74,10 @@ def _keep_errors(level: int, text: bytes, _: Any) -> None:
 
 
 class Model:
-    """The weights of a GGUF file, mapped into memory, and its vocabulary."""
+    """The weights of a GGUF file, mapped into memory, and its vocabulary; with an adapter if there is one."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises NativeError if the file cannot be loaded."""
+    def __init__(self, path: Path, adapter: Path | None = None) -> None:
+        """Raises NativeError if a file cannot be loaded, or the adapter is not of these weights' shape."""
         _complaints.clear()
         c.llama_log_set(_keep_errors, None)
         c.llama_backend_init()
@@ -87,9 +87,16 @@ class Model:
         self.handle = c.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.handle:
             raise NativeError(f"{path}: cannot be loaded: {_complaint()}")
+        self.adapter = None  # freed with the model
+        self.bytes: int = c.llama_model_size(self.handle)
+        if adapter is not None:
+            self.adapter = c.llama_adapter_lora_init(self.handle, str(adapter).encode())
+            if not self.adapter:
+                self.close()
+                raise NativeError(f"{adapter}: cannot be loaded beside {path}: {_complaint()}")
+            self.bytes += adapter.stat().st_size
         self._vocabulary = c.llama_model_get_vocab(self.handle)
         self.tokens: int = c.llama_vocab_n_tokens(self._vocabulary)
-        self.bytes: int = c.llama_model_size(self.handle)
         self._buffer: Any = ctypes.create_string_buffer(1024)
         first = c.llama_vocab_bos(self._vocabulary)
         self.begin = [first] if first >= 0 and c.llama_vocab_get_add_bos(self._vocabulary) else []
@@ -169,8 +176,16 @@ class Context:
         self.bytes = max(0, psutil.Process().memory_info().rss - before)
         if not self._handle:
             raise NativeError(f"no context of {layout.cells:,} cells: {_complaint()}")
+        if model.adapter:
+            self._apply(model.adapter)
         self._memory = c.llama_get_memory(self._handle)
         self._batch, self._columns = _batch(layout.rows)
+
+    def _apply(self, adapter: Any) -> None:
+        adapters, scales = (c.llama_adapter_lora_p_ctypes * 1)(adapter), (ctypes.c_float * 1)(1.0)
+        if status := c.llama_set_adapters_lora(self._handle, adapters, 1, scales):
+            self.close()
+            raise NativeError(f"the adapter cannot be applied, status {status}: {_complaint()}")
 
     def decode(self, rows: Sequence[Row]) -> None:
         """Compute rows, at most `layout.rows`; those of a sequence stand in the order of their positions.
@@ -188,6 +203,14 @@ class Context:
             raise NoRoom(f"{count} rows find no room in a cache of {self.layout.cells:,} cells")
         if status != 0:
             raise NativeError(f"computing {count} rows failed with status {status}: {_complaint()}")
+
+    def rehearse(self, token: int) -> None:
+        """Compute one row in an empty cache and forget it: no question pays for touching the weights first.
+
+        Raises NativeError, as `decode` does.
+        """
+        self.decode([Row(token, 0, 0, True)])
+        c.llama_memory_clear(self._memory, False)
 
     def logits(self, row: int) -> Logits:
         """Those of a wanted row of the last decode, shape (vocabulary,); valid until the next."""

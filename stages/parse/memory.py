@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
-from pipeline.messages import Completion, RuleOutcome
+from pipeline.messages import Completion, RuleOutcome, Verdict
 
 MAX_SESSIONS: Final = 1024
 MAX_JOBS: Final = 8192
@@ -83,16 +83,30 @@ class Sessions:
 
 
 class Jobs:
-    """The last MAX_JOBS jobs that ended: a hop delivers at least once, an answer is given once."""
+    """The last MAX_JOBS jobs that ended: a hop delivers at least once, an answer is given once.
+
+    Of those that a process before this one ended, the verdict is known too: it may not have been sent.
+    """
 
     def __init__(self) -> None:
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, Verdict | None] = OrderedDict()
 
-    def end(self, job_id: str) -> bool:
-        """True if the job ends now, False if it had ended before."""
+    def remember(self, verdict: Verdict) -> None:
+        """A process before this one ended that job."""
+        self._put(verdict.job_id, verdict)
+
+    def ended(self, job_id: str) -> bool:
+        """Whether that job has ended; one of another id ends now."""
         if job_id in self._ended:
-            return False
-        self._ended[job_id] = None
+            return True
+        self._put(job_id, None)
+        return False
+
+    def verdict(self, job_id: str) -> Verdict | None:
+        """How a job ended in a process before this one; None if it ended in this one."""
+        return self._ended.get(job_id)
+
+    def _put(self, job_id: str, verdict: Verdict | None) -> None:
+        self._ended[job_id] = verdict
         if len(self._ended) > MAX_JOBS:
             self._ended.popitem(last=False)
-        return True

@@ -95,10 +95,15 @@ class ParseStage:
         """Nothing takes long."""
 
     def restore(self, past: Past) -> Restored:
-        """Go on with each session's states from where a process before this one was."""
-        for _, message in past.read(SurgeryState):
+        """Go on with each session's states from where a process before this one was.
+
+        What it answered comes again if its slot was not given back, and may be about what is long past by now.
+        """
+        for _, message in past.read(SurgeryState, Verdict):
             if isinstance(message, SurgeryState):
                 self._sessions.go_on(message.session, message.seq, message.place)
+            elif isinstance(message, Verdict):
+                self._jobs.remember(message)
         return Restored()
 
     def met(self, peer: StageName) -> Iterable[Message]:
@@ -106,8 +111,8 @@ class ParseStage:
         return ()
 
     def handle(self, message: Message) -> Iterable[Message]:
-        """A state for a rule outcome; a verdict, and a session's state, for a completion; nothing for one that
-        comes again.
+        """A state for a rule outcome; a verdict, and a session's state, for a completion; for one that comes again
+        nothing, or the verdict that a process before this one may not have sent.
 
         Raises Rejected for another message or an unknown surgery, and ContractError if even what the rules know
         is no valid state.
@@ -116,9 +121,10 @@ class ParseStage:
             return self._rules(message)
         if isinstance(message, Completion):
             surgery = self._surgery(message.rules)
-            if not self._jobs.end(message.job_id):
+            if self._jobs.ended(message.job_id):
                 self._counts["dropped.late_completion"] += 1
-                return []
+                verdict = self._jobs.verdict(message.job_id)
+                return [] if verdict is None else [verdict]
             return [self._request(message, surgery)] if message.kind == "request" else self._session(message, surgery)
         raise Rejected("unexpected_message", f"parse takes RuleOutcome and Completion, not {type(message).__name__}")
 

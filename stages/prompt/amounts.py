@@ -9,6 +9,7 @@ from stages.prompt.tokens import Token
 _ROUGHLY: Final = frozenset(
     ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
 )
+_YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
 RECENT_S: Final = 600.0  # "a minute ago" is as good as now
@@ -68,6 +69,8 @@ class Amounts:
         if words[at] not in self._starts and not words[at][0].isdigit():
             return None
         start = at
+        if words[at] == "in" and _YEAR.fullmatch(" ".join(words[at + 1 : at + 2])):
+            return Token("Z", " ".join(words[at : at + 2]), at, at + 2)
         given = words[at : at + 2] == ["give", "it"]  # "give it five minutes"
         counted = given or words[at] in ("in", "after", "within")
         at += counted + given
@@ -84,6 +87,10 @@ class Amounts:
                 return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
             return None
         end, seconds = at + 1, number * self._units[unit]
+        if words[end : end + 1] == ["or"] and self._numbers.get(tuple(words[end + 1 : end + 2])) is not None:
+            end += 2  # "a minute or two"
+        if words[end : end + 1] == ["before"] and not counted:  # "ten minutes before the end"
+            return Token("A", " ".join(words[start : end + 1]), start, end + 1)
         if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
             end += 2 if words[end] == "from" else 1
         elif words[end : end + 1] == ["ago"] and seconds <= RECENT_S:

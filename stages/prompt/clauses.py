@@ -4,12 +4,14 @@ A construction counts unless something around it takes that away: a question, a 
 condition. What stands before it in its clause (`lead`) may turn it round or put it off.
 """
 
+import re
 from typing import Final
 
 import msgspec
 
 from pipeline.messages import Action
 from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
+from stages.prompt.instead import instead
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
 from stages.prompt.tokens import Sentence, Token
@@ -18,6 +20,11 @@ _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
 _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
+_PAST: Final = frozenset("SVXYB")
+_THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
+_SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
+_UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
+_AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 _REQUESTS: Final = ("can ", "could ", "may ", "might ")
 
 
@@ -131,8 +138,7 @@ class Clauses:
         elif letter in "CK" or (letter == "0" and letters[at + 1 : at + 2] == ","):
             self._correcting = letter
             self._mood, self._lead_from = "", at + 1
-            if letter == "C" and not letters[at + 1 :].strip(",") and self._last is not None and self._adjoins(at):
-                self._last.things = self._last.things[-1:]  # "suction, er, irrigation I mean"
+            self._meant(at)
         elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
             self._retract()
         elif self._zone:
@@ -140,7 +146,9 @@ class Clauses:
         elif letter in "qjQ":
             self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
-            self._question()
+            self._question(at)
+        elif letter == "p" and letters[at + 1 : at + 2] in _PAST and letters[at + 1 :]:
+            return  # "somebody turned it off" asks for nothing
         elif letter == "p":
             self._mood, self._polite, self._lead_from = "", True, at
         elif letter == "L" and self._mood != "void":
@@ -172,6 +180,8 @@ class Clauses:
         if clause.startswith("A"):
             return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
         words = clause.strip("&P")
+        if words.startswith("l") and words.endswith("D") and not {"I", "b", "B"} & set(words):
+            return False  # "for the closure later, suction off"
         return ("I" in words and len(words) > 1) or len(words) > 2
 
     def _when(self, at: int) -> None:
@@ -198,7 +208,7 @@ class Clauses:
 
     def _adjoins(self, at: int) -> bool:
         """Whether the construction before ends here, but for small words."""
-        return self._last is not None and not self._sentence.letters[self._last_end : at].strip("tPal_+dM")
+        return self._last is not None and _SMALL.fullmatch(self._sentence.letters, self._last_end, at) is not None
 
     def _end_condition(self, at: int) -> None:
         if len(self._condition) == 1:
@@ -218,6 +228,20 @@ class Clauses:
             return ""
         tokens = self._sentence.tokens[self._condition[0] : self._condition[1]]
         return " ".join(self._sentence.words[tokens[0].start : tokens[-1].end]) if tokens else ""
+
+    def _meant(self, at: int) -> None:
+        """What stands before "I mean" or "rather" at the end: "suction, er, irrigation I mean"."""
+        letters, last = self._sentence.letters, self._last
+        if letters[at] == "C" and _UNKNOWN.fullmatch(letters, at + 1):  # "no sorry, the purple one"
+            self._retract()
+        if last is None or letters[at + 1 :].strip(","):
+            return
+        pause = letters.rfind(",", 0, at)
+        behind = letters[at] == "C" or self._sentence.tokens[at].text in _AFTERTHOUGHTS
+        if behind and _THINGS.fullmatch(letters, pause + 1, at) and pause > 0:
+            last.things = [t for t in self._sentence.tokens[pause + 1 : at] if t.letter in MACHINES]
+        elif letters[at] == "C" and self._adjoins(at):
+            last.things = last.things[-1:]
 
     def _retract(self) -> None:
         if self.told and not self.told[-1].earlier:
@@ -240,9 +264,24 @@ class Clauses:
             self._mood = ""
         told = self._told(rule, letters[start:end], tokens, lead)
         if told is not None and self._mood != "void" and tokens:
-            place = Place(rule, tokens, lead, self._subject(lead), letters[end : end + 1], self._last_told is not None)
+            place = Place(
+                rule,
+                tokens,
+                lead,
+                subject=self._subject(lead),
+                following=letters[end : end + 1],
+                told_before=(last := self._last_told) is not None,
+                refused=last is not None and last.rule == "cancel",
+                at_end=not letters[end:].strip(",Pt"),
+                joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
+            )
             if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
+                self._only(told, tokens[0], end)
                 self._take(told, end)
+            elif rule == "state" and lead.endswith("l") and (own := letters.rfind(",", start, end) + 1):
+                self._lead_from = own  # "look at the monitor, suction on"
+                self._construction(rule, own, end)
+                return
             else:
                 self._last = None
         elif self._mood != "void":
@@ -273,18 +312,18 @@ class Clauses:
         action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
         negated = [t.text for t in tokens if t.letter == "n"]
         if rule in ("correction", "contrast"):
-            if self._last_told is None:
+            if (last := self._last_told) is None:
                 return None
+            rule, things = instead(rule, letters, things, tokens, last.things)
             if rule == "contrast":
-                action, negated = OPPOSITE[self._last_told.action], negated[:1]
+                action, negated = OPPOSITE[last.action], negated[:1]
             else:
-                states = letters.strip("CK0,n&")
-                action = action_of(states) if not things else self._last_told.action
-                things = things or self._last_told.things
+                action = last.action if things else action_of(letters.strip("CK0,n&"))
+                things = things or last.things
                 negated = []
         elif negated and action is not None and rule != "cancel":
             action = OPPOSITE[action]
-        elif rule in ORDERS and (word := self._negation(lead)):
+        elif (rule in ORDERS or rule == "patient") and (word := self._negation(lead, rule, tokens[0])):
             action, negated = OPPOSITE[action or "ON"], [word]
         words = self._sentence.words[tokens[0].start : tokens[-1].end]
         return Told(
@@ -314,6 +353,8 @@ class Clauses:
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
             found, excepted = found[:1], found[1:]
+        if found and found[0].text.endswith(" else"):  # "the lights on and everything else off"
+            excepted = [*excepted, *(thing for told in self.told for thing in told.things)]
         if "b" in letters:  # a statement about what is not ours
             found = [t for t in found if t.letter != "F"]
         return found, excepted
@@ -322,18 +363,20 @@ class Clauses:
         """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
         things = self._language.things
         here = self._named[self._named_before :]
-        if pronoun.text in things.plural and len(here) > 1 and len(self.told) == self._first:
+        before = self._last_told is None or self._last_told.earlier
+        if pronoun.text in things.plural and len(here) > (not before) and len(self.told) == self._first:
             return here
         if self._last_told is not None and pronoun.text in (*things.pointing, *things.plural):
             return self._last_told.things
         return self._named[-1:]
 
-    def _negation(self, lead: str) -> str:
-        """The word that negates what follows: "do not", or a stop ("stop turning on the lights")."""
-        tail = lead.rstrip("aImubH%Pt")
-        if tail and tail[-1] in "nx":
-            return self._sentence.tokens[self._lead_from + len(tail) - 1].text
-        return ""
+    def _negation(self, lead: str, rule: str, verb: Token) -> str:
+        """The word that negates what follows: "do not", or a stop ("stop turning on", "hold off turning on")."""
+        tail = lead.rstrip("aImubH%Pt" if rule != "patient" else "aImubH%Pt_s=")  # "do not take him off"
+        negating = "n" + "xcN0" * verb.ing
+        if tail[-2:] in ("nx", "nc") or not tail or tail[-1] not in negating:  # "do not stop turning on"
+            return ""
+        return self._sentence.tokens[self._lead_from + len(tail) - 1].text
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")
@@ -352,12 +395,18 @@ class Clauses:
         self.told.append(told)
         self._last, self._last_end = told, end
 
+    def _only(self, told: Told, verb: Token, end: int) -> None:
+        """ "Leave only the suction on": everything else goes off."""
+        if told.rule == "keep" and told.action == "ON" and verb.text.endswith(" only") and not told.negation:
+            everything = Token("E", verb.text, verb.start, verb.end)
+            self._take(Told("keep", "OFF", [everything], told.words, excepted=told.things), end)
+
     def _corrects(self, last: Told, told: Told) -> bool:
         return self._correcting == "C" or last.action == told.action
 
-    def _question(self) -> None:
+    def _question(self, end: int | None = None) -> None:
         """The last part of the sentence is a question: what it states does not count, nor what it orders bluntly."""
-        letters = self._sentence.letters
+        letters = self._sentence.letters[:end]
         part = letters.rstrip(",")
         cut = part.rfind(",") if part == letters else -1
         tail = part[cut + 1 :]

@@ -1,7 +1,8 @@
 """Questions with their answers, made from a surgery's own machines and phases. Runs in the prompt process.
 
 They have the form that the question itself has: a base model goes on with the pattern. `many` show each kind of thing
-that is said, `few` a command, talk and a negation; with many, the embedded base model was right more often.
+that is said, `few` a command, talk and a negation; with many, the embedded base model was right more often. `none` are
+shown to a model that was taught the job.
 """
 
 import json
@@ -14,7 +15,7 @@ from stages.prompt.tail import Moment, PromptForm, tail_part
 from stages.prompt.window import format_line
 from stages.surgery import Machine, Surgery
 
-Examples = Literal["few", "many"]
+Examples = Literal["none", "few", "many"]
 
 FEW: Final = 3
 _ELSEWHERE: Final = ("microscope", "laser", "tourniquet", "drill")  # devices, of which most rooms have not all
@@ -39,6 +40,8 @@ class Case:
 
 def examples(surgery: Surgery, form: PromptForm, answer: AnswerForm, shown: Examples) -> list[str]:
     """The examples of a surgery, each as the text of its question and answer. `few` are the last of the `many`."""
+    if shown == "none":
+        return []
     cases = _cases(surgery)
     if shown == "few":
         cases = cases[-FEW:]

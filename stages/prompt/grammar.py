@@ -18,20 +18,26 @@ _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"
 _LOOSE_NEXT = r"[daO]*[MGF](?!\+)"
-_MORE = rf"(?:[,&]*(?!{_NEXT}b?n?{_STATE}){_NEXT})*"
-_LIST = rf"{_ONE}{_MORE}(?:!,*{_ONE}{_MORE})?"
-_LOOSE_LIST = rf"{_LOOSE}(?:[,&]*(?!{_NEXT}b?n?{_STATE}){_LOOSE_NEXT})*(?:!,*{_ONE}{_MORE})?"
+_OWN = rf"(?:[bBHL]|n?{_STATE})"  # what is said of a machine itself: "stop A, B is dirty" is about A
+_JOINED = rf"(?:,(?![,&]*{_NEXT}(?:&+{_NEXT})*{_OWN})[,&]*|&*(?!{_NEXT}{_OWN}))"
+_MORE = rf"(?:{_JOINED}{_NEXT})*"
+_BUT = rf"(?:[,P]*!,*{_ONE}{_MORE})?"  # "except the lights"
+_LIST = rf"{_ONE}{_MORE}{_BUT}"
+_LOOSE_LIST = rf"{_LOOSE}(?:{_JOINED}(?:{_NEXT}|(?<=&){_LOOSE_NEXT}))*{_BUT}"
 _ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
-_PLACE = r"(?:l[da]*[_+a])?"  # "the lights over the table"
+_PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
+_PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
+_HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
 
 RULES: Final[dict[str, str]] = {
-    "correction": rf"(?:[CK]|0(?=[,d]))[,n0&]*{_LIST}(?!b?n?{_STATE}|P)|[CK0],*{_STATE}",  # "no sorry, the suction"
+    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?![%mHbL]|k?n?{_STATE}|P)"
+    rf"|[CK0],*{_STATE}(?![daO]*[MGF])",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
-    rf"|{_VERB}[sS=]{_ALL}{_PLACE}(?:[,&]*W)?(?:!,*{_ONE}{_MORE})?[ofzr](?![d_+OW])",  # "turn the suction off"
+    rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
-    "want": rf"(?:w|(?<=[pm])H)(?![daO]*[WE]){_ALL}u?b?[ofzr](?![dl_+OW])|(?:w|(?<=[pm])H)(?![daO]*[WE]){_LIST}"
+    "want": rf"{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
     "stop": rf"{_VERB}x{_LIST}",
@@ -43,10 +49,11 @@ RULES: Final[dict[str, str]] = {
     # "and the irrigation too", as what was switched before
     "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?<=[ofz])&[daO]*[MGF](?=,*$)",
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
-    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}"  # "suction on"
+    rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
+    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"  # "suction on"
     rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
-    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&Pt])f{_LIST}(?=[,.Pt]*$)",  # "suction, stop", "off with the lights"
-    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])",  # "I stopped the suction"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
+    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
@@ -64,15 +71,16 @@ MACHINES: Final = frozenset("MGFWETi")
 OPPOSITE: Final[dict[Action, Action]] = {"ON": "OFF", "OFF": "ON", "STANDBY": "ON"}
 _STATES: Final[dict[str, Action]] = {"o": "ON", "f": "OFF", "z": "STANDBY", "r": "ON", "e": "OFF"}
 _VERBS: Final[dict[str, Action]] = {
-    **dict.fromkeys("vVwTGi", "ON"),
+    **dict.fromkeys("vVw", "ON"),
     **dict.fromkeys("xXcN01", "OFF"),
     **dict.fromkeys("yYh", "STANDBY"),
 }
+_NAMES: Final[dict[str, Action]] = dict.fromkeys("TGi", "ON")
 
 
 def action_of(letters: str) -> Action | None:
     """What a construction says; None for one that only names machines."""
-    for table in (_STATES, _VERBS):
+    for table in (_STATES, _VERBS, _NAMES):  # "monitoring is stopped"
         for letter in letters:
             if letter in table:
                 return table[letter]

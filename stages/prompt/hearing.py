@@ -11,6 +11,7 @@ from rapidfuzz import fuzz, process
 
 SHORTEST: Final = 5  # letters of a name that may be misheard; of what is heard, one less
 NEAR: Final = 80.0  # rapidfuzz's ratio, 0 to 100
+MUCH_NEARER: Final = 85.0
 ALIKE: Final = 60.0  # is enough for two that sound the same
 REMEMBERED: Final = 4096
 
@@ -40,6 +41,11 @@ def sound_of(word: str) -> str:
     for pattern, sound in _SOUNDS:
         word = pattern.sub(sound, word)
     return word
+
+
+def nearly(heard: str, name: str) -> bool:
+    """Whether what was heard is a name but for one letter of five, or for the order of its letters."""
+    return fuzz.ratio(heard, name) > MUCH_NEARER or sorted(heard) == sorted(name)
 
 
 class Ear:

@@ -23,6 +23,7 @@ _WORD: Final = re.compile(
     r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:'(?!(?:s|re|ll|ve|d)\b)[a-z]+)?|'(?:s|re|ll|ve|d)\b|[,:;—–.!?()]"
 )
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
+_NOBODY: Final = frozenset(("nobody", "no one"))
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
@@ -32,6 +33,9 @@ _POINTING: Final = re.compile(
     r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
     r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))"
 )
+# "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
+_OFF_BUT: Final = re.compile(r"[Ea][ofz][P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
+_ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
 
 
 class Lexicon:
@@ -165,6 +169,8 @@ class Lexicon:
 
     def _token(self, words: list[str], at: int, before: list[Token]) -> Token:
         word = words[at]
+        if before and before[-1].text in _NOBODY and word.endswith("s"):
+            word = word[:-2] if word.endswith(("ches", "shes")) else word[:-1]  # "nobody stops it"
         if word in _PAUSES:
             return Token(",", word, at, at + 1)
         if self._amounts.may_begin(word) and (amount := self._amount(words, at, before)) is not None:
@@ -236,6 +242,8 @@ class Lexicon:
 
     def _sentence(self, tokens: list[Token], words: list[str], mark: str) -> Sentence:
         letters = "".join([token.letter for token in tokens])
+        if "!" in letters or ("&" in letters and ("E" in letters or "a" in letters)):
+            letters, tokens = _excepting(letters, tokens)
         if "_" in letters:
             letters, tokens = self._repair.repaired(letters, tokens)
         for found in _POINTING.finditer(letters):
@@ -249,6 +257,19 @@ class Lexicon:
             return letters, tokens
         pronoun = replace(tokens[at], letter="W")
         return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
+
+
+def _excepting(letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
+    """ "But" as "except", and "all" as "everything", where machines are excepted."""
+    tokens = list(tokens)
+    for found in _OFF_BUT.finditer(letters):
+        if tokens[found.start(1)].text == "but" and tokens[found.start()].text != "both":
+            tokens[found.start(1)] = replace(tokens[found.start(1)], letter="!")
+    letters = "".join([token.letter for token in tokens])
+    for found in _ALL_BUT.finditer(letters):
+        if tokens[found.start()].text == "all":
+            tokens[found.start()] = replace(tokens[found.start()], letter="E")
+    return "".join([token.letter for token in tokens]), tokens
 
 
 def _last_pause(tokens: list[Token]) -> int:

@@ -9,8 +9,10 @@ from stages.prompt.tokens import Sentence, Token
 
 # "tell the nurse to", "ask Anna to", "could I trouble you to"
 _TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
+_PAST: Final = frozenset("SVXY")
+_WANTED: Final = frozenset(("needed", "required"))
 _THIRD: Final = frozenset(("they", "he", "she"))
-_NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMG")  # before a bare "suction please"
+_NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
 
 
 class Place(NamedTuple):
@@ -22,17 +24,23 @@ class Place(NamedTuple):
     subject: str  # the pronoun in the lead, or ""
     following: str  # the letter behind it, or ""
     told_before: bool  # something was told before, which it may speak of
+    refused: bool  # what was told before is not wanted
+    at_end: bool  # nothing but manners behind it
+    joined: bool  # "and" stands before its clause, and what was told before does not start anything
 
 
 def counts_in_story(place: Place) -> bool:
     """Whether it counts beside a story: an order does, or a call ("argon off please")."""
     ordered = place.rule in ORDERS or (place.rule == "state" and place.following in ("P", "t"))
-    return ordered and "I" not in place.lead and not place.tokens[0].ing
+    told = place.tokens[0].letter in _PAST  # "in March, somebody stopped it"
+    return ordered and "I" not in place.lead and not place.tokens[0].ing and not told
 
 
 def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     """Whether what stands before and behind a construction lets it count."""
     rule, lead, first = place.rule, place.lead, place.tokens[0]
+    if place.following == "!" and any(token.letter == "E" for token in place.tokens):
+        return False  # but for what nobody knows
     if rule == "unknown" and first.letter in "vxw" and not _is_device(place.tokens[-1].text, language):
         return False
     if rule in ORDERS:
@@ -46,12 +54,34 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     if rule == "patient":
         handled = place.tokens[-1].text in language.things.held  # "we are on camera"
         of_whom = place.subject in ("he", "she") or (place.subject == "we" and place.following == "t")
-        return first.letter == "O" or (of_whom and not handled)
+        return (first.letter == "O" and place.subject != "they") or (of_whom and not handled)
+    if rule == "phrase" and _behind(place, sentence).startswith(language.less):
+        return False  # "bring the ultrasound down"
+    if rule == "activity" and place.joined and not lead:
+        return False  # "pause the camera and suctioning"
+    if rule == "request" and first.start and _before(place, sentence) == "no":  # "wait, no suction please"
+        return False
     if rule in ("phrase", "request", "activity"):
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
         return True
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
+        return False
+    if rule == "state" and place.refused and place.tokens[-1].text in _WANTED:
+        return False  # "no more suction and irrigation needed"
+    if (
+        rule == "state"
+        and first.letter in "ofz"
+        and place.tokens[-1].letter in "MGF"
+        and not first.text.endswith("with")
+    ):  # "on the lights"
+        listed = any(token.letter == "W" for token in place.tokens)  # "off, all of them: ..."
+        return listed or (first.letter == "f" and place.at_end)
+    if (
+        rule == "state" and lead[-2:] in ("_b", "mb") and _before(place, sentence) in ("is", "are")
+    ):  # "Chen, is the suction on"
+        return False
+    if rule == "state" and first.letter == "W" and lead.endswith("_"):  # "pull it off"
         return False
     return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
 
@@ -60,6 +90,10 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
     if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
         return False
+    if "n" in lead and _behind(place, sentence).startswith("without "):
+        return False  # "never stop the suction without asking"
+    if first.ing and lead.endswith("N") and _before(place, sentence).endswith("with"):
+        return False  # "done with starting the suction" has started it
     if first.ing and (lead.endswith(("l", "_", "d", "+")) or following in ("b", "B", "%")):
         return False
     if first.letter == "0" and lead.endswith(("b", "B", "H")):  # "there is no suction"
@@ -77,6 +111,11 @@ def _says_too(place: Place, sentence: Sentence, language: Language) -> bool:
     begins = all(token.letter == "," for token in sentence.tokens if token.start < first.start)
     too = begins or first.text not in ("and", "then") or _behind(place, sentence).startswith(language.too)
     return too and first.text in language.things.also
+
+
+def _before(place: Place, sentence: Sentence) -> str:
+    """The word before it."""
+    return sentence.words[place.tokens[0].start - 1]
 
 
 def _behind(place: Place, sentence: Sentence) -> str:

@@ -133,6 +133,10 @@ class Asking:
         self.lines = self.session.window.shown
         self.session.asked()
 
+    def knows(self, job_id: str) -> bool:
+        """Whether that question, or one that was asked later, is answered: its verdict tells nothing new."""
+        return bool(self.answered) and _when_asked(job_id) <= _when_asked(self.answered)
+
     def learn(self, verdict: Verdict) -> None:
         """Its question is answered, or one that a process before this one asked and had not journalled."""
         self.answered = verdict.job_id
@@ -153,3 +157,9 @@ class Asking:
     def forget_news(self) -> None:
         """What was heard so far is over: no question is to show it."""
         self.shown = self.heard
+
+
+def _when_asked(job_id: str) -> tuple[int, int]:
+    """The place of a session's question among all: starts of the process before it was asked, and its number then."""
+    incarnation, _, number = job_id.rpartition("/")[2].rpartition(".")
+    return int(incarnation or 0), int(number)

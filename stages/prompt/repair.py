@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
-from stages.prompt.hearing import Ear
+from stages.prompt.hearing import Ear, nearly
 from stages.prompt.language import Language
 from stages.prompt.tokens import Phrase, Token
 
@@ -13,7 +13,7 @@ _MOST_WORDS: Final = 3  # of a name that was split
 _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
-    r"(?:[s=S][of]|[vxyhwcNVXYskCKz=]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
+    r"(?:[s=S][of]|[vxyhwcNVXYskCKz=!]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
     r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
 )
 
@@ -42,7 +42,7 @@ class Repair:
         while (verb := _MISSPELT_VERB.search(letters)) is not None:
             at = verb.start(1)
             name = self._verb_ear.near(tokens[at].text)
-            if not name:
+            if not name or not (letters[at + 1] in "of" or nearly(tokens[at].text, name)):  # "push" is no "pause"
                 break
             letters, tokens = _put(letters, tokens, at, at + 1, self._verbs[name], True)
         searched = 0

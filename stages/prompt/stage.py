@@ -37,6 +37,7 @@ from pipeline.restore import Past, Restored
 from stages.answer import AnswerForm
 from stages.prompt.change import Change
 from stages.prompt.crashes import Crashes
+from stages.prompt.examples import Examples
 from stages.prompt.language import Language, load_language
 from stages.prompt.pace import Pace, cost_s
 from stages.prompt.prompts import Prompts
@@ -65,6 +66,7 @@ class PromptStage:
         form: PromptForm,
         answer: AnswerForm,
         *,
+        shown: Examples = "many",
         language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
@@ -72,8 +74,9 @@ class PromptStage:
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`incarnation` counts the starts of the process, so that job ids never come twice. `on_their_way`: outcomes
-        that parse may not have had when a process before this one died, at most.
+        """`shown`: the examples that the model needs, if the section leaves it to the model. `incarnation` counts the
+        starts of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had
+        when a process before this one died, at most.
         """
         self._section = section
         self._surgeries = surgeries
@@ -82,7 +85,7 @@ class PromptStage:
             name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
             for name, surgery in surgeries.items()
         }
-        self._prompts = Prompts(form, answer, section.examples)
+        self._prompts = Prompts(form, answer, shown if section.examples == "model" else section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
@@ -268,7 +271,7 @@ class PromptStage:
         asking = self._sessions.find(verdict.session) if verdict.kind == "session" else None
         if question is None:
             self._counts["dropped.late_verdict"] += 1
-            if asking is None or asking.answered == verdict.job_id:
+            if asking is None or asking.knows(verdict.job_id):
                 return []
             asking.learn(verdict)  # asked by a process that died before it had journalled that
             return [Learned(verdict=verdict, after=asking.numbers.inputs)]
@@ -367,11 +370,13 @@ def create(config: Config, incarnation: int = 0) -> PromptStage:
     from models.manifest import find_manifest
 
     words = load_vocabulary(config.prompt)
+    manifest = find_manifest(config.inference.model)
     return PromptStage(
         config.prompt,
         words.surgeries,
-        find_manifest(config.inference.model).prompt,
+        manifest.prompt,
         config.inference.answer,
+        shown=manifest.examples,
         language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,

@@ -9,7 +9,7 @@ from docs.reference.pages import DOCS, ROOT
 
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
 _FENCE = re.compile(r"(?:^<!-- (?P<mark>[^>]*) -->\n)?^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S)
-_INLINE = re.compile(r"(?<!`)`((?:run_pipeline\.py|make) [^`]+)`(?!`)")
+_INLINE = re.compile(r"(?<!`)`((?:run_pipeline\.py|make|orstate) [^`]+)`(?!`)")
 _END = {"|", "||", "&&", ";", "&", ">", ">>", "<", ")"}
 
 
@@ -28,7 +28,7 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command line: `program` is run_pipeline.py or make."""
+    """A command line: `program` is run_pipeline.py, orstate or make."""
 
     where: str
     program: str
@@ -57,16 +57,16 @@ def commands() -> list[Command]:
 
 
 def commands_in(text: str, where: str) -> Iterator[Command]:
-    """The command lines of a shell text that call run_pipeline.py or make."""
+    """The command lines of a shell text that call run_pipeline.py, orstate or make."""
     for line in text.replace("\\\n", " ").splitlines():
-        if "run_pipeline.py" not in line and not re.search(r"(^|\s)make\s", line):
+        if "run_pipeline.py" not in line and not re.search(r"(^|[\s/])(make|orstate)\s", line):
             continue
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
         words = list(lexer)
         for at, word in enumerate(words):
             program = word.rpartition("/")[2]
-            if program == "run_pipeline.py" or (program == "make" and _begins(words, at)):
+            if program == "run_pipeline.py" or (program in ("make", "orstate") and _begins(words, at)):
                 rest = words[at + 1 :]
                 end = next((n for n, word in enumerate(rest) if word in _END), len(rest))
                 yield Command(where, program, tuple(rest[:end]))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from toolchains import lacking
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -66,9 +66,12 @@ def told_session(events: Iterator[tuple[str, dict[str, Any]]], wanted: Callable[
 
 def open_browser(width: int = 1440, height: int = 900) -> Any:
     """A headless Chromium with that many CSS pixels; the test is skipped where there is none."""
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
+    try:
+        from selenium import webdriver as selenium
+    except ModuleNotFoundError:
+        lacking("no selenium: pip install selenium")
     if not (CHROMIUM and DRIVER):
-        pytest.skip("no Chromium with its driver: apt install chromium chromium-driver")
+        lacking("no Chromium with its driver: apt install chromium chromium-driver")
     options = selenium.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):

@@ -133,7 +133,7 @@ def test_a_faulty_line_of_a_session_is_left_out_and_told(sessions: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["/nowhere.jsonl"], "/nowhere.jsonl: cannot be read: No such file"),
+        (["/nowhere.jsonl"], "path '/nowhere.jsonl' does not exist"),
         (["{folder}"], "no session (NAME.jsonl with NAME.truth.json) in it"),
         (["{rows}", "--by", "guess"], "'guess' is not one of"),
         (["{rows}", "--half", "report"], "no row of half 'report' in it"),

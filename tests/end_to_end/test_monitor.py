@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.client import Client, Sidecar
-from pipeline.messages import Override, SessionStart, Transcript
+from pipeline.messages import Override, SessionEnd, SessionStart, Transcript
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7])[0-9;]*m")
@@ -95,11 +95,31 @@ def test_one_picture_has_what_was_before_and_who_set_what(settings: tuple[str, .
         assert "or1" not in monitor(requests, "--once", "--session", "or2")
 
 
+def test_the_end_of_a_session_is_told_and_that_it_begins_again(settings: tuple[str, ...], requests: str) -> None:
+    with Sidecar(model="stub", settings=(*settings, f"ingress.requests={requests}")) as sidecar:
+        assert sidecar.wait_model()
+        terminal = Terminal(requests)
+        sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
+        sidecar.publish(SessionStart(session="or2", seq=1, t=0.0, surgery="Lobectomy"))
+        terminal.until(r"or2\S* +Lobectomy")
+        sidecar.publish(SessionEnd(session="or1", seq=2, t=300.0, reason="patient [/] left"))
+        terminal.until(r"ENDED\S* at t = 300 s, \d\.\d s ago \(patient \[/\] left\): so it was left")
+        shown = monitor(requests, "--once")
+        assert shown.count("ENDED") == 1
+        assert shown.index("or1") < shown.index("ENDED")
+        terminal.shown = ""
+        sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
+        told(sidecar.client, 2, 5.0, "Turn on the suction.")
+        terminal.until(r"M06 Suction Apparatus +\S*● ON")
+        assert "ENDED" not in monitor(requests, "--once")
+        assert terminal.end() == 0
+
+
 def test_a_terminal_follows_the_room_and_ctrl_c_ends_it(settings: tuple[str, ...], requests: str) -> None:
     with Sidecar(model="stub", settings=(*settings, f"ingress.requests={requests}", "run.journal=")) as sidecar:
         assert sidecar.wait_model()
         terminal = Terminal(requests)
-        terminal.until(r"What was before is not shown: the pipeline keeps no journal")
+        terminal.until(r"What was before is not shown, nor that a session ends: the pipeline keeps no journal")
         sidecar.publish(SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"))
         terminal.until(r"M06 Suction Apparatus +\S*○ off")
         told(sidecar.client, 2, 5.0, "Turn on the suction.")

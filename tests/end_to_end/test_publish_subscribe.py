@@ -99,7 +99,7 @@ def test_a_client_asks_for_the_status_and_asks_again(endpoint: str) -> None:
     ("arguments", "code", "told"),
     [
         (["publish", "-"], 2, "give --surgery"),
-        (["publish", "/nowhere.jsonl"], 1, "/nowhere.jsonl: there is no such log"),
+        (["publish", "/nowhere.jsonl"], 2, "/nowhere.jsonl: there is no such log"),
         (["subscribe", "--to", "ipc:///nowhere/requests"], 1, "the folder /nowhere does not exist"),
         (["status", "--to", "ipc:///nowhere/requests"], 1, "the folder /nowhere does not exist"),
         (["subscribe", "--to", "here"], 2, "'here': it names no transport"),

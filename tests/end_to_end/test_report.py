@@ -97,7 +97,7 @@ def test_wrong_use_is_told_in_a_line(journal: Path) -> None:
         (("--json", "--session", "or9"), 1, "no session 'or9' in it; there are or1, or2"),
         (("--json", *truth), 1, "name it with --session (there are or1, or2)"),
         (("--json", "--session", "or2", *truth), 2, "session or2 is a Lobectomy"),
-        (("--json", "--session", "or1", "--truth", "/nowhere.json"), 2, "/nowhere.json: cannot be read"),
+        (("--json", "--session", "or1", "--truth", "/nowhere.json"), 2, "path '/nowhere.json' does not exist"),
     ):
         done = command("report", str(journal), *arguments)
         assert (done.returncode, told in done.stderr) == (code, True), done.stderr

@@ -1,10 +1,6 @@
-"""The examples of publishers and subscribers, in each language, beside the real processes.
-
-Nothing is installed here: `.ci/run` does that, and says with ORSTATE_ALL_TOOLCHAINS that a missing one is a failure.
-"""
+"""The examples of publishers and subscribers, in each language, beside the real processes."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +10,7 @@ from pathlib import Path
 import pytest
 import zmq
 from loopback import addresses
+from toolchains import lacking
 
 from pipeline.client import Sidecar
 from pipeline.confirmed import Confirmations
@@ -21,13 +18,6 @@ from pipeline.keys import generate
 
 CLIENTS = Path(__file__).resolve().parents[2] / "examples" / "clients"
 Commands = tuple[list[str], list[str]]
-
-
-def lacking(what: str) -> None:
-    """Skip, or fail where everything must be there."""
-    if os.environ.get("ORSTATE_ALL_TOOLCHAINS"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def in_python(_: Path) -> Commands:

@@ -1,11 +1,15 @@
 """The fuzzer itself: what it counts as a fault, and that it finds one."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from random import Random
 
 import msgspec
+import psutil
 import pytest
 from hypothesis import strategies as st
 
@@ -35,7 +39,7 @@ PLANTED = Target("planted", make_planted, st.binary())
 
 def make_watch(folder: Path) -> Watch:
     (folder / "faults").mkdir()
-    return Watch(PLANTED, 1000.0, folder)
+    return Watch(PLANTED, 1000.0, folder, os.getppid())
 
 
 def test_a_fault_is_noted_once_for_each_place_and_its_first_input_is_kept(tmp_path: Path) -> None:
@@ -119,7 +123,8 @@ def test_an_unknown_target_is_told_with_those_there_are(tmp_path: Path) -> None:
 
 def test_a_worker_fuzzes_until_its_time_is_over(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, "-m", "benchmarks.fuzz.worker", "codec", "1", str(tmp_path), str(CORPUS / "codec")]
+    told = ("codec", 1, tmp_path, CORPUS / "codec", os.getpid())
+    command = [sys.executable, "-m", "benchmarks.fuzz.worker", *map(str, told)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr.decode()[-2000:]
     seen = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=Seen)
@@ -127,3 +132,19 @@ def test_a_worker_fuzzes_until_its_time_is_over(tmp_path: Path) -> None:
     assert seen.seconds >= 1.0
     assert (seen.crashes, seen.unvalidated) == ({}, {})
     assert any((tmp_path / "new").iterdir()), "no input was found to reach new code"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_when_the_fuzzing_is_interrupted_or_killed(tmp_path: Path, number: int) -> None:
+    pytest.importorskip("atheris")
+    command = [sys.executable, "run_pipeline.py", "bench", "fuzz", "--minutes", "60", "--targets", "codec"]
+    run = psutil.Popen([*command, "--faults", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    workers: list[psutil.Process] = []
+    while not workers:
+        workers = run.children()
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.send_signal(number)
+    run.wait(60)
+    _, alive = psutil.wait_procs(workers, 60)
+    assert alive == []

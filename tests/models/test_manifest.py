@@ -41,7 +41,8 @@ def test_only_medgemma_is_labelled_medgemma() -> None:
 
 
 def test_a_trimmed_model_is_asked_labelled_and_licensed_as_what_it_is_made_of() -> None:
-    trimmed = [manifest for manifest in load_manifests().values() if isinstance(manifest.source, TrimmedSource)]
+    made = [manifest for manifest in load_manifests().values() if isinstance(manifest.source, TrimmedSource)]
+    trimmed = [manifest for manifest in made if manifest.adapter is None]
     assert [manifest.name for manifest in trimmed] == ["gemma-3-270m", "medgemma-4b-it-q3_k_m-ascii"]
     for manifest in trimmed:
         assert isinstance(manifest.source, TrimmedSource)
@@ -49,6 +50,16 @@ def test_a_trimmed_model_is_asked_labelled_and_licensed_as_what_it_is_made_of() 
         assert trimmed_path(Path(full.file)).name == manifest.file
         for field in ("label", "prompt", "template", "context", "licence"):
             assert getattr(manifest, field) == getattr(full, field)
+
+
+def test_a_taught_model_has_the_weights_and_the_label_of_its_base_and_says_that_it_is_modified() -> None:
+    for manifest in load_manifests().values():
+        if manifest.adapter is not None:
+            base = next(m for m in load_manifests().values() if m.adapter is None and m.sha256 == manifest.sha256)
+            assert (manifest.label, manifest.file, manifest.source) == (base.label, base.file, base.source)
+            assert manifest.licence is not None
+            assert "odified" in manifest.licence.notice
+            assert "odified" in manifest.adapter.notice
 
 
 def test_stub_has_no_file() -> None:

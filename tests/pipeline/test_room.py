@@ -4,9 +4,9 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline.codec import encode, encode_json
-from pipeline.journal import JournalWriter
-from pipeline.messages import SurgeryState
-from pipeline.room import QUIET_S, Room, recall
+from pipeline.journal import JournalWriter, open_next
+from pipeline.messages import SessionEnd, SessionStart, SurgeryState
+from pipeline.room import QUIET_S, Ended, Ends, Room, recall
 
 
 def state(session: str, seq: int) -> SurgeryState:
@@ -28,6 +28,38 @@ def test_a_quiet_session_is_shown_while_it_may_be_open() -> None:
     assert list(room.sessions(2, QUIET_S + 1)) == ["new", "old"]
     assert list(room.sessions(1, QUIET_S + 1)) == ["new"]
     assert list(room.sessions(0, QUIET_S - 1)) == ["new", "old"]
+
+
+def test_a_session_that_has_ended_is_told_for_a_while_and_may_begin_again() -> None:
+    room = Room()
+    for name in ("or1", "or2", "or3"):
+        room.take(state(name, 1), at=0.0)
+    room.hear(SessionEnd(session="or2", seq=9, t=8.0, reason="done"), at=100.0)
+    seen = room.sessions(2, 101.0)
+    assert {name: one.ended for name, one in seen.items()} == {
+        "or1": None,
+        "or2": Ended(8.0, "done", 100.0),
+        "or3": None,
+    }
+    assert set(room.sessions(2, QUIET_S + 101)) == {"or1", "or3"}  # it is not one of those that are open
+    room.hear(SessionStart(session="or2", seq=1, t=0.0, surgery="PCNL"), at=120.0)
+    assert room.sessions(3, 121.0)["or2"].ended is None
+
+
+def test_starts_and_ends_are_read_in_the_journal_as_they_come(tmp_path: Path) -> None:
+    room = Room()
+    room.take(state("or1", 1), at=0.0)
+    with closing(Ends(room, str(tmp_path))) as ends, closing(open_next(tmp_path, "inputs")) as journal:
+        start, end = SessionStart(session="or1", seq=1, t=0.0, surgery="PCNL"), SessionEnd(session="or1", seq=2, t=7.0)
+        for message, over in ((start, False), (end, True), (start, False)):
+            journal.write(type(message).__name__, encode(message))
+            journal.write("SessionEnd", b"\x81\xa4type\xa3Odd")
+            journal.flush()
+            assert ends.read() == ""
+            assert (room.sessions(1, 0.0)["or1"].ended is not None) == over
+    (tmp_path / "inputs-2.mcap").write_bytes(b"\x01" + b"\xff" * 40)
+    with closing(Ends(room, str(tmp_path))) as ends:
+        assert "cannot be read" in ends.read()
 
 
 def test_what_was_before_is_read_from_the_journal_or_it_is_said_why_not(tmp_path: Path) -> None:

@@ -113,21 +113,41 @@ def test_counters_go_on_over_a_restart_and_what_a_dead_process_held_is_not_count
         "waiting_now": 5.0,
         "peak_mb_now": 300.0,
     }
+    prompt.welcome()
     prompt.report({"questions": 5.0, **held})
     prompt.may_restart()
     assert prompt.counters == {"questions": 5.0}
+    prompt.welcome()
     prompt.report({"questions": 1.0, **held})
     assert prompt.counters == {"questions": 6.0, **held}
 
 
 def test_a_count_that_the_process_started_again_does_not_know_yet_stays(clock: Clock) -> None:
     stage = StageProcess("prompt", PLACE, LIMITS)
+    stage.welcome()
     stage.report({"dead_letter.bad_message": 3.0, "sessions_open": 2.0})
-    for _ in range(2):
+    for restarts in (1, 2):
         stage.may_restart()
+        stage.welcome()
         stage.report({"arrived": 1.0})
-        assert stage.counters["dead_letter.bad_message"] == 3.0
-        assert "sessions_open" not in stage.counters
+        assert stage.counters == {"dead_letter.bad_message": 3.0, "arrived": restarts}
+
+
+def test_a_report_that_comes_after_its_process_has_died_is_neither_lost_nor_counted_twice(clock: Clock) -> None:
+    stage = StageProcess("prompt", PLACE, LIMITS)
+    stage.welcome()
+    stage.report({"arrived": 5.0, "subscriptions_now": 2.0})
+    told = [5.0]
+    for last, first in ((7.0, 1.0), (3.0, 2.0)):
+        stage.may_restart()
+        stage.report({"arrived": last, "waiting_now": 4.0, "subscriptions_now": 3.0})  # it was under way
+        assert "waiting_now" not in stage.counters
+        assert stage.subscriptions == 3
+        told.append(stage.counters["arrived"])
+        stage.welcome()
+        stage.report({"arrived": first})
+        told.append(stage.counters["arrived"])
+    assert told == [5.0, 7.0, 8.0, 10.0, 12.0]
 
 
 @pytest.mark.parametrize(

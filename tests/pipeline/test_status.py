@@ -50,6 +50,7 @@ def ready_stages() -> dict[StageName, StageProcess]:
     for stage in stages.values():
         stage._process = cast(BaseProcess, SimpleNamespace(pid=os.getpid(), exitcode=None))
         stage.state = "ready"
+        stage.welcome()
     return stages
 
 
@@ -104,6 +105,7 @@ def test_the_age_of_the_last_result_goes_on_when_parse_is_started_again(clock: C
     told = overview.status(stages, READY)
     assert (told.last_state_age_s, told.last_answer_age_s) == (2.0, 10.0)
     stages["parse"].may_restart()
+    stages["parse"].welcome()
     stages["parse"].report({"last_state_now": 0.0, "last_answer_now": 0.0})
     clock.now += 1.0
     again = overview.status(stages, READY)

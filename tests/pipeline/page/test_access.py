@@ -49,6 +49,11 @@ def test_a_token_that_is_soon_guessed_is_refused(tmp_path: Path) -> None:
 def test_a_certificate_comes_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="belong together"):
         Settings(PageSection(listen="127.0.0.1:0", certificate=str(tmp_path / "cert.pem")))
+    (tmp_path / "key.pem").write_text("no key")
+    for name, why in (("cert.pem", "No such file"), ("key.pem", "give PEM files")):
+        files = {"certificate": str(tmp_path / name), "key": str(tmp_path / "key.pem")}
+        with pytest.raises(ConfigError, match=rf"page\.certificate .*{name} .*: cannot be used: .*{why}"):
+            Settings(PageSection(listen="127.0.0.1:0", **files))
 
 
 def test_an_address_that_is_taken_is_told() -> None:

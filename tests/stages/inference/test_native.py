@@ -66,6 +66,12 @@ def same(first: Logits, second: Logits) -> None:
     np.testing.assert_allclose(first, second, atol=0.2)  # other tokens differ by more than 1
 
 
+def test_a_rehearsal_leaves_nothing(model: Model, context: Context) -> None:
+    said = tokens(model)
+    context.rehearse(said[-1])
+    same(after(context, said), new(model, said))
+
+
 def test_what_was_computed_in_pieces(model: Model, context: Context) -> None:
     said = tokens(model)
     for start in range(0, LENGTH - 1, 32):

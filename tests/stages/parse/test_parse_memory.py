@@ -7,14 +7,14 @@ from stages.parse.memory import MAX_JOBS, MAX_SESSIONS, Jobs, Sessions
 
 def test_a_job_ends_once() -> None:
     jobs = Jobs()
-    assert [jobs.end("a"), jobs.end("b"), jobs.end("a")] == [True, True, False]
+    assert [jobs.ended("a"), jobs.ended("b"), jobs.ended("a")] == [False, False, True]
 
 
 def test_the_job_that_ended_longest_ago_is_forgotten_first() -> None:
     jobs = Jobs()
     for number in range(MAX_JOBS + 1):
-        jobs.end(str(number))
-    assert [jobs.end("1"), jobs.end("0")] == [False, True]
+        jobs.ended(str(number))
+    assert [jobs.ended("1"), jobs.ended("0")] == [True, False]
 
 
 def test_the_session_that_was_used_longest_ago_is_forgotten_first() -> None:

@@ -435,6 +435,18 @@ def test_a_process_started_again_goes_on_with_the_states_of_a_session() -> None:
     assert publish(again, make_rules(seq=5, place=5)).seq == 5
 
 
+def test_what_a_process_before_this_one_answered_is_not_answered_again_but_its_verdict_is_given() -> None:
+    before, asked, late = make_stage(), make_rules(seq=2, t=2.0, place=2), make_rules(seq=3, t=999.0, place=3)
+    state = publish(before, asked)
+    completion = make_completion(small_answer(), asked)
+    fused, verdict = settle(before, completion)
+    again = make_stage()
+    again.restore(Remembered([state, fused, verdict]))
+    assert publish(again, late).outcome == "ok"
+    assert list(again.handle(completion)) == [verdict]  # and no state: of the newest it would be an answer expired
+    assert again.counters()["dropped.late_completion"] == 1
+
+
 def test_an_answer_that_waited_for_rules_which_were_published_before_is_taken_with_them() -> None:
     asked = make_rules(seq=2, t=2.0, place=2)
     state = publish(make_stage(), asked)

@@ -171,6 +171,24 @@ def test_what_was_asked_and_not_journalled_is_learned_from_all_the_same() -> Non
     assert [job.rules.seq for job in second.asked] == [2]  # its own question, for it knew of no other
 
 
+def test_a_verdict_that_parse_gives_again_is_not_learned_from_again() -> None:
+    room, verdicts = Process(), []
+    room.take(SessionStart(session="a", seq=1, t=0.0, surgery="PCNL"))
+    for seq in range(2, 14):
+        room.take(Transcript(session="a", seq=seq, t=10.0 * seq, text="turn on the suction"))
+        verdicts.append(msgspec.structs.replace(verdict(room.asked[-1], Random(seq)), outcome="ok", phase="Phase3"))
+        room.sent(room.stage.handle(verdicts[-1]))
+    assert len({each.job_id for each in verdicts}) == 12
+    assert [list(room.stage.handle(each)) for each in verdicts] == [[]] * 12
+
+    second = Process(incarnation=1)
+    second.sent(live_again(second.stage, room.journal))
+    second.take(Transcript(session="a", seq=14, t=150.0, text="turn off the suction"))
+    newest = msgspec.structs.replace(verdict(second.asked[-1], Random(0)), outcome="ok")
+    second.sent(second.stage.handle(newest))
+    assert [list(second.stage.handle(each)) for each in (*verdicts, newest)] == [[]] * 13
+
+
 def test_what_is_surely_handled_is_not_told_again_beyond_what_can_have_been_on_its_way() -> None:
     first, random = Process(), Random(1)
     for message in course(random, 60):

@@ -30,6 +30,7 @@ from pipeline.messages import (
     Verdict,
 )
 from pipeline.stage import Stage
+from stages.prompt.prompts import shared_part
 from stages.prompt.stage import PromptStage, create
 from stages.surgery import load_surgeries
 
@@ -747,7 +748,19 @@ def test_the_prompt_shows_as_many_examples_as_the_configuration_says() -> None:
         room.start()
         return job(room.say(1.0, "suction on")).prompt.shared.count("Transcript:\n")
 
-    assert shown(examples="few") < shown(examples="many") == shown()
+    assert 1 == shown(examples="none") < shown(examples="few") < shown(examples="many")
+
+
+@pytest.mark.parametrize("examples", ["none", "few", "many"])
+def test_the_prompt_shows_what_the_model_needs_where_the_configuration_leaves_it_to_the_model(examples: Any) -> None:
+    def shared(section: PromptSection) -> str:
+        stage = PromptStage(section, SURGERIES, "completion", "small", shown=examples)
+        list(stage.handle(ModelChanged(state="ready", error="")))
+        list(stage.handle(SessionStart(session="s1", seq=1, t=0.0, surgery="PCNL")))
+        return job(list(stage.handle(Transcript(session="s1", seq=2, t=1.0, text="suction on")))).prompt.shared
+
+    assert shared(PromptSection()) == shared_part(SURGERIES["PCNL"], "completion", "small", examples)
+    assert "Transcript:" in shared(PromptSection(examples="few"))
 
 
 # --- after a death ----------------------------------------------------------------------------------------

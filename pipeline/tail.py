@@ -1,4 +1,4 @@
-"""Follows a journal while it is written. Runs in the page's process.
+"""Follows a journal while it is written. Used by whoever shows a room.
 
 A writer appends whole records and flushes them; a process that was started again goes on in a new file. What is
 half written waits for its rest.

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import OrstateError
 from pipeline.journal import JournalWriter, open_next
-from pipeline.page.tail import Tail
+from pipeline.tail import Tail
 
 
 def texts(tail: Tail) -> list[bytes]:

@@ -1,0 +1,46 @@
+"""Lessons without end, the same for a seed: `python -m models.training.show` prints some. Used by training only."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Final
+
+from models.training.course import Course
+from models.training.invent import invented_room
+from models.training.lesson import Lesson
+from models.training.rooms import Part, Room, shipped_room
+from pipeline.config import resolve
+from stages.surgery import load_surgeries
+
+_AT_ONCE: Final = 24  # sessions that take turns, so that neighbours are not of one room
+
+
+def lessons(
+    seed: int, count: int, *, share_invented: float = 0.5, part: Part = "train", most_lines: int = 10
+) -> Iterator[Lesson]:
+    """`count` lessons, always the same for the same arguments.
+
+    `share_invented` of them (0 to 1) are about invented surgeries. The surgeries that are invented for validation
+    are never those of training, and their random numbers are others for the same seed. At most `most_lines` lines are
+    shown, at least 5; a few more where the newest cannot be understood without.
+    """
+    rng = Random(f"{part} {seed}")
+    rooms = _rooms(rng, share_invented, part)
+    courses = [_endless(rng, rooms, most_lines) for _ in range(_AT_ONCE)]
+    for _ in range(count):
+        yield next(rng.choice(courses))
+
+
+def _endless(rng: Random, rooms: Iterator[Room], most_lines: int) -> Iterator[Lesson]:
+    for room in rooms:
+        yield from Course(rng, room, most_lines).lessons()
+
+
+def _rooms(rng: Random, share_invented: float, part: Part) -> Iterator[Room]:
+    shipped = [shipped_room(surgery) for surgery in load_surgeries(resolve("configs/machines")).values()]
+    number = 0
+    while True:
+        if rng.random() < share_invented:
+            number += 1
+            yield invented_room(rng, number, part)
+        else:
+            yield rng.choice(shipped)

@@ -1,0 +1,64 @@
+"""One lesson: what a model is shown at a moment of a session, and what it should answer. Used by training only.
+
+The newest line is the last one. The answer tells what the newest lines switch: the last line, whether or not it is
+already so, and lines at most `NEWEST_S` before it whose commands are not in effect yet, because a question that had
+to wait is about several lines. The prompt marks neither, so a lesson must be decidable from what it shows.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from stages.prompt.tail import Moment
+from stages.prompt.window import format_line
+from stages.surgery import Surgery
+
+NEWEST_S: Final = 2.5
+
+
+class Line(NamedTuple):
+    """A line of the transcript. `t`: seconds since the session began; `speaker`: "" if unknown."""
+
+    t: float
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The small form of an answer, see stages/answer.py. The ids of `on` and `off` stand in the dictionary's order."""
+
+    on: tuple[str, ...]
+    off: tuple[str, ...]
+    phase: str
+    next: str
+    why: str
+    tips: tuple[str, ...]
+
+    def text(self) -> str:
+        """The answer as the engine's grammar can produce it: compact JSON."""
+        fields = {
+            "on": self.on,
+            "off": self.off,
+            "phase": self.phase,
+            "next": self.next,
+            "why": self.why,
+            "tips": self.tips,
+        }
+        return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """`lines` are the window that the prompt shows, the newest last; `kind` is what kind of talk that one is."""
+
+    surgery: Surgery
+    lines: tuple[Line, ...]
+    moment: Moment
+    answer: Answer
+    kind: str
+
+    @property
+    def transcript(self) -> str:
+        """The lines as the prompt has them, each ended by a newline."""
+        return "".join(format_line(*line) + "\n" for line in self.lines)

@@ -1,0 +1,119 @@
+"""Lines that switch machines: orders, reports of state, and what asks for a machine without its name. Training only."""
+
+from typing import Final
+
+from models.training.clauses import Clause
+from models.training.phrases import NothingToSay, some
+from models.training.rooms import ESSENTIAL
+from models.training.said import Kinds, Said
+from models.training.speech import OPPOSITE, Slots, Speech
+from models.training.vocabulary import table
+from pipeline.messages import Action
+
+_NO_ORDER: Final = ("dim lights", "lights adjust", "induction", "tube is in", "intubation complete", "lights on")
+
+
+class Orders:
+    """What switches machines that it names or means."""
+
+    def __init__(self, speech: Speech) -> None:
+        self._speech = speech
+        self._rng = speech.rng
+        self.kinds: Kinds = {
+            "command": (9, lambda: self._ordered("command")),
+            "bare": (6, lambda: self._ordered("bare")),
+            "want": (5, lambda: self._ordered("want")),
+            "long": (5, lambda: self._ordered("long")),
+            "courtesy": (2.5, lambda: self._ordered("courtesy")),
+            "numbers": (3, self._numbers),
+            "fact": (5, lambda: self._ordered("fact")),
+            "keep": (9, lambda: self._ordered("keep")),
+            "mixed": (6, self._mixed),
+            "three": (2, self._three),
+            "first": (3, lambda: self._half("first")),
+            "last": (3, lambda: self._half("last")),
+            "trigger": (1.5, self._trigger),
+            "all": (1, self._all),
+            "indirect": (4, self._indirect),
+        }
+
+    def _ordered(self, kind: str) -> Said:
+        clause = self._speech.clause(single=kind == "fact" and self._rng.random() < 0.5)
+        if kind == "keep" and clause.action == "STANDBY":
+            clause = clause.opposite("OFF")
+        return self._speech.said(kind, self._speech.template(kind), clause.slots(), clause.effects, clause)
+
+    def _numbers(self) -> Said:
+        clause = self._speech.clause(need="amounts", most=1)
+        return self._speech.said("numbers", self._speech.template("numbers"), clause.slots(), clause.effects, clause)
+
+    def _mixed(self) -> Said:
+        one, other = self._speech.clauses(2)
+        if self._rng.random() < 0.7 and one.action == other.action:
+            other = other.opposite(OPPOSITE[one.action])
+        return self._compound("mixed", one, other)
+
+    def _three(self) -> Said:
+        return self._compound("three", *self._speech.clauses(3))
+
+    def _compound(self, kind: str, *clauses: Clause) -> Said:
+        """All of them count. What is kept on standby has no words of its own."""
+        template = self._rng.choice(table("compound")["mixed"]["says" if kind == "mixed" else kind])
+        slots: Slots = {}
+        effects: dict[str, Action] = {}
+        kept = []
+        for number, clause in enumerate(clauses, 1):
+            if clause.action == "STANDBY" and f"{{keep{number}}}" in template:
+                clause = clause.opposite("OFF")
+            kept.append(clause)
+            slots |= clause.slots(str(number))
+            effects |= clause.effects
+        return self._speech.said(kind, template, slots, effects, *kept)
+
+    def _half(self, kind: str) -> Said:
+        one, other = self._speech.clauses(2, single=True)
+        counts = one if kind == "first" else other
+        template = self._rng.choice(table("compound")["mixed"][kind])
+        for number, clause in (("1", one), ("2", other)):
+            for slot, need in ((f"part_talk{number}", "parts"), (f"set_talk{number}", "amounts")):
+                if slot in template and not clause.things[0].words(need):
+                    raise NothingToSay(need)
+        slots = one.slots("1") | other.slots("2") | counts.slots()
+        return self._speech.said(kind, template, slots, counts.effects, counts)
+
+    def _indirect(self) -> Said:
+        name = self._rng.choice(("need", "need", "need", "rest"))
+        things = [
+            t for t in self._speech.room.needing(name) if (self._speech.machines[t.id] == "ON") == (name == "rest")
+        ]
+        thing = some(self._rng, things or self._speech.room.needing(name))
+        action: Action = "ON" if name == "need" else "OFF"
+        clause = Clause(self._rng, self._speech.phrases, [thing], action)
+        template = self._rng.choice(thing.words(name))
+        template = self._rng.choice((template, template, "{open}, " + template, "{who}, " + template))
+        return self._speech.said("indirect", template, clause.slots(), clause.effects, clause)
+
+    def _trigger(self) -> Said:
+        """A phrase by which the dictionary says that a machine starts. A few are no order out of their place."""
+        pairs = [
+            (thing, phrase)
+            for thing in self._speech.room.things
+            for phrase in thing.machine.triggers
+            if phrase not in _NO_ORDER
+        ]
+        thing, phrase = some(self._rng, pairs)
+        template = self._rng.choice(
+            (phrase, "{open}, " + phrase, phrase + " please", "{who}, " + phrase, phrase + " now")
+        )
+        clause = Clause(self._rng, self._speech.phrases, [thing], "ON")
+        return self._speech.said("trigger", template, clause.slots(), clause.effects, clause)
+
+    def _all(self) -> Said:
+        others = [t for t in self._speech.room.things if t.machine.category not in ESSENTIAL]
+        if len(others) < 2:
+            raise NothingToSay("all")
+        kept = self._speech.clause(most=1).opposite("ON")
+        name = self._rng.choice(("all", "all", "all_but"))
+        effects: dict[str, Action] = {t.id: "OFF" for t in others if name == "all" or t not in kept.things}
+        template = self._rng.choice(table("compound")["reference"][name])
+        return self._speech.said("all", template, kept.slots(), effects)

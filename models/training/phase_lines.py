@@ -1,0 +1,88 @@
+"""Lines that tell which phase it is, and such that only speak of one. Used by training only."""
+
+from models.training.phrases import sentence, some
+from models.training.rooms import PhaseTalk
+from models.training.said import Kinds, Said
+from models.training.speech import Slots, Speech
+from models.training.vocabulary import table
+
+
+class PhaseLines:
+    """What begins a phase, what is said in one, and what is not about now."""
+
+    def __init__(self, speech: Speech) -> None:
+        self._speech = speech
+        self._rng = speech.rng
+        self.kinds: Kinds = {
+            "begins": (6, self._begins),
+            "implied": (9, self._implied),
+            "work": (5, self._work),
+            "decoy": (3, self._decoy),
+            "phase_back": (1, self._phase_back),
+        }
+
+    def _begins(self) -> Said:
+        """Somebody says that a phase begins, mostly the next one."""
+        talk = self._later_phase()
+        template = self._rng.choice(table("compound")["phase"]["begins"])
+        return Said(
+            "phase",
+            sentence(self._speech.say(template, self._phase_slots(talk.phase.id))),
+            phase=talk.phase.id,
+        )
+
+    def _implied(self) -> Said:
+        """What is said is said in another phase, so that one has come."""
+        talk = self._later_phase()
+        return Said("phase", self._of_phase(talk.said), phase=talk.phase.id)
+
+    def _work(self) -> Said:
+        return Said("work", self.said_in(self._speech.phase), phase=self._speech.phase)
+
+    def said_in(self, phase_id: str) -> str:
+        """A line of that phase."""
+        return self._of_phase(self._speech.room.phase_talk(phase_id).said)
+
+    def _of_phase(self, lines: tuple[str, ...]) -> str:
+        template = self._rng.choice(lines)
+        wrapped = self._rng.choice(
+            (template, template, template, "{open}, " + template, "{who}, " + template, template + ", {clause}")
+        )
+        return sentence(self._speech.say(wrapped, {}))
+
+    def _decoy(self) -> Said:
+        """Another phase is spoken of, but it is not now."""
+        others = [talk for talk in self._speech.room.phases if talk.phase.id != self._speech.phase]
+        talk = some(self._rng, others)
+        template = self._rng.choice(table("compound")["phase"]["decoy"])
+        text = sentence(self._speech.say(template, self._phase_slots(talk.phase.id)))
+        return Said("decoy", text, topic=talk.phase.id)
+
+    def _phase_back(self) -> Said:
+        at = self._at(self._speech.phase)
+        talk = some(self._rng, self._speech.room.phases[:at])
+        words = table("compound")["phase"]
+        if self._rng.random() < 0.4:
+            template = self._rng.choice(words["back_wrapped"]) + self._rng.choice(talk.said)
+        else:
+            template = self._rng.choice(words["back"])
+        text = sentence(self._speech.say(template, self._phase_slots(talk.phase.id)))
+        return Said("phase", text, phase=talk.phase.id)
+
+    def _later_phase(self) -> PhaseTalk:
+        at = self._at(self._speech.phase)
+        later = self._speech.room.phases[at + 1 :]
+        return later[0] if later and self._rng.random() < 0.7 else some(self._rng, later)
+
+    def _phase_slots(self, phase_id: str) -> Slots:
+        at = self._at(phase_id)
+        before = self._speech.room.phases[max(0, at - 1)].phase.id
+        numbers = table("compound")["phase"]["numbers"]
+        return {
+            "phase": lambda: self._speech.phase_name(phase_id),
+            "before": lambda: self._speech.phase_name(before) if at else "the briefing",
+            "number": lambda: numbers[at],
+        }
+
+    def _at(self, phase_id: str) -> int:
+        return self._speech.room.surgery.phase_ids.index(phase_id)

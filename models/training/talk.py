@@ -1,0 +1,49 @@
+"""What somebody says in a room, of every kind, with what it switches. Used by training only.
+
+The truth is that of examples/understanding: a report of state counts as what it reports, a start denied as off and a
+stop denied as on; what is asked, told, wished or for later switches nothing; of a correction the last word counts.
+"""
+
+from collections.abc import Mapping
+from random import Random
+
+from models.training.idle import Idle
+from models.training.orders import Orders
+from models.training.phase_lines import PhaseLines
+from models.training.phrases import NothingToSay, sentence
+from models.training.references import References
+from models.training.rooms import Room
+from models.training.said import Kinds, Said
+from models.training.speech import Speech
+from models.training.vocabulary import table
+from pipeline.messages import Action
+
+
+class Talker:
+    """Says things in one room."""
+
+    def __init__(self, rng: Random, room: Room) -> None:
+        self._speech = Speech(rng, room)
+        self._kinds: Kinds = {"chatter": (9, lambda: Said("chatter", self.chatter()))}
+        self._phase_lines = PhaseLines(self._speech)
+        for talk in (Orders(self._speech), References(self._speech), Idle(self._speech), self._phase_lines):
+            self._kinds |= talk.kinds
+        self._weights = [weight for weight, _ in self._kinds.values()]
+
+    def say(self, machines: Mapping[str, Action], phase: str) -> Said:
+        """A line of any kind. `machines` and `phase` are how it is there before."""
+        self._speech.machines, self._speech.phase = machines, phase
+        while True:
+            (_, line), *_ = self._speech.rng.choices([*self._kinds.values()], self._weights)
+            try:
+                return line()
+            except NothingToSay:  # this room has nothing that can be said so
+                continue
+
+    def between(self, phase: str) -> str:
+        """A line that switches nothing and is of that phase, or only talk."""
+        return self._phase_lines.said_in(phase) if self._speech.rng.random() < 0.25 else self.chatter()
+
+    def chatter(self) -> str:
+        """A line that is only talk."""
+        return sentence(self._speech.say(self._speech.rng.choice(table("chatter")["says"]["line"]), {}))

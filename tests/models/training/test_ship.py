@@ -1,0 +1,84 @@
+"""The best adapter of a training becomes a model that is found by its name."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from small_lessons import small_lessons
+from tiny_adapters import sha256, taught, write_random_adapter
+
+from models.manifest import Manifest, load_manifests
+from models.training.asking import ask_engine
+from models.training.settings import DEFAULT_FILE, Settings, load_settings
+from models.training.ship import NOTICE, ship
+from pipeline.errors import ConfigError
+
+SETTINGS = load_settings(DEFAULT_FILE)
+
+
+@pytest.fixture
+def base(tiny_gemma: Path, adapters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
+    """What the settings name: a tiny model, whose file lies in the folder of weights."""
+    monkeypatch.setenv("ORSTATE_MODELS", str(tiny_gemma.parent))
+    manifest = taught(tiny_gemma, write_random_adapter(tmp_path / "best.gguf", tiny_gemma))
+    base = msgspec.structs.replace(manifest, name="tiny", file=tiny_gemma.name, adapter=None, examples="many")
+    monkeypatch.setattr("models.training.ship.find_manifest", {SETTINGS.model: base}.__getitem__)
+    monkeypatch.setattr("models.training.ship.FOLDER", tmp_path)
+    monkeypatch.setattr("models.training.ship.adapters_folder", lambda: adapters)
+    monkeypatch.setattr("models.training.validating.lessons", small_lessons)
+    return base
+
+
+def best(folder: Path, base: Manifest, settings: Settings = SETTINGS) -> None:
+    known = {"settings": settings.digest, "base_sha256": base.sha256, "step": 3, "scores": {"exact": 0.5}}
+    (folder / "best.json").write_text(json.dumps(known))
+
+
+def test_what_is_shipped_is_a_manifest_that_is_read_as_it_was_made(
+    base: Manifest, tmp_path: Path, adapters: Path
+) -> None:
+    best(tmp_path, base)
+    made = ship(SETTINGS, tmp_path, "tiny-new", 6)
+    assert load_manifests(tmp_path) == {"tiny-new": made}
+    assert made.adapter is not None
+    assert made.adapter.sha256 == sha256(adapters / "tiny-new.gguf") == sha256(tmp_path / "best.gguf")
+    assert (made.examples, made.label, made.file, made.source) == ("none", base.label, base.file, base.source)
+    assert made.licence is not None
+    assert made.licence.notice == NOTICE
+    assert set(made.adapter.scores) == {"toggles", "exact", "exact_invented"}
+
+
+def test_the_engine_is_asked_about_each_lesson_in_its_own_words(
+    base: Manifest, tmp_path: Path, adapters: Path, tiny_gemma: Path
+) -> None:
+    manifest = taught(tiny_gemma, write_random_adapter(adapters / "a.gguf", tiny_gemma))
+    lessons = list(small_lessons(1, 7))
+    answers = ask_engine(manifest, lessons)
+    assert [list(answer) for answer in answers] == 7 * [["on", "off", "phase", "next", "why", "tips"]]
+    assert answers[2] == ask_engine(manifest, lessons[2:3])[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"settings": 64 * "1"}, "was trained with other settings"),
+        ({"base_sha256": 64 * "1"}, "was trained on weights with sha256 1{64}, tiny has another"),
+        ({"step": "x"}, r"best\.json: .*give the folder of a training"),
+    ],
+)
+def test_an_adapter_of_another_training_is_not_shipped(
+    change: dict[str, object], says: str, base: Manifest, tmp_path: Path, adapters: Path
+) -> None:
+    best(tmp_path, base)
+    known = json.loads((tmp_path / "best.json").read_text())
+    (tmp_path / "best.json").write_text(json.dumps({**known, **change}))
+    with pytest.raises(ConfigError, match=says):
+        ship(SETTINGS, tmp_path, "tiny-new", 6)
+    assert not list(adapters.iterdir())
+    assert not list(tmp_path.glob("*.toml"))
+
+
+def test_a_training_without_a_validation_has_nothing_to_ship(base: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no best adapter yet"):
+        ship(SETTINGS, tmp_path, "tiny-new", 6)
