@@ -97,8 +97,11 @@ class Manifest(Part, frozen=True, kw_only=True):
 
     @property
     def weights(self) -> str:
-        """The sha256 of all that answers, "" if not known: what was measured of a model holds for these only."""
-        return self.sha256
+        """The sha256 of what answers, "" if not known: what was measured of a model holds for these weights only.
+
+        An adapter names the weights that it was trained on, so its own tells both.
+        """
+        return self.adapter.sha256 if self.adapter is not None else self.sha256
 
 
 def load_manifests(folder: Path = FOLDER) -> dict[str, Manifest]:

@@ -24,9 +24,7 @@ WIDTH = 120  # where there is no terminal
 
 def show(result: Utterances | Sessions) -> None:
     """Print the table, then what failed."""
-    console = Console(highlight=False, markup=False, soft_wrap=True, color_system=None if colourless() else "auto")
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = _console()
     if isinstance(result, Utterances):
         console.print(_categories(result))
         if result.silent_cases:
@@ -43,7 +41,7 @@ def show(result: Utterances | Sessions) -> None:
 
 def show_trust(trust: Trust) -> None:
     """Print how often the model was right in each kind of disagreement, by its probability."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = _console()
     table = Table("the model", "probability from", box=None, padding=(0, 2))
     for column in ("cases", "right", "share", "90 % interval"):
         table.add_column(column, justify="right")
@@ -54,6 +52,13 @@ def show_trust(trust: Trust) -> None:
                 share = f"{right / of:.3f}"
                 table.add_row(MEANING[kind], f"{edge:g}", str(of), str(right), share, f"{low:.3f} to {high:.3f}")
     console.print(table)
+
+
+def _console() -> Console:
+    console = Console(highlight=False, markup=False, soft_wrap=True, color_system=None if colourless() else "auto")
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console
 
 
 def _categories(result: Utterances) -> Table:

@@ -87,3 +87,11 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_reason(tmp_path: Path, o
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(ConfigError, match=f"some-model.toml: .*{fault}"):
         load_trust("some-model", "ab", tmp_path)
+
+
+def test_the_embedded_base_model_was_measured_and_is_not_reliable_in_anything() -> None:
+    manifest = find_manifest("gemma-3-270m")
+    measured = load_trust(manifest.name, manifest.weights)
+    assert measured is not None
+    assert sum(measured.phase.of) > 40
+    assert max(measured.reliability(kind, p) for kind in measured.tallies() for p in measured.edges) < 0.1
