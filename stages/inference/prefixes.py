@@ -45,7 +45,8 @@ class PrefixFiles:
                 if status.st_uid != os.getuid() or status.st_mode & _OTHERS_WRITE:
                     _warn(path, "is not ours alone, and the engine would trust what is in it")
                     return None
-                raw = np.fromfile(file, dtype=np.uint8)
+                # Not np.fromfile: it asks for large pages, which took longer to get than the file to read
+                raw = np.frombuffer(file.read(), dtype=np.uint8)
         except FileNotFoundError:
             return None
         except OSError as error:
