@@ -66,7 +66,7 @@ class Settings(Part, frozen=True, kw_only=True):
     model: str  # a manifest's name, or the path of a GGUF file
     seed: Seed  # of the pairs' beginning
     precision: Literal["bfloat16", "float32"]
-    compile: bool  # fuse what is done number by number; takes a C++ compiler and a minute at the first start
+    compiled: bool  # fuse what is done number by number; takes a C++ compiler and a minute at the first start
     threads: Annotated[int, Meta(ge=0, le=256)]  # 0: all cores that the process may use
     checkpoint_every: Count  # steps
     lessons: Lessons

@@ -56,7 +56,7 @@ class Training:
         """Loads the model, and what was done before. Raises OrstateError."""
         self._settings, self._output, self._console = settings, output, console
         torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
-        torch.compiler.set_stance("default" if settings.compile else "force_eager")
+        torch.compiler.set_stance("default" if settings.compiled else "force_eager")
         path = ensure(find_manifest(settings.model))
         self.base_sha256 = file_sha256(path, None)
         started = file_sha256(start, None) if start is not None else ""

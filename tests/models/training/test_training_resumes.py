@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 STEPS = 8
 CHANGED = {
     'precision = "bfloat16"': 'precision = "float32"',
-    "compile = true": "compile = false",
+    "compiled = true": "compiled = false",
     "threads = 0": "threads = 1",
     "checkpoint_every = 25": "checkpoint_every = 3",
     "chunk = 2000": "chunk = 12",  # so that a training takes several, and is cut off within one
