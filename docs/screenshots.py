@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +52,7 @@ def live_page(browser: webdriver.Chrome, scratch: Path, picture: Path) -> None:
             play(sidecar)
             look_at(browser, address.group(), 1440, 900)
             WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#machines [data-held=true]"))
-            time.sleep(0.5)  # the fonts
+            browser.execute_async_script("document.fonts.ready.then(() => arguments[0]())")
             browser.save_screenshot(str(picture))
         finally:
             page.terminate()
