@@ -101,7 +101,7 @@ class PromptSection(Section, frozen=True, kw_only=True):
     language: str = "configs/language/english.toml"  # the words of the rules
     site_words: str = ""  # a file with a hospital's own aliases and phrases; "": none
     window_s: Positive = 180.0
-    window_lines: Count = 60
+    window_lines: Count | Literal["model"] = "model"  # at most; model: as the manifest says
     debounce_s: NotNegative = 3.0
     min_interval_s: NotNegative | Literal["auto"] = "auto"  # between two questions; auto: as the model's speed allows
     utilization: Annotated[float, Meta(gt=0, le=1)] = 0.5  # auto: share of the time in which the model may be at work

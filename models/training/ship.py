@@ -57,6 +57,7 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
         base,
         name=name,
         examples="none",
+        window_lines=settings.lessons.most_lines,
         licence=msgspec.structs.replace(base.licence, notice=NOTICE) if base.licence else None,
         adapter=Adapter(
             file=target.name,

@@ -45,7 +45,13 @@ class Session:
     """One session. `begin` makes it clean; the others take one input each and say what it changed."""
 
     def __init__(
-        self, message: SessionStart, surgery: Surgery, cues: PhaseCues, section: PromptSection, now: float
+        self,
+        message: SessionStart,
+        surgery: Surgery,
+        cues: PhaseCues,
+        section: PromptSection,
+        now: float,
+        window_lines: int = 60,
     ) -> None:
         self.name = message.session
         self.epoch = -1
@@ -55,6 +61,7 @@ class Session:
         self.ending = False
         self._forgotten = 0  # of what was told for later
         self._section = section
+        self._window_lines = window_lines
         self.begin(message, surgery, cues, now)
 
     def begin(self, message: SessionStart, surgery: Surgery, cues: PhaseCues, now: float) -> None:
@@ -82,7 +89,7 @@ class Session:
         self._waiting = WaitingList(cues, surgery.phase_ids)
         self._said: tuple[float, Reading] | None = None  # the newest line
         self._mentioned = dict[str, None]()  # machines, since the model was asked
-        self.window = Window(self._section.window_s, self._section.window_lines)
+        self.window = Window(self._section.window_s, self._window_lines)
         self.ending = False
         self._set_at: dict[str, float] = {}
         self._overridden: set[str] = set()

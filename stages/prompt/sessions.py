@@ -26,8 +26,10 @@ class Sessions:
         engines: Mapping[str, Rules],
         language: Language,
         incarnation: int,
+        window_lines: int,
     ) -> None:
         self._section = section
+        self._window_lines = window_lines
         self._surgeries = surgeries
         self._engines = engines
         self._cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
@@ -121,7 +123,7 @@ class Sessions:
                 f"session {message.session!r}: {len(self._open)} sessions are open, as many as "
                 "prompt.max_sessions allows; end one with SessionEnd or raise it",
             )
-        session = Session(message, surgery, self._cues[surgery.surgery], self._section, wall_s)
+        session = Session(message, surgery, self._cues[surgery.surgery], self._section, wall_s, self._window_lines)
         asking = self._open[message.session] = Asking(session, self.numbers.of(message.session))
         return asking
 

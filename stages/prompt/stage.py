@@ -67,6 +67,7 @@ class PromptStage:
         answer: AnswerForm,
         *,
         shown: Examples = "many",
+        window_lines: int = 60,
         language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
@@ -74,10 +75,11 @@ class PromptStage:
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`shown`: the examples that the model needs, if the section leaves it to the model. `incarnation` counts the
-        starts of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had
-        when a process before this one died, at most.
+        """`shown`: the examples that the model needs, and `window_lines` what it can read, where the section leaves it
+        to the model. `incarnation` counts the starts of the process, so that job ids never come twice.
+        `on_their_way`: outcomes that parse may not have had when a process before this one died, at most.
         """
+        lines = window_lines if section.window_lines == "model" else section.window_lines
         self._section = section
         self._surgeries = surgeries
         language = language or load_language()
@@ -89,15 +91,13 @@ class PromptStage:
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
-        self._sessions = Sessions(section, surgeries, self._engines, language, incarnation)
+        self._sessions = Sessions(section, surgeries, self._engines, language, incarnation, lines)
         self._on_their_way = on_their_way
         self._clock = clock
         self._model: ModelState = "loading"
         self._model_error = ""
         self._open = OpenQuestions()
-        self._requests = Requests(
-            surgeries, self._engines, window_lines=section.window_lines, most=section.max_requests
-        )
+        self._requests = Requests(surgeries, self._engines, window_lines=lines, most=section.max_requests)
         self._pace = Pace(section.min_interval_s, section.utilization, lockstep=lockstep)
         self._before = Relive(self._sessions, self._requests, self._pace, self._take, wall)
         self._crashes = Crashes()
@@ -377,6 +377,7 @@ def create(config: Config, incarnation: int = 0) -> PromptStage:
         manifest.prompt,
         config.inference.answer,
         shown=manifest.examples,
+        window_lines=manifest.window_lines,
         language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,

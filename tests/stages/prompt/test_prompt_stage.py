@@ -763,6 +763,21 @@ def test_the_prompt_shows_what_the_model_needs_where_the_configuration_leaves_it
     assert "Transcript:" in shared(PromptSection(examples="few"))
 
 
+def test_the_prompt_shows_as_many_lines_as_the_model_was_taught_on_unless_the_configuration_says_how_many() -> None:
+    def shown(section: PromptSection) -> list[str]:
+        stage = PromptStage(section, SURGERIES, "completion", "small", window_lines=4)
+        list(stage.handle(SessionStart(session="s1", seq=1, t=0.0, surgery="PCNL")))
+        said = [Transcript(session="s1", seq=at, t=float(at), text=f"line {at}") for at in range(2, 9)]
+        for line in said[:-1]:
+            list(stage.handle(line))
+        list(stage.handle(ModelChanged(state="ready", error="")))
+        asked = job(list(stage.handle(said[-1])))
+        return [line.split("s] ")[1] for line in asked.prompt.transcript.splitlines()]
+
+    assert shown(PromptSection()) == ["line 5", "line 6", "line 7", "line 8"]  # cut at one go when line 6 came
+    assert len(shown(PromptSection(window_lines=60))) == 7
+
+
 # --- after a death ----------------------------------------------------------------------------------------
 
 
