@@ -180,8 +180,9 @@ class Loop:
             self._arrivals.append((source.name, arrival))
         if self._wiring.journal is not None:
             self._wiring.journal.flush()
-        source.confirm()
         self._work_off()
+        self._flush()
+        source.confirm()  # last: it wakes the publisher, who would take a core from what follows from its message
         return not left and not self._arrivals
 
     def _work_off(self) -> None:

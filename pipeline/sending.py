@@ -54,14 +54,13 @@ class ConfirmedSender:
 
     def send(self, payload: bytes) -> None:
         """Send a message; blocks while too many are unconfirmed. Raises OrstateError if nobody is there for long."""
-        with self._lock:
-            self._hear()
-            if self._unconfirmed:
-                self._check(self._timeout_s)
         while self._unconfirmed.full:
             self._wait(self._timeout_s)
         with self._lock:
+            if self._unconfirmed:
+                self._check(self._timeout_s)
             self._socket.send_multipart(self._unconfirmed.add(payload))
+            self._hear()
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until all is confirmed. Raises OrstateError if nobody is there for `timeout_s` (default: the own)."""
