@@ -15,7 +15,12 @@ from pipeline.config import resolve
 from pipeline.errors import ConfigError
 
 WORDS: Final = 6
-SETS: Final = ("examples/understanding", "examples/surgeries/sessions", "examples")
+SETS: Final = (
+    "examples/understanding",
+    "examples/understanding/unseen",
+    "examples/surgeries/sessions",
+    "examples",
+)
 
 
 def normalised(text: str) -> list[str]:

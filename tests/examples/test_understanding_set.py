@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from models.training.vocabulary import table
 from pipeline.config import resolve
 from pipeline.log import Log
 from pipeline.messages import Transcript
-from stages.surgery import load_surgeries
+from stages.surgery import Surgery, load_surgeries
 
 SET = resolve("examples/understanding")
 SURGERIES = load_surgeries(resolve("configs/machines"))
@@ -47,12 +48,20 @@ def lines_of(truth: Path) -> list[Transcript]:
 
 
 UTTERANCES = rows("utterances.jsonl")
+CALIBRATION = rows("calibration.jsonl")
+UNSEEN = rows("unseen/utterances.jsonl")
+UNSEEN_SURGERIES = load_surgeries(SET / "unseen" / "machines")
+EVERY = [*UTTERANCES, *CALIBRATION, *UNSEEN]
 CHATTER = rows("chatter.jsonl")
 
 
+def surgery_of(row: dict[str, Any]) -> Surgery:
+    return (SURGERIES | UNSEEN_SURGERIES)[row["surgery"]]
+
+
 def test_every_utterance_has_an_id_and_a_wording_of_its_own() -> None:
-    assert repeated([row["id"] for row in UTTERANCES]) == []
-    assert repeated([words(row["text"]) for row in UTTERANCES]) == []
+    assert repeated([row["id"] for row in EVERY]) == []
+    assert repeated([words(row["text"]) for row in EVERY]) == []
 
 
 def test_the_surgeries_have_equally_many_utterances() -> None:
@@ -75,8 +84,8 @@ def test_the_half_of_an_utterance_follows_from_its_id() -> None:
 
 
 def test_an_utterance_expects_what_its_surgery_can_do() -> None:
-    for row in UTTERANCES:
-        surgery = SURGERIES[row["surgery"]]
+    for row in EVERY:
+        surgery = surgery_of(row)
         assert set(row) <= FIELDS, row["id"]
         assert row.get("expect_phase", surgery.phase_ids[0]) in surgery.phase_ids, row["id"]
         for field in ID_LISTS:
@@ -86,7 +95,7 @@ def test_an_utterance_expects_what_its_surgery_can_do() -> None:
 
 
 def test_the_expectations_of_an_utterance_do_not_contradict_each_other() -> None:
-    for row in UTTERANCES:
+    for row in EVERY:
         on, off = set(row["expect_on"]), set(row["expect_off"])
         assert not on & off, row["id"]
         assert set(row.get("expect_standby", [])) <= off, row["id"]
@@ -99,11 +108,25 @@ def test_the_expectations_of_an_utterance_do_not_contradict_each_other() -> None
 def test_an_unknown_device_is_given_as_it_is_said() -> None:
     unsaid = {
         (row["id"], device)
-        for row in UTTERANCES
+        for row in EVERY
         for device in row.get("expect_unknown", [])
         if device not in row["text"].lower()
     }
     assert unsaid == set()
+
+
+def test_what_is_calibrated_with_is_of_the_half_to_tune_with_and_about_the_shipped_surgeries() -> None:
+    assert {row["half"] for row in CALIBRATION} == {"tune"}
+    assert {row["surgery"] for row in CALIBRATION} == set(SURGERIES)
+    assert {row["category"] for row in CALIBRATION} >= {row["category"] for row in UTTERANCES} - {"other_surgery"}
+
+
+def test_what_is_unseen_is_about_surgeries_that_nothing_else_knows() -> None:
+    assert {row["surgery"] for row in UNSEEN} == set(UNSEEN_SURGERIES)
+    assert not set(UNSEEN_SURGERIES) & set(SURGERIES)
+    taught = {words(name) for kind in table("specialties").values() for name in kind["names"]}
+    assert not taught & {words(name) for one in UNSEEN_SURGERIES.values() for name in (one.surgery, one.full_name)}
+    assert not any("half" in row for row in UNSEEN)  # nothing is tuned on it
 
 
 def test_the_lines_of_chatter_are_a_thousand_different_ones() -> None:
