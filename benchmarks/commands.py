@@ -125,6 +125,22 @@ def bench_update(
     main(model, shape, rounds, json)
 
 
+@bench_app.command("adapter")
+def bench_adapter(
+    model: BenchModelOption = "gemma-3-270m-taught",
+    rounds: Annotated[int, typer.Option(min=1)] = 5,
+    json: JsonOption = None,
+) -> None:
+    """One update of a running session, with the model's adapter and without it.
+
+    Examples:
+        bench adapter --json adapter.json
+    """
+    from benchmarks.adapter import main
+
+    main(model, rounds, json)
+
+
 @bench_app.command("layouts")
 def bench_layouts(
     model: ModelOption = None,

@@ -15,6 +15,7 @@ from pipeline.messages import Observation, Prompt, PromptJob, SessionStart, Tran
 from stages.answer import AnswerForm
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
+from stages.prompt.examples import Examples
 from stages.prompt.language import load_language
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
@@ -64,15 +65,28 @@ def questions(
     each: int,
     lines_each: Sequence[int] = LINES_EACH,
     first_lines: int = FIRST_LINES,
+    shown: Examples = "many",
+    window_lines: int = 60,
 ) -> list[list[Question]]:
     """`each` questions of each session, in the order in which they must be asked. Sessions take turns in surgeries.
 
     `lines_each`: how many lines may come before each further question; drawn anew for each. `first_lines`: how many
-    come before the first.
+    come before the first. `shown`, `window_lines`: what a prompt shows, as the model's manifest says.
     """
-    prompts = Prompts(form, answer)
+    prompts = Prompts(form, answer, shown)
     return [
-        list(_session(number, surgeries[number % len(surgeries)], prompts, answer, each, lines_each, first_lines))
+        list(
+            _session(
+                number,
+                surgeries[number % len(surgeries)],
+                prompts,
+                answer,
+                each,
+                lines_each,
+                first_lines,
+                window_lines,
+            )
+        )
         for number in range(sessions)
     ]
 
@@ -115,12 +129,13 @@ def _session(
     each: int,
     lines_each: Sequence[int],
     first_lines: int,
+    window_lines: int,
 ) -> Iterator[Question]:
     draw = random.Random(f"times {number}")
     engine = RuleEngine(surgery)
     said = lines(surgery, f"lines {number}")
     start = SessionStart(session=f"bench{number}", seq=1, t=0.0, surgery=surgery.surgery, started_at=0.0)
-    session = Session(start, surgery, PhaseCues(surgery, load_language()), PromptSection(), 0.0)
+    session = Session(start, surgery, PhaseCues(surgery, load_language()), PromptSection(), 0.0, window_lines)
     for at in range(each):
         change = Change()
         for _ in range(draw.choice(lines_each) if at else first_lines):
