@@ -48,10 +48,11 @@ def lines_of(truth: Path) -> list[Transcript]:
 
 
 UTTERANCES = rows("utterances.jsonl")
+TUNING = rows("tuning.jsonl")
 CALIBRATION = rows("calibration.jsonl")
 UNSEEN = rows("unseen/utterances.jsonl")
 UNSEEN_SURGERIES = load_surgeries(SET / "unseen" / "machines")
-EVERY = [*UTTERANCES, *CALIBRATION, *UNSEEN]
+EVERY = [*UTTERANCES, *TUNING, *CALIBRATION, *UNSEEN]
 CHATTER = rows("chatter.jsonl")
 
 
@@ -116,7 +117,7 @@ def test_an_unknown_device_is_given_as_it_is_said() -> None:
 
 
 def test_what_is_calibrated_with_is_of_the_half_to_tune_with_and_about_the_shipped_surgeries() -> None:
-    assert {row["half"] for row in CALIBRATION} == {"tune"}
+    assert {row["half"] for row in (*TUNING, *CALIBRATION)} == {"tune"}
     assert {row["surgery"] for row in CALIBRATION} == set(SURGERIES)
     assert {row["category"] for row in CALIBRATION} >= {row["category"] for row in UTTERANCES} - {"other_surgery"}
 
