@@ -17,6 +17,7 @@ from pipeline.errors import ConfigError
 WORDS: Final = 6
 SETS: Final = (
     "examples/understanding",
+    "examples/understanding/calibration",
     "examples/understanding/unseen",
     "examples/surgeries/sessions",
     "examples",

@@ -19,6 +19,7 @@ from stages.surgery import Surgery, load_surgeries
 SET = resolve("examples/understanding")
 SURGERIES = load_surgeries(resolve("configs/machines"))
 TRUTHS = sorted((SET / "sessions").glob("*.truth.json"))
+EVERY_TRUTH = [*TRUTHS, *sorted((SET / "calibration").glob("*.truth.json"))]
 ID_LISTS = ("expect_on", "expect_off", "expect_deferred", "expect_standby", "expect_absent")
 FIELDS = {"id", "surgery", "category", "text", "match", "prior", "expect_phase", "half", "expect_unknown", *ID_LISTS}
 
@@ -49,7 +50,7 @@ def lines_of(truth: Path) -> list[Transcript]:
 
 UTTERANCES = rows("utterances.jsonl")
 TUNING = rows("tuning.jsonl")
-CALIBRATION = rows("calibration.jsonl")
+CALIBRATION = rows("calibration/utterances.jsonl")
 UNSEEN = rows("unseen/utterances.jsonl")
 UNSEEN_SURGERIES = load_surgeries(SET / "unseen" / "machines")
 EVERY = [*UTTERANCES, *TUNING, *CALIBRATION, *UNSEEN]
@@ -146,7 +147,7 @@ def test_there_are_two_sessions_of_each_surgery() -> None:
     assert counts == dict.fromkeys(SURGERIES, 2)
 
 
-@pytest.mark.parametrize("path", TRUTHS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EVERY_TRUTH, ids=lambda path: path.name)
 def test_a_session_is_of_its_length_rate_and_order(path: Path) -> None:
     times = [line.t for line in lines_of(path)]
     assert all(earlier < later for earlier, later in pairwise(times))
@@ -154,7 +155,7 @@ def test_a_session_is_of_its_length_rate_and_order(path: Path) -> None:
     assert 8 <= len(times) / (times[-1] / 60) <= 15
 
 
-@pytest.mark.parametrize("path", TRUTHS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EVERY_TRUTH, ids=lambda path: path.name)
 def test_the_machines_of_a_truth_begin_at_the_defaults_and_only_ever_change(path: Path) -> None:
     truth = truth_of(path)
     machines = SURGERIES[truth["surgery"]].machines
@@ -166,7 +167,7 @@ def test_the_machines_of_a_truth_begin_at_the_defaults_and_only_ever_change(path
         state[change["id"]] = change["state"]
 
 
-@pytest.mark.parametrize("path", TRUTHS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EVERY_TRUTH, ids=lambda path: path.name)
 def test_every_change_of_a_truth_is_at_a_line_of_the_session(path: Path) -> None:
     truth = truth_of(path)
     said = {line.t for line in lines_of(path)}
@@ -177,7 +178,7 @@ def test_every_change_of_a_truth_is_at_a_line_of_the_session(path: Path) -> None
     assert {phase["start_s"] for phase in truth["phases"]} <= {0.0, *said}
 
 
-@pytest.mark.parametrize("path", TRUTHS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EVERY_TRUTH, ids=lambda path: path.name)
 def test_the_phases_of_a_truth_begin_with_the_first_and_go_on(path: Path) -> None:
     truth = truth_of(path)
     phases = [phase["phase"] for phase in truth["phases"]]
