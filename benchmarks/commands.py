@@ -54,7 +54,7 @@ def evaluate(
     Examples:
         eval examples/understanding/utterances.jsonl
         eval examples/understanding/sessions --by fused --json sessions.json
-        eval examples/understanding --calibrate
+        eval examples/understanding/calibration --calibrate
     """
     from benchmarks.eval.main import calibrate, main
 
