@@ -7,17 +7,15 @@ condition. What stands before it in its clause (`lead`) may turn it round or put
 import re
 from typing import Final
 
-import msgspec
-
-from pipeline.messages import Action
 from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
 from stages.prompt.instead import instead
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
+from stages.prompt.side import is_spent, story
 from stages.prompt.tokens import Sentence, Token
+from stages.prompt.told import Told, not_asked
 
 _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start of a clause: a question
-_STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
 _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
 _PAST: Final = frozenset("SVXYB")
@@ -25,23 +23,6 @@ _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
-_REQUESTS: Final = ("can ", "could ", "may ", "might ")
-
-
-class Told(msgspec.Struct, eq=False):
-    """One construction: machines, or what is none, and what is said of them."""
-
-    rule: str
-    action: Action
-    things: list[Token]
-    words: str
-    negation: str = ""  # the word that turned it round
-    deferred: bool = False
-    waits_for: str = ""
-    delay_s: float | None = None
-    excepted: list[Token] = []
-    following: list[str] = []  # words behind it
-    earlier: bool = False  # in an utterance before this one
 
 
 class Clauses:
@@ -73,7 +54,7 @@ class Clauses:
 
     def _read(self) -> None:
         letters = self._sentence.letters
-        begin, end = self._story(letters)
+        begin, end = story(letters)
         self._in_story = end > 0
         self._read_part(0, begin)
         self._named += [t for t in self._sentence.tokens[begin:end] if t.letter in MACHINES and t.mention]
@@ -83,7 +64,7 @@ class Clauses:
         self._read_part(end, len(letters))
         self._end_condition(len(letters))
         if self._sentence.asked:
-            self._question()
+            self._asked_of(len(letters))
 
     def _read_part(self, at: int, end: int) -> None:
         letters = self._sentence.letters
@@ -98,15 +79,6 @@ class Clauses:
         for i in range(at, end):
             if letters[i] in _TELLING:
                 self._between(i)
-
-    @staticmethod
-    def _story(letters: str) -> tuple[int, int]:
-        """Where a story stands, from comma to comma: around it only an order counts."""
-        first, last = letters.find("Z"), letters.rfind("Z")
-        if first < 0:
-            return 0, 0
-        end = letters.find(",", last)
-        return max(0, letters.rfind(",", 0, first)), len(letters) if end < 0 else end
 
     # --- what stands between constructions ----------------------------------------------------------------
 
@@ -146,7 +118,7 @@ class Clauses:
         elif letter in "qjQ":
             self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
-            self._question(at)
+            self._asked_of(at)
         elif letter == "p" and letters[at + 1 : at + 2] in _PAST and letters[at + 1 :]:
             return  # "somebody turned it off" asks for nothing
         elif letter == "p":
@@ -167,22 +139,11 @@ class Clauses:
         """A comma or "and": a side clause before it is over."""
         clause = self._sentence.letters[self._clause_from : at]
         self._end_condition(at)
-        if self._last_end <= self._clause_from and self._is_spent(clause):
+        if self._later and self._last_end <= self._clause_from and is_spent(clause):
             self._later, self._delay_s, self._condition = False, None, []
         self._clause_from = at + 1
         self._zone = ""
         self._lead_from = at + 1
-
-    def _is_spent(self, clause: str) -> bool:
-        """Whether a condition has its main clause, about no machine: "when it rings, you let it ring"."""
-        if not self._later:
-            return False
-        if clause.startswith("A"):
-            return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
-        words = clause.strip("&P")
-        if words.startswith("l") and words.endswith("D") and not {"I", "b", "B"} & set(words):
-            return False  # "for the closure later, suction off"
-        return ("I" in words and len(words) > 1) or len(words) > 2
 
     def _when(self, at: int) -> None:
         self._end_condition(at)
@@ -404,19 +365,6 @@ class Clauses:
     def _corrects(self, last: Told, told: Told) -> bool:
         return self._correcting == "C" or last.action == told.action
 
-    def _question(self, end: int | None = None) -> None:
-        """The last part of the sentence is a question: what it states does not count, nor what it orders bluntly."""
-        letters = self._sentence.letters[:end]
-        part = letters.rstrip(",")
-        cut = part.rfind(",") if part == letters else -1
-        tail = part[cut + 1 :]
-        polite = "p" in tail or "P" in tail
-        bare = part != letters  # a tag such as "okay?" was left out
-        kept = self.told[: self._first]
-        for told in self.told[self._first :]:
-            start = told.things[0].start if told.things else 0
-            asked = cut < 0 or start > self._sentence.tokens[cut].start
-            requested = told.words.startswith(_REQUESTS) or (bare and told.rule not in _STATEMENTS)
-            if not asked or polite or requested:
-                kept.append(told)
-        self.told[:] = kept
+    def _asked_of(self, end: int) -> None:
+        """The last part of the sentence up to there is a question."""
+        self.told[self._first :] = not_asked(self.told[self._first :], self._sentence, end)

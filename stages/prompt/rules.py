@@ -13,11 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline.messages import Action, Deferred, Toggle
-from stages.prompt.clauses import Clauses, Told
+from stages.prompt.clauses import Clauses
 from stages.prompt.grammar import OPPOSITE
 from stages.prompt.language import Language, load_language, plain
 from stages.prompt.lexicon import Lexicon
 from stages.prompt.tokens import Mention, Sentence, Token
+from stages.prompt.told import Told
 from stages.surgery import Machine, Surgery
 
 _CONFIDENCE: Final = {"trigger": 0.95, "alias": 0.85, "name": 0.80}
