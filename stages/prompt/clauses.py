@@ -11,7 +11,7 @@ from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
 from stages.prompt.instead import instead
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
-from stages.prompt.side import is_spent, story
+from stages.prompt.side import adjoins, done_first, is_spent, own_part, story, trails
 from stages.prompt.tokens import Sentence, Token
 from stages.prompt.told import Told, not_asked
 
@@ -20,8 +20,9 @@ _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject a
 _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
 _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
-_SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
+_RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
+_CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 
 
@@ -99,6 +100,8 @@ class Clauses:
                 self._lead_from = at + 1
             if self._mood == "void" and not self._asked:
                 self._mood = ""
+            if self._sentence.tokens[at].text.endswith("then"):
+                self._then(at)
         elif letter == "A":
             self._when(at)
         elif letter == "U":
@@ -151,25 +154,34 @@ class Clauses:
         self._zone = "when"
         self._condition = [at]
         self._lead_from = at + 1
-        if self._adjoins(at):
+        if self._adjoins(at, self._sentence.tokens[at].text):
             self._back = self._last
         else:
             self._back, self._later = None, self._later or not unreal
 
+    def _then(self, at: int) -> None:
+        """What follows "then" waits for a clause about no machine: "let me finish this first, then ..."."""
+        letters, tokens = self._sentence.letters, self._sentence.tokens
+        begin = max(letters.rfind(",", 0, at - 1) + 1, self._last_end)
+        found = done_first(letters, tokens, self._sentence.words, begin, at)
+        if found is not None:
+            self._later, self._condition = True, list(found)
+            self._delay_s = tokens[found[1] - 1].delay_s or None
+
     def _delay(self, at: int) -> None:
         token = self._sentence.tokens[at]
         letters = self._sentence.letters
-        alone = not letters[self._last_end : at].strip(",&P") and not letters[at + 1 :].strip(",aPt")
-        target = self._last if alone or self._adjoins(at) else None  # "suction off, but only in two minutes"
+        behind = self._adjoins(at) or trails(letters, self._last_end, at)
+        target = self._last if behind else None  # "suction off, but only in two minutes"
         if target is not None and target.things:
             target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None
         else:
             self._end_condition(at)
             self._later, self._delay_s, self._condition = True, token.delay_s or None, [at, at + 1]
 
-    def _adjoins(self, at: int) -> bool:
+    def _adjoins(self, at: int, condition: str = "in case") -> bool:
         """Whether the construction before ends here, but for small words."""
-        return self._last is not None and _SMALL.fullmatch(self._sentence.letters, self._last_end, at) is not None
+        return self._last is not None and adjoins(self._sentence.letters, self._last_end, at, condition)
 
     def _end_condition(self, at: int) -> None:
         if len(self._condition) == 1:
@@ -223,7 +235,16 @@ class Clauses:
         now = letters[end : end + 1] == "t" or "t" in lead
         if self._mood == "later" and not self._later and now:
             self._mood = ""
+        if rule == "state" and (part := own_part(letters[start:end], lead)):
+            for i in range(start, start + part):
+                if letters[i] in _TELLING:
+                    self._between(i)
+            self._lead_from = start + part
+            self._construction(rule, start + part, end)
+            return
         told = self._told(rule, letters[start:end], tokens, lead)
+        if self._mood == "void" and self._is_call(rule, lead, start, end):
+            self._mood, lead = "", lead[-1:]
         if told is not None and self._mood != "void" and tokens:
             place = Place(
                 rule,
@@ -239,10 +260,6 @@ class Clauses:
             if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
                 self._only(told, tokens[0], end)
                 self._take(told, end)
-            elif rule == "state" and lead.endswith("l") and (own := letters.rfind(",", start, end) + 1):
-                self._lead_from = own  # "look at the monitor, suction on"
-                self._construction(rule, own, end)
-                return
             else:
                 self._last = None
         elif self._mood != "void":
@@ -250,10 +267,17 @@ class Clauses:
         self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
         self._lead_from = end
 
+    def _is_call(self, rule: str, lead: str, start: int, end: int) -> bool:
+        """An order with "please" far behind what is no order, in speech without marks."""
+        letters = self._sentence.letters
+        stated = rule == "state" and letters[end - 1] in "of" and "b" not in letters[start:end]
+        called = stated or rule in _CALLS
+        return called and not self._asked and letters[end : end + 1] == "P" and _RUN_ON.search(lead) is not None
+
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""
         subject = lead.rfind("I")
-        ordered = rule in ORDERS and not any(token.ing for token in tokens)
+        ordered = rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens))
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
         if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):

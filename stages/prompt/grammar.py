@@ -44,13 +44,14 @@ RULES: Final[dict[str, str]] = {
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
-    "passive": rf"{_ALL}(?:b|H|%b|mb|nb|bnb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
+    "passive": rf"{_ALL}(?:bb?|H|%[at]*b|mb|nb|bnb)?[nat]*(?:[VXY]|S[ofz])(?![d_+MGF])",  # "it has been turned off"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?<=[ofz])&[daO]*[MGF](?=,*$)",
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofz])|(?<=[ofz],))&[daO]*[MGF](?=W?[,P]*$)",
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
-    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"  # "suction on"
+    rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W)?(?:bb?|H|%[at]*b|bnb|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"
+    rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
     rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
     rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
@@ -60,6 +61,7 @@ RULES: Final[dict[str, str]] = {
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": r"(?<!d)s[of][daO]*_{1,3}\+?|s[daO]*_{1,3}\+?[of](?![dl_+OW])"  # "turn on the music"
+    r"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?![dl_+OW])"  # "turn on the navigation tower"
     r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(

@@ -178,7 +178,7 @@ class RuleEngine:
                 things += self._all if told.action != "ON" else []
             elif thing.letter == "T" and not self._adjusting.isdisjoint(thing.text.split()):
                 continue  # how much, not whether
-            elif thing.letter in "_+" and things and things[-1].letter == "_" and things[-1].end == thing.start:
+            elif thing.letter in "_+" and things and things[-1].letter in "_F" and things[-1].end == thing.start:
                 text = f"{things[-1].text} {thing.text}"
                 things[-1] = replace(things[-1], text=text, end=thing.end)
             else:

@@ -36,7 +36,7 @@ def not_asked(told: list[Told], sentence: Sentence, end: int) -> list[Told]:
     part = letters.rstrip(",")
     cut = part.rfind(",") if part == letters else -1
     tail = part[cut + 1 :]
-    polite = "p" in tail or "P" in tail
+    polite = "p" in tail or "P" in tail or (tail.startswith("u") and "p" in part)  # "could you, Anna, to ..."
     bare = part != letters  # a tag such as "okay?" was left out
     kept: list[Told] = []
     for one in told:
