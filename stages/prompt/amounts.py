@@ -84,7 +84,8 @@ class Amounts:
             return None
         unit = words[at] if at < len(words) else ""
         if unit not in self._units:
-            if begins and words[start] == "in" and number > 1 and (not unit or unit in (",", "we", "i", "you")):
+            ends = not unit or unit in (".", "!")
+            if words[start] == "in" and number > 1 and (ends or (begins and unit in (",", "we", "i", "you"))):
                 return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
             return None
         end, seconds = at + 1, number * self._units[unit]

@@ -65,6 +65,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
         return True
+    if rule in ("state", "passive") and place.subject in _THIRD and lead.endswith("_"):
+        return False  # "he wanted the lights off"
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
         return False
     if rule == "state" and place.refused and place.tokens[-1].text in _WANTED:
@@ -117,8 +119,9 @@ def _says_too(place: Place, sentence: Sentence, language: Language) -> bool:
     """ "And the irrigation too": of another machine the same, at the beginning of a sentence or with "too"."""
     first = place.tokens[0]
     begins = all(token.letter == "," for token in sentence.tokens if token.start < first.start)
-    too = begins or first.text not in ("and", "then") or _behind(place, sentence).startswith(language.too)
-    return too and first.text in language.things.also
+    if _behind(place, sentence).startswith(language.too):
+        return True
+    return (begins or first.text not in ("and", "then")) and first.text in language.things.also
 
 
 def _before(place: Place, sentence: Sentence) -> str:
