@@ -11,6 +11,7 @@ _ROUGHLY: Final = frozenset(
 )
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_GIVEN: Final = (["it"], ["him"], ["her"], ["them"], ["me"], ["us"])
 MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
 RECENT_S: Final = 600.0  # "a minute ago" is as good as now
 
@@ -71,7 +72,7 @@ class Amounts:
         start = at
         if words[at] == "in" and _YEAR.fullmatch(" ".join(words[at + 1 : at + 2])):
             return Token("Z", " ".join(words[at : at + 2]), at, at + 2)
-        given = words[at : at + 2] == ["give", "it"]  # "give it five minutes"
+        given = words[at] == "give" and words[at + 1 : at + 2] in _GIVEN  # "give it five minutes"
         counted = given or words[at] in ("in", "after", "within")
         at += counted + given
         while at < min(len(words), start + 5) and (
@@ -83,12 +84,21 @@ class Amounts:
             return None
         unit = words[at] if at < len(words) else ""
         if unit not in self._units:
-            if begins and words[start] == "in" and number > 1 and (not unit or unit in (",", "we", "i", "you")):
+            ends = not unit or unit in (".", "!")
+            if words[start] == "in" and number > 1 and (ends or (begins and unit in (",", "we", "i", "you"))):
                 return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
             return None
         end, seconds = at + 1, number * self._units[unit]
-        if words[end : end + 1] == ["or"] and self._numbers.get(tuple(words[end + 1 : end + 2])) is not None:
+        if words[end : end + 3] == ["and", "a", "half"]:
+            end, seconds = end + 3, seconds + 0.5 * self._units[unit]
+        if words[end : end + 1] == ["or"] and (
+            words[end + 1 : end + 2] == ["so"] or self._numbers.get(tuple(words[end + 1 : end + 2])) is not None
+        ):
             end += 2  # "a minute or two"
+        if given and words[start + 1] != "it":
+            waits = words[start + 1] not in ("me", "us") and words[end : end + 1] in ([","], ["and"])
+            end = end if waits else _until_then(words, end)
+            return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds) if end else None
         if words[end : end + 1] == ["before"] and not counted:  # "ten minutes before the end"
             return Token("A", " ".join(words[start : end + 1]), start, end + 1)
         if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
@@ -143,3 +153,13 @@ class Amounts:
         elif words[end : end + 1] and ((words[end],) in self._numbers or words[end][0].isdigit()):
             _, end = self._amount(words, end)
         return 0 if words[end : end + 1] and words[end] in self._measures else end
+
+
+def _until_then(words: list[str], at: int) -> int:
+    """Where "five minutes on oxygen first" ends if "then" follows, else 0."""
+    for end in range(at, min(len(words), at + 8)):
+        if words[end] == "then":
+            return next(i for i in range(end, at - 1, -1) if words[i - 1] not in (",", "and"))
+        if words[end] in (".", "!", "?", ";"):
+            break
+    return 0

@@ -7,41 +7,23 @@ condition. What stands before it in its clause (`lead`) may turn it round or put
 import re
 from typing import Final
 
-import msgspec
-
-from pipeline.messages import Action
 from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
 from stages.prompt.instead import instead
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
+from stages.prompt.side import adjoins, done_first, is_spent, own_part, story, trails
 from stages.prompt.tokens import Sentence, Token
+from stages.prompt.told import Told, not_asked
 
 _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start of a clause: a question
-_STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
 _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
 _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
-_SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
+_RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
+_CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
-_REQUESTS: Final = ("can ", "could ", "may ", "might ")
-
-
-class Told(msgspec.Struct, eq=False):
-    """One construction: machines, or what is none, and what is said of them."""
-
-    rule: str
-    action: Action
-    things: list[Token]
-    words: str
-    negation: str = ""  # the word that turned it round
-    deferred: bool = False
-    waits_for: str = ""
-    delay_s: float | None = None
-    excepted: list[Token] = []
-    following: list[str] = []  # words behind it
-    earlier: bool = False  # in an utterance before this one
 
 
 class Clauses:
@@ -73,7 +55,7 @@ class Clauses:
 
     def _read(self) -> None:
         letters = self._sentence.letters
-        begin, end = self._story(letters)
+        begin, end = story(letters)
         self._in_story = end > 0
         self._read_part(0, begin)
         self._named += [t for t in self._sentence.tokens[begin:end] if t.letter in MACHINES and t.mention]
@@ -83,7 +65,7 @@ class Clauses:
         self._read_part(end, len(letters))
         self._end_condition(len(letters))
         if self._sentence.asked:
-            self._question()
+            self._asked_of(len(letters))
 
     def _read_part(self, at: int, end: int) -> None:
         letters = self._sentence.letters
@@ -98,15 +80,6 @@ class Clauses:
         for i in range(at, end):
             if letters[i] in _TELLING:
                 self._between(i)
-
-    @staticmethod
-    def _story(letters: str) -> tuple[int, int]:
-        """Where a story stands, from comma to comma: around it only an order counts."""
-        first, last = letters.find("Z"), letters.rfind("Z")
-        if first < 0:
-            return 0, 0
-        end = letters.find(",", last)
-        return max(0, letters.rfind(",", 0, first)), len(letters) if end < 0 else end
 
     # --- what stands between constructions ----------------------------------------------------------------
 
@@ -127,6 +100,8 @@ class Clauses:
                 self._lead_from = at + 1
             if self._mood == "void" and not self._asked:
                 self._mood = ""
+            if self._sentence.tokens[at].text.endswith("then"):
+                self._then(at)
         elif letter == "A":
             self._when(at)
         elif letter == "U":
@@ -146,7 +121,7 @@ class Clauses:
         elif letter in "qjQ":
             self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
-            self._question(at)
+            self._asked_of(at)
         elif letter == "p" and letters[at + 1 : at + 2] in _PAST and letters[at + 1 :]:
             return  # "somebody turned it off" asks for nothing
         elif letter == "p":
@@ -167,22 +142,11 @@ class Clauses:
         """A comma or "and": a side clause before it is over."""
         clause = self._sentence.letters[self._clause_from : at]
         self._end_condition(at)
-        if self._last_end <= self._clause_from and self._is_spent(clause):
+        if self._later and self._last_end <= self._clause_from and is_spent(clause):
             self._later, self._delay_s, self._condition = False, None, []
         self._clause_from = at + 1
         self._zone = ""
         self._lead_from = at + 1
-
-    def _is_spent(self, clause: str) -> bool:
-        """Whether a condition has its main clause, about no machine: "when it rings, you let it ring"."""
-        if not self._later:
-            return False
-        if clause.startswith("A"):
-            return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
-        words = clause.strip("&P")
-        if words.startswith("l") and words.endswith("D") and not {"I", "b", "B"} & set(words):
-            return False  # "for the closure later, suction off"
-        return ("I" in words and len(words) > 1) or len(words) > 2
 
     def _when(self, at: int) -> None:
         self._end_condition(at)
@@ -190,25 +154,34 @@ class Clauses:
         self._zone = "when"
         self._condition = [at]
         self._lead_from = at + 1
-        if self._adjoins(at):
+        if self._adjoins(at, self._sentence.tokens[at].text):
             self._back = self._last
         else:
             self._back, self._later = None, self._later or not unreal
 
+    def _then(self, at: int) -> None:
+        """What follows "then" waits for a clause about no machine: "let me finish this first, then ..."."""
+        letters, tokens = self._sentence.letters, self._sentence.tokens
+        begin = max(letters.rfind(",", 0, at - 1) + 1, self._last_end)
+        found = done_first(letters, tokens, self._sentence.words, begin, at)
+        if found is not None:
+            self._later, self._condition = True, list(found)
+            self._delay_s = tokens[found[1] - 1].delay_s or None
+
     def _delay(self, at: int) -> None:
         token = self._sentence.tokens[at]
         letters = self._sentence.letters
-        alone = not letters[self._last_end : at].strip(",&P") and not letters[at + 1 :].strip(",aPt")
-        target = self._last if alone or self._adjoins(at) else None  # "suction off, but only in two minutes"
+        behind = self._adjoins(at) or trails(letters, self._last_end, at)
+        target = self._last if behind else None  # "suction off, but only in two minutes"
         if target is not None and target.things:
             target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None
         else:
             self._end_condition(at)
             self._later, self._delay_s, self._condition = True, token.delay_s or None, [at, at + 1]
 
-    def _adjoins(self, at: int) -> bool:
+    def _adjoins(self, at: int, condition: str = "in case") -> bool:
         """Whether the construction before ends here, but for small words."""
-        return self._last is not None and _SMALL.fullmatch(self._sentence.letters, self._last_end, at) is not None
+        return self._last is not None and adjoins(self._sentence.letters, self._last_end, at, condition)
 
     def _end_condition(self, at: int) -> None:
         if len(self._condition) == 1:
@@ -262,7 +235,16 @@ class Clauses:
         now = letters[end : end + 1] == "t" or "t" in lead
         if self._mood == "later" and not self._later and now:
             self._mood = ""
+        if rule == "state" and (part := own_part(letters[start:end], lead)):
+            for i in range(start, start + part):
+                if letters[i] in _TELLING:
+                    self._between(i)
+            self._lead_from = start + part
+            self._construction(rule, start + part, end)
+            return
         told = self._told(rule, letters[start:end], tokens, lead)
+        if self._mood == "void" and self._is_call(rule, lead, start, end):
+            self._mood, lead = "", lead[-1:]
         if told is not None and self._mood != "void" and tokens:
             place = Place(
                 rule,
@@ -278,10 +260,6 @@ class Clauses:
             if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
                 self._only(told, tokens[0], end)
                 self._take(told, end)
-            elif rule == "state" and lead.endswith("l") and (own := letters.rfind(",", start, end) + 1):
-                self._lead_from = own  # "look at the monitor, suction on"
-                self._construction(rule, own, end)
-                return
             else:
                 self._last = None
         elif self._mood != "void":
@@ -289,10 +267,17 @@ class Clauses:
         self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
         self._lead_from = end
 
+    def _is_call(self, rule: str, lead: str, start: int, end: int) -> bool:
+        """An order with "please" far behind what is no order, in speech without marks."""
+        letters = self._sentence.letters
+        stated = rule == "state" and letters[end - 1] in "of" and "b" not in letters[start:end]
+        called = stated or rule in _CALLS
+        return called and not self._asked and letters[end : end + 1] == "P" and _RUN_ON.search(lead) is not None
+
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""
         subject = lead.rfind("I")
-        ordered = rule in ORDERS and not any(token.ing for token in tokens)
+        ordered = rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens))
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
         if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):
@@ -404,19 +389,6 @@ class Clauses:
     def _corrects(self, last: Told, told: Told) -> bool:
         return self._correcting == "C" or last.action == told.action
 
-    def _question(self, end: int | None = None) -> None:
-        """The last part of the sentence is a question: what it states does not count, nor what it orders bluntly."""
-        letters = self._sentence.letters[:end]
-        part = letters.rstrip(",")
-        cut = part.rfind(",") if part == letters else -1
-        tail = part[cut + 1 :]
-        polite = "p" in tail or "P" in tail
-        bare = part != letters  # a tag such as "okay?" was left out
-        kept = self.told[: self._first]
-        for told in self.told[self._first :]:
-            start = told.things[0].start if told.things else 0
-            asked = cut < 0 or start > self._sentence.tokens[cut].start
-            requested = told.words.startswith(_REQUESTS) or (bare and told.rule not in _STATEMENTS)
-            if not asked or polite or requested:
-                kept.append(told)
-        self.told[:] = kept
+    def _asked_of(self, end: int) -> None:
+        """The last part of the sentence up to there is a question."""
+        self.told[self._first :] = not_asked(self.told[self._first :], self._sentence, end)

@@ -37,21 +37,25 @@ RULES: Final[dict[str, str]] = {
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
     rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
-    "want": rf"{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]){_LIST}"
+    "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
+    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
     "stop": rf"{_VERB}x{_LIST}",
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
-    "passive": rf"{_ALL}(?:b|H|%b|mb|nb|bnb)?n?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "the suction has been turned off"
+    "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?[nat]*(?:[VXY]|S[ofz])(?![d_+MGF])"
+    rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "it has been turned off", "on no account is it to be stopped"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?<=[ofz])&[daO]*[MGF](?=,*$)",
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofz])|(?<=[ofz],))&[daO]*[MGF](?=W?[,P]*$)"
+    rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)",
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
-    rf"|{_ALL}(?:[,&]*W)?(?:b|H|%b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"  # "suction on"
-    rf"|{_ALL},[ofz](?=[,Pt]*$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
+    rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W)?(?:b(?:[nat]*u?b)?|H|%[at]*b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"
+    rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
+    rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
     rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
@@ -60,6 +64,7 @@ RULES: Final[dict[str, str]] = {
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": r"(?<!d)s[of][daO]*_{1,3}\+?|s[daO]*_{1,3}\+?[of](?![dl_+OW])"  # "turn on the music"
+    r"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?![dl_+OW])"  # "turn on the navigation tower"
     r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
@@ -75,12 +80,13 @@ _VERBS: Final[dict[str, Action]] = {
     **dict.fromkeys("xXcN01", "OFF"),
     **dict.fromkeys("yYh", "STANDBY"),
 }
+_DONE: Final[dict[str, Action]] = {"V": "ON", "X": "OFF", "Y": "STANDBY"}
 _NAMES: Final[dict[str, Action]] = dict.fromkeys("TGi", "ON")
 
 
 def action_of(letters: str) -> Action | None:
     """What a construction says; None for one that only names machines."""
-    for table in (_STATES, _VERBS, _NAMES):  # "monitoring is stopped"
+    for table in (_STATES, _DONE, _VERBS, _NAMES):  # "monitoring is stopped"
         for letter in letters:
             if letter in table:
                 return table[letter]

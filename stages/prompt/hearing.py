@@ -12,6 +12,7 @@ from rapidfuzz import fuzz, process
 SHORTEST: Final = 5  # letters of a name that may be misheard; of what is heard, one less
 NEAR: Final = 80.0  # rapidfuzz's ratio, 0 to 100
 MUCH_NEARER: Final = 85.0
+NEAREST: Final = 90.0
 ALIKE: Final = 60.0  # is enough for two that sound the same
 REMEMBERED: Final = 4096
 
@@ -46,6 +47,11 @@ def sound_of(word: str) -> str:
 def nearly(heard: str, name: str) -> bool:
     """Whether what was heard is a name but for one letter of five, or for the order of its letters."""
     return fuzz.ratio(heard, name) > MUCH_NEARER or sorted(heard) == sorted(name)
+
+
+def same(heard: str, name: str) -> bool:
+    """Whether what was heard is a name but for one letter of ten."""
+    return fuzz.ratio(heard, name) > NEAREST
 
 
 class Ear:

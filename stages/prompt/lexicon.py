@@ -24,6 +24,7 @@ _WORD: Final = re.compile(
 )
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
 _NOBODY: Final = frozenset(("nobody", "no one"))
+_BEING: Final = frozenset(("is", "was", "has"))
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
@@ -169,7 +170,7 @@ class Lexicon:
 
     def _token(self, words: list[str], at: int, before: list[Token]) -> Token:
         word = words[at]
-        if before and before[-1].text in _NOBODY and word.endswith("s"):
+        if before and before[-1].text in _NOBODY and word.endswith("s") and word not in _BEING:
             word = word[:-2] if word.endswith(("ches", "shes")) else word[:-1]  # "nobody stops it"
         if word in _PAUSES:
             return Token(",", word, at, at + 1)

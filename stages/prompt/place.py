@@ -7,8 +7,8 @@ from stages.prompt.grammar import ORDERS
 from stages.prompt.language import Language
 from stages.prompt.tokens import Sentence, Token
 
-# "tell the nurse to", "ask Anna to", "could I trouble you to"
-_TOLD_TO: Final = re.compile(r"[mp][dmaOM_I]{0,3}u$")
+# "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to"
+_TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn)u$")
 _PAST: Final = frozenset("SVXY")
 _WANTED: Final = frozenset(("needed", "required"))
 _THIRD: Final = frozenset(("they", "he", "she"))
@@ -65,6 +65,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
         return True
+    if rule in ("state", "passive") and place.subject in _THIRD and lead.endswith("_"):
+        return False  # "he wanted the lights off"
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
         return False
     if rule == "state" and place.refused and place.tokens[-1].text in _WANTED:
@@ -88,8 +90,10 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
 
 def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
-    if lead.endswith("B") or (lead.endswith("u") and not _TOLD_TO.search(lead)):
+    if lead.endswith("B") or (lead.endswith("u") and not _is_told_to(place, sentence)):
         return False
+    if "p" in lead and first.letter == "N" and first.text.endswith("without"):
+        return False  # "can you do without the suction"
     if "n" in lead and _behind(place, sentence).startswith("without "):
         return False  # "never stop the suction without asking"
     if first.ing and lead.endswith("N") and _before(place, sentence).endswith("with"):
@@ -105,12 +109,19 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     return not (place.subject and first.text.split()[0] in language.habits and lead.endswith(("I", "b")))
 
 
+def _is_told_to(place: Place, sentence: Sentence) -> bool:
+    """Whether somebody is told to do what follows: "ask Anna to", and "you are to", but no "we are to"."""
+    before = sentence.letters[: sentence.tokens.index(place.tokens[0])]
+    return _TOLD_TO.search(before) is not None or (place.subject == "you" and place.lead.endswith("Ibu"))
+
+
 def _says_too(place: Place, sentence: Sentence, language: Language) -> bool:
     """ "And the irrigation too": of another machine the same, at the beginning of a sentence or with "too"."""
     first = place.tokens[0]
     begins = all(token.letter == "," for token in sentence.tokens if token.start < first.start)
-    too = begins or first.text not in ("and", "then") or _behind(place, sentence).startswith(language.too)
-    return too and first.text in language.things.also
+    if _behind(place, sentence).startswith(language.too):
+        return True
+    return (begins or first.text not in ("and", "then")) and first.text in language.things.also
 
 
 def _before(place: Place, sentence: Sentence) -> str:

@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
-from stages.prompt.hearing import Ear, nearly
+from stages.prompt.hearing import Ear, nearly, same
 from stages.prompt.language import Language
 from stages.prompt.tokens import Phrase, Token
 
 _MOST_WORDS: Final = 3  # of a name that was split
+_MOST_LETTERS: Final = 3  # more or less than the name has
 _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=!]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
     r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
 )
+# What a recogniser may have made of one name, behind a verb: "stop the die a thermy", "switch the infuse in pump off"
+_PIECES: Final = re.compile(r"(?:[s=S][of]|[vxyhcNVXYs])([^,&ofztPvxyhscwkrADUCK]{2,6})(?=[,&oftPAD]|$)")
 
 
 class Repair:
@@ -46,6 +49,18 @@ class Repair:
                 break
             letters, tokens = _put(letters, tokens, at, at + 1, self._verbs[name], True)
         searched = 0
+        while (slot := _PIECES.search(letters, searched)) is not None:
+            start, end = slot.span(1)
+            searched = end
+            while start < end - 1 and "_" in letters[start:end]:
+                if name := self._pieced(tokens[start:end]):
+                    letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
+                    searched = start
+                    break
+                if letters[start] not in "da":
+                    break
+                start += 1
+        searched = 0
         while (slot := _SLOT.search(letters, searched)) is not None:
             group = 1 if slot.group(1) else 2
             first, last = slot.span(group)
@@ -60,6 +75,15 @@ class Repair:
                     break
             searched = first + 1
         return letters, tokens
+
+    def _pieced(self, tokens: list[Token]) -> str:
+        """The name that all of these words together are, or ""; if another stands among them they must be very near."""
+        joined = "".join(t.text.replace(" ", "") for t in tokens)
+        if not self._joins(tokens, len(tokens)):
+            return ""
+        name = self._ear.near(joined)
+        named = any(t.mention is not None for t in tokens)
+        return "" if abs(len(joined) - len(name)) > _MOST_LETTERS or (named and not same(joined, name)) else name
 
     @staticmethod
     def _joins(tokens: list[Token], length: int) -> bool:

@@ -13,11 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline.messages import Action, Deferred, Toggle
-from stages.prompt.clauses import Clauses, Told
+from stages.prompt.clauses import Clauses
 from stages.prompt.grammar import OPPOSITE
 from stages.prompt.language import Language, load_language, plain
 from stages.prompt.lexicon import Lexicon
 from stages.prompt.tokens import Mention, Sentence, Token
+from stages.prompt.told import Told
 from stages.surgery import Machine, Surgery
 
 _CONFIDENCE: Final = {"trigger": 0.95, "alias": 0.85, "name": 0.80}
@@ -177,7 +178,7 @@ class RuleEngine:
                 things += self._all if told.action != "ON" else []
             elif thing.letter == "T" and not self._adjusting.isdisjoint(thing.text.split()):
                 continue  # how much, not whether
-            elif thing.letter in "_+" and things and things[-1].letter == "_" and things[-1].end == thing.start:
+            elif thing.letter in "_+" and things and things[-1].letter in "_F" and things[-1].end == thing.start:
                 text = f"{things[-1].text} {thing.text}"
                 things[-1] = replace(things[-1], text=text, end=thing.end)
             else:

@@ -33,6 +33,18 @@ _MARKERS: Final = frozenset(
         "immediately",
         "waiting",
         "provided",
+        "only",
+        "just",
+        "straight",
+        "shortly",
+        "whenever",
+        "every",
+        "each",
+        "assuming",
+        "supposing",
+        "first",
+        "let",
+        "me",
     )
 )
 _OVER: Final = frozenset(("after", "following", "upon"))

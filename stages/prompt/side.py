@@ -1,0 +1,81 @@
+"""Stories and side clauses, told by their letters alone. Runs in the prompt process."""
+
+import re
+from typing import Final
+
+from stages.prompt.grammar import GRAMMAR, ORDERS
+from stages.prompt.tokens import Token
+
+_SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
+_PAUSED: Final = re.compile(r"[,&Pt]*")
+_REASONS: Final = ("in case", "as we")  # "suction on, in case she bleeds"
+_VAGUE: Final = frozenset(",&aPtjn_D")  # "in a minute, maybe two, not straight away"
+_OBJECT: Final = re.compile(r"I[^,]*_$")  # "we cleaned the scope, suction off"
+# A clause about no machine that is done before another: "let me finish this first, then ..."
+_BEFORE_THEN: Final = re.compile(r"[,&]?([^,&MFGTW]+|[^,&]*[ID][^,&]*),?$")
+
+
+def adjoins(letters: str, end: int, at: int, condition: str) -> bool:
+    """Whether a condition at `at` belongs to the construction that ends at `end`.
+
+    It does if only small words stand between; behind a comma if it begins with "only", or if it ends the sentence and
+    has no main clause: "start the suction, once the stone is out".
+    """
+    if _SMALL.fullmatch(letters, end, at):
+        return True
+    if not _PAUSED.fullmatch(letters, end, at) or condition.startswith(_REASONS):
+        return False
+    rest = letters[at + 1 :].rstrip(",Pt")
+    return condition.startswith("only") or not ("," in rest or "&" in rest or "I" in rest[1:] or _ordered(rest))
+
+
+def _ordered(letters: str) -> bool:
+    return any(str(found.lastgroup).replace("_", " ") in ORDERS for found in GRAMMAR.finditer(letters))
+
+
+def trails(letters: str, end: int, at: int) -> bool:
+    """Whether a delay at `at` stands behind the construction that ends at `end`, and nothing else does."""
+    return not letters[end:at].strip(",&P") and _VAGUE.issuperset(letters[at + 1 :])
+
+
+def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, end: int) -> tuple[int, int] | None:
+    """Where between `begin` and `end` a clause stands that is done before what follows: "let me see first", "wait"."""
+    found = _BEFORE_THEN.match(letters[begin:end])
+    if found is None:
+        return None
+    first, last = begin + found.start(1), begin + found.end(1)
+    if letters[last - 1] == "D":  # "give the irrigation two minutes, then ..."
+        return (last - 1, last) if {"I", "b", "B"}.isdisjoint(letters[first:last]) else None
+    said = words[tokens[first].start : tokens[last - 1].end]
+    waits = "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[:2] == ["let", "me"]
+    return (first, last) if waits and last - first > 1 else None
+
+
+def own_part(letters: str, lead: str) -> int:
+    """Where a list begins behind the object of the verb before it: "we cleaned the scope, suction off"."""
+    object_of_verb = _OBJECT.search(lead) is not None
+    if not object_of_verb and not lead.endswith(("b", "B", "H", "l")):
+        return 0
+    at = max(letters.rfind(","), letters.rfind("&") if object_of_verb else -1) + 1
+    return at + (letters[at] == "&")
+
+
+def story(letters: str) -> tuple[int, int]:
+    """Where a story stands, from comma to comma: around it only an order counts."""
+    first, last = letters.find("Z"), letters.rfind("Z")
+    if first < 0:
+        return 0, 0
+    end = letters.find(",", last)
+    return max(0, letters.rfind(",", 0, first)), len(letters) if end < 0 else end
+
+
+def is_spent(clause: str) -> bool:
+    """Whether a condition has its main clause, about no machine: "when it rings, you let it ring"."""
+    if clause.startswith("A"):
+        return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
+    words = clause[max(clause.find("bA"), clause.find("QA")) + 1 :].strip("&P")  # "the rule is whenever she coughs"
+    if words.startswith("A"):
+        return False
+    if words.startswith("l") and words.endswith("D") and not {"I", "b", "B"} & set(words):
+        return False  # "for the closure later, suction off"
+    return ("I" in words and len(words) > 1) or len(words) > 2

@@ -1,0 +1,48 @@
+"""What a construction tells, and which of it a question takes away. Runs in the prompt process."""
+
+from typing import Final
+
+import msgspec
+
+from pipeline.messages import Action
+from stages.prompt.tokens import Sentence, Token
+
+_STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
+_REQUESTS: Final = ("can ", "could ", "may ", "might ")
+
+
+class Told(msgspec.Struct, eq=False):
+    """One construction: machines, or what is none, and what is said of them."""
+
+    rule: str
+    action: Action
+    things: list[Token]
+    words: str
+    negation: str = ""  # the word that turned it round
+    deferred: bool = False
+    waits_for: str = ""
+    delay_s: float | None = None
+    excepted: list[Token] = []
+    following: list[str] = []  # words behind it
+    earlier: bool = False  # in an utterance before this one
+
+
+def not_asked(told: list[Told], sentence: Sentence, end: int) -> list[Told]:
+    """What stays if the last part of the sentence, up to `end`, is a question.
+
+    What that part states does not count, nor what it orders bluntly.
+    """
+    letters = sentence.letters[:end]
+    part = letters.rstrip(",")
+    cut = part.rfind(",") if part == letters else -1
+    tail = part[cut + 1 :]
+    polite = "p" in tail or "P" in tail or (tail.startswith("u") and "p" in part)  # "could you, Anna, to ..."
+    bare = part != letters  # a tag such as "okay?" was left out
+    kept: list[Told] = []
+    for one in told:
+        start = one.things[0].start if one.things else 0
+        asked = cut < 0 or start > sentence.tokens[cut].start
+        requested = one.words.startswith(_REQUESTS) or (bare and one.rule not in _STATEMENTS)
+        if not asked or polite or requested:
+            kept.append(one)
+    return kept
