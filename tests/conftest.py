@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tiny_models import write_gemma, write_llama, write_qwen
+
+settings.register_profile("orstate", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("orstate")
 
 
 @pytest.fixture
