@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 demo: $(INSTALLED)  ## replay the shipped session through all processes with the embedded model
-	$(BIN)/python run_pipeline.py models fetch gemma-3-270m
+	$(BIN)/python run_pipeline.py models fetch gemma-3-270m-taught
 	$(BIN)/python run_pipeline.py replay examples/pcnl_session.jsonl
 
 test: $(INSTALLED)  ## all tests, those with the real model and real processes too

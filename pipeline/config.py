@@ -115,7 +115,7 @@ class PromptSection(Section, frozen=True, kw_only=True):
 class InferenceSection(Section, frozen=True, kw_only=True):
     """The model and the cycle that drains its jobs."""
 
-    model: str = "gemma-3-270m"  # a manifest's name, a path to a GGUF, or stub
+    model: str = "gemma-3-270m-taught"  # a manifest's name, a path to a GGUF, or stub
     batch: Annotated[int, Meta(ge=1, le=64)] = 4
     window_ms: NotNegative = 500.0
     strict: bool = False  # wait for a full batch or the end of the window before starting

@@ -56,6 +56,7 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
     manifest = msgspec.structs.replace(
         base,
         name=name,
+        label=name,  # a modified model is not called as the one that it was made of
         examples="none",
         window_lines=settings.lessons.most_lines,
         licence=msgspec.structs.replace(base.licence, notice=NOTICE) if base.licence else None,

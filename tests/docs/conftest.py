@@ -28,7 +28,7 @@ def project() -> Iterator[Project]:
     (folder / ".venv").symlink_to(sys.prefix)
     settings = folder / "configs" / "pipeline.toml"
     shipped = settings.read_text(encoding="utf-8")
-    stubbed = shipped.replace('model = "gemma-3-270m"', 'model = "stub"')
+    stubbed = shipped.replace('model = "gemma-3-270m-taught"', 'model = "stub"')
     assert stubbed != shipped
     settings.write_text(stubbed, encoding="utf-8")
     (folder / "tmp").mkdir()

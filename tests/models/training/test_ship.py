@@ -43,7 +43,7 @@ def test_what_is_shipped_is_a_manifest_that_is_read_as_it_was_made(
     assert load_manifests(tmp_path) == {"tiny-new": made}
     assert made.adapter is not None
     assert made.adapter.sha256 == sha256(adapters / "tiny-new.gguf") == sha256(tmp_path / "best.gguf")
-    assert (made.examples, made.label, made.file, made.source) == ("none", base.label, base.file, base.source)
+    assert (made.examples, made.label, made.file, made.source) == ("none", "tiny-new", base.file, base.source)
     assert made.window_lines == SETTINGS.lessons.most_lines
     assert made.licence is not None
     assert made.licence.notice == NOTICE
