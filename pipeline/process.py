@@ -3,6 +3,7 @@
 Only here the pipeline names the stages, by module; each has `create(config, incarnation)`.
 """
 
+import gc
 import io
 import multiprocessing
 import os
@@ -36,6 +37,7 @@ MODULES: dict[StageName, str] = {
 }
 BAD_CONFIGURATION = 2  # exit code: starting again would not help
 LOST_SUPERVISOR = 70  # exit code of a stage whose supervisor is gone
+COLLECTED_AFTER = (10_000, 20, 50)  # objects made, and rounds of each generation: messages leave no cycles behind
 
 
 def main(name: StageName, place_json: bytes) -> None:
@@ -82,6 +84,8 @@ def _run(name: StageName, place: Place, context: Context, guard: Guard) -> None:
         if past is not None:
             past.alive = lambda: wiring.board.mark(name, time.monotonic_ns())
             again = stage.restore(past)
+        gc.freeze()  # what is here now stays: the collector is not to walk through it while a message waits
+        gc.set_threshold(*COLLECTED_AFTER)
         Loop(name, stage, wiring, place.config.supervision.status_s).run(again)
     finally:
         stage.close()
