@@ -37,7 +37,7 @@ MODULES: dict[StageName, str] = {
 }
 BAD_CONFIGURATION = 2  # exit code: starting again would not help
 LOST_SUPERVISOR = 70  # exit code of a stage whose supervisor is gone
-COLLECTED_AFTER = (10_000, 20, 50)  # objects made, and rounds of each generation: messages leave no cycles behind
+COLLECTED_AFTER = (10_000, 20, 50)  # objects made, then rounds of each generation; reference counts free what a message made
 
 
 def main(name: StageName, place_json: bytes) -> None:
