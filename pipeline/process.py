@@ -37,7 +37,7 @@ MODULES: dict[StageName, str] = {
 }
 BAD_CONFIGURATION = 2  # exit code: starting again would not help
 LOST_SUPERVISOR = 70  # exit code of a stage whose supervisor is gone
-COLLECTED_AFTER = (10_000, 20, 50)  # objects made, then rounds of each generation; reference counts free what a message made
+COLLECTED_AFTER = (10_000, 20, 50)  # objects made, then rounds of each generation
 
 
 def main(name: StageName, place_json: bytes) -> None:
