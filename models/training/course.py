@@ -2,7 +2,8 @@
 
 It knows how the room truly is. What a prompt tells of it is what the rules believe, or what the model itself
 answered before: where rules run, the newest line is mostly in effect already; where the model is alone, it is not.
-Both are taught, so that an answer follows from what is said. The phase that a prompt tells may be behind, too.
+Both are taught, so that an answer follows from what is said. The phase that a prompt tells may be behind, or another
+one altogether: a model that is alone is told its own mistake again, and finds back only by what is said.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ class Course:
         self._machines: dict[str, Action] = {m.id: m.default_state for m in room.surgery.machines}
         self._phase = self._believed = room.surgery.phase_ids[0]
         self._shown_at = 0  # the line that told the phase, while the belief is behind
+        self._evidence: list[int] = []  # lines from which the phase can be told
         self._fresh = rng.random() < 0.4  # lessons at the beginning of a session
         if not self._fresh and rng.random() < 0.6:
             self._join_later()
@@ -80,9 +82,18 @@ class Course:
     def _talk(self) -> None:
         """Lines that nothing is taught of: they only stand in the window."""
         for _ in range(self._rng.randint(0, self._between)):
-            self._hear(self._apart(lambda: self._talker.between(self._phase)), self._rng.choice(self._team))
+            said = self._between_lines()
+            self._hear(said.text, self._rng.choice(self._team))
+            self._note(said)
         if len(self._lines) - self._shown_at >= self._most - 3:
             self._believed = self._phase
+
+    def _between_lines(self) -> Said:
+        for _ in range(_TRIES):
+            said = self._talker.between(self._phase)
+            if is_apart(said.text):
+                return said
+        return Said("chatter", "Okay.")
 
     def _said(self) -> Said:
         for _ in range(_TRIES):
@@ -108,6 +119,7 @@ class Course:
         self._hear(said.text, speaker)
         self._machines |= said.effects
         self._enter(said)
+        self._note(said)
         newest = said
         if rng.random() < 0.08:  # two lines at once
             newest = Said("chatter", self._apart(self._talker.chatter))
@@ -133,8 +145,9 @@ class Course:
         if behind:
             shown = max(shown, len(self._lines) - self._shown_at)
         believed = self._believed
-        if said.kind == "work" and rng.random() < 0.15:
-            believed = self._neighbour()
+        if not behind and (told_by := self._decided_by()) and rng.random() < 0.25:
+            believed = self._mistaken()
+            shown = max(shown, told_by)
         t = round(self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), 1)
         moment = Moment(t=t, phase=believed, machines=told)
         after = told | effects
@@ -156,6 +169,7 @@ class Course:
         old = max(0, len(self._lines) - 2 * self._most)
         del self._lines[:old]
         self._shown_at -= old
+        self._evidence = [at - old for at in self._evidence if at >= old]
         return lesson
 
     def _window(self) -> int:
@@ -170,14 +184,31 @@ class Course:
         if said.phase and said.phase != self._phase:
             self._phase = said.phase
             self._shown_at = len(self._lines) - 1
+            self._evidence = []
             if not self._alone and self._rng.random() < 0.6:
                 self._believed = said.phase
 
-    def _neighbour(self) -> str:
-        """The phase before or behind: a belief that is wrong, though what is said now tells better."""
+    def _note(self, said: Said) -> None:
+        """Remember the newest line if the phase can be told from it."""
+        if said.phase == self._phase:
+            self._evidence.append(len(self._lines) - 1)
+
+    def _decided_by(self) -> int:
+        """How many lines are to be shown for the phase to be told from them alone; 0 if even the most will not do.
+
+        The newest line is enough; lines further back are if there are two.
+        """
+        newest = len(self._lines) - 1
+        enough = [at for at in self._evidence if at == newest] or self._evidence[-2:-1]
+        shown = len(self._lines) - enough[0] if enough else 0
+        return shown if shown <= self._most else 0
+
+    def _mistaken(self) -> str:
+        """A belief that is wrong: mostly an earlier phase, for a beginning that was missed is never told again."""
         phases = self._room.surgery.phase_ids
-        at = phases.index(self._phase) + self._rng.choice((-1, 1))
-        return phases[min(max(at, 0), len(phases) - 1)]
+        earlier = phases[: phases.index(self._phase)]
+        others = [phase for phase in phases if phase != self._phase]
+        return self._rng.choice(earlier if earlier and self._rng.random() < 0.7 else others)
 
     def _catch_up(self) -> None:
         """The belief follows, at the latest (see _talk) before what told it leaves the window."""

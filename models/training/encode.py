@@ -53,8 +53,11 @@ class Encoder:
         self._grammar_tokenizer = self._model.grammar_tokenizer()
         self._grammars = lru_cache(_KEPT)(self._grammars_of)
 
-    def encode(self, lesson: Lesson, with_allowed: bool = False) -> Example:
-        """Raises OrstateError for an answer that the grammar does not let through."""
+    def encode(self, lesson: Lesson, with_allowed: bool = False, with_words: bool = True) -> Example:
+        """With no words, the example ends at the last choice of its phases.
+
+        Raises OrstateError for an answer that the grammar does not let through.
+        """
         prompt = Prompts("completion", "small", "none").build(lesson.surgery, lesson.transcript, lesson.moment)
         tokens = self._layout.lay_out(prompt)
         guide = self._grammars(lesson.surgery).guide(lesson.surgery.surgery, "small")
@@ -64,6 +67,9 @@ class Encoder:
         fields: list[Field] = []
         allowed: list[Words] = []
         for token, field in self._path(guide, lesson.answer.text(), allowed if with_allowed else None):
+            if field == "words" and not with_words:
+                del own[rows[-1] + 2 :]
+                break
             if field is not None:
                 rows.append(len(own) - 1)
                 targets.append(token)

@@ -12,6 +12,7 @@ from pipeline.config import resolve
 from stages.surgery import load_surgeries
 
 _AT_ONCE: Final = 24  # sessions that take turns, so that neighbours are not of one room
+_SESSIONS_EACH: Final = 3  # of an invented room: a dictionary is computed once for all questions behind it
 
 
 def lessons(
@@ -39,8 +40,8 @@ def _rooms(rng: Random, share_invented: float, part: Part) -> Iterator[Room]:
     shipped = [shipped_room(surgery) for surgery in load_surgeries(resolve("configs/machines")).values()]
     number = 0
     while True:
-        if rng.random() < share_invented:
+        if rng.random() < share_invented / (share_invented + _SESSIONS_EACH * (1 - share_invented)):
             number += 1
-            yield invented_room(rng, number, part)
+            yield from [invented_room(rng, number, part)] * _SESSIONS_EACH
         else:
             yield rng.choice(shipped)

@@ -16,13 +16,13 @@ class Idle:
         self._speech = speech
         self._rng = speech.rng
         self.kinds: Kinds = {
-            "question": (5, lambda: self._idle("question")),
-            "mention": (4, lambda: self._idle("mention", single=True)),
+            "question": (4, lambda: self._idle("question")),
+            "mention": (3, lambda: self._idle("mention", single=True)),
             "part": (2, lambda: self._idle("part", need="parts")),
             "amounts": (3, lambda: self._idle("amounts", need="amounts")),
-            "story": (4, lambda: self._idle("story")),
+            "story": (3, lambda: self._idle("story")),
             "elsewhere": (2, lambda: self._idle("elsewhere", single=True)),
-            "deferred": (7, lambda: self._idle("deferred")),
+            "deferred": (5, lambda: self._idle("deferred")),
             "unreal": (2.5, lambda: self._idle("unreal")),
             "unknown": (4, self._unknown),
             "unknown_too": (1, self._unknown_too),

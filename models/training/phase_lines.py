@@ -15,8 +15,8 @@ class PhaseLines:
         self._rng = speech.rng
         self.kinds: Kinds = {
             "begins": (6, self._begins),
-            "implied": (9, self._implied),
-            "work": (5, self._work),
+            "implied": (12, self._implied),
+            "work": (8, self._work),
             "decoy": (3, self._decoy),
             "phase_back": (1, self._phase_back),
         }

@@ -16,7 +16,7 @@ class References:
             "correction": (5, self._correction),
             "back": (2, self._taken_back),
             "across": (1, self._across),
-            "reference": (6, self._reference),
+            "reference": (8, self._reference),
             "answered": (2, self._answered),
             "agreed": (1, self._agreed),
             "too": (2, self._too),

@@ -24,7 +24,7 @@ class Talker:
 
     def __init__(self, rng: Random, room: Room) -> None:
         self._speech = Speech(rng, room)
-        self._kinds: Kinds = {"chatter": (9, lambda: Said("chatter", self.chatter()))}
+        self._kinds: Kinds = {"chatter": (7, lambda: Said("chatter", self.chatter()))}
         self._phase_lines = PhaseLines(self._speech)
         for talk in (Orders(self._speech), References(self._speech), Idle(self._speech), self._phase_lines):
             self._kinds |= talk.kinds
@@ -40,9 +40,11 @@ class Talker:
             except NothingToSay:  # this room has nothing that can be said so
                 continue
 
-    def between(self, phase: str) -> str:
-        """A line that switches nothing and is of that phase, or only talk."""
-        return self._phase_lines.said_in(phase) if self._speech.rng.random() < 0.25 else self.chatter()
+    def between(self, phase: str) -> Said:
+        """A line that switches nothing: of that phase, or only talk."""
+        if self._speech.rng.random() < 0.3:
+            return Said("work", self._phase_lines.said_in(phase), phase=phase)
+        return Said("chatter", self.chatter())
 
     def chatter(self) -> str:
         """A line that is only talk."""

@@ -31,7 +31,9 @@ class Teaching:
 
     def _packs_of(self, chunk: int) -> list[Pack]:
         steps = self._settings.steps
-        examples = [self._encoder.encode(lesson) for lesson in self._lessons(chunk)]
+        draw = random.Random(f"words {self._settings.lessons.seed} {chunk}")
+        share = self._settings.lessons.share_words
+        examples = [self._encoder.encode(each, with_words=draw.random() < share) for each in self._lessons(chunk)]
         return pack_all(examples, steps.tokens, steps.together, f"{self._settings.lessons.seed} {chunk}")
 
     def _lessons(self, chunk: int) -> Iterator[Lesson]:

@@ -12,6 +12,7 @@ from models.training.generate import lessons
 from models.training.idle import BYSTANDERS
 from models.training.invent import invented_room
 from models.training.lesson import NEWEST_S, Lesson
+from models.training.phase_lines import PhaseLines
 from models.training.rooms import Room, Thing, shipped_room, split
 from models.training.said import Said
 from models.training.talk import Talker
@@ -182,9 +183,37 @@ def test_an_earlier_line_counts_only_if_it_is_not_in_effect_yet() -> None:
             for ids, action in ((lesson.answer.on, "ON"), (lesson.answer.off, "OFF")):
                 for machine in ids:
                     counted += 1
-                    rests = re.search(r"stand ?by|paus|suspend|hold|rest", lesson.lines[-2].text.lower())
+                    told = " ".join(line.text.lower() for line in lesson.lines[-3:-1])  # "the pump as well" follows one
+                    rests = re.search(r"stand ?by|paus|suspend|hold|rest", told)
                     assert states[machine] != action or rests, lesson
     assert counted > 20
+
+
+def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_phase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told_by: dict[str, set[str]] = {}
+
+    def marked(lines: PhaseLines, phase_id: str) -> str:
+        """A line that tells nothing but the phase, and that is never misheard."""
+        told_by.setdefault(text := f"q {len(told_by)}", set()).add(phase_id)
+        return text
+
+    def begins(lines: PhaseLines) -> Said:
+        phase = lines._later_phase().phase.id
+        return Said("phase", marked(lines, phase), phase=phase)
+
+    monkeypatch.setattr(PhaseLines, "said_in", marked)
+    for name in ("_begins", "_implied", "_phase_back"):
+        monkeypatch.setattr(PhaseLines, name, begins)
+    far = 0
+    for lesson in lessons(9, 2500):
+        phases = lesson.surgery.phase_ids
+        if lesson.moment.phase != lesson.answer.phase:
+            texts = [re.sub(r"[^q\d ]", "", line.text.lower()).strip() for line in lesson.lines]
+            assert lesson.answer.phase in {phase for text in texts for phase in told_by.get(text, ())}
+            far += abs(phases.index(lesson.moment.phase) - phases.index(lesson.answer.phase)) > 1
+    assert far > 100
 
 
 def test_the_rules_seldom_read_the_opposite() -> None:

@@ -75,6 +75,15 @@ def test_each_choice_belongs_to_what_it_says(encoder: Encoder, made: list[Exampl
                     assert answer["why"][4:-4] in said
 
 
+def test_without_words_an_example_ends_at_the_last_choice_of_its_phases(encoder: Encoder, made: list[Example]) -> None:
+    for whole in made:
+        short = encoder.encode(whole.lesson, with_words=False)
+        assert whole.own[: len(short.own)] == short.own
+        assert short.rows == [row for row, field in zip(whole.rows, whole.fields, strict=True) if field != "words"]
+        assert short.targets == whole.targets[: len(short.rows)]
+        assert short.rows[-1] == len(short.own) - 1
+
+
 def test_an_answer_that_the_grammar_refuses_is_told(encoder: Encoder) -> None:
     lesson = next(small_lessons(1, 1))
     wrong = replace(lesson, answer=replace(lesson.answer, on=("M77",)))

@@ -1,6 +1,7 @@
 """A training that is killed and begun again writes what one without a break does. Needs the extra `training`."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,17 +18,17 @@ CHILD = Path(__file__).with_name("training_child.py")
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = 8
 CHANGED = {
-    'precision = "bfloat16"': 'precision = "float32"',
-    "compiled = true": "compiled = false",
-    "threads = 0": "threads = 1",
-    "checkpoint_every = 25": "checkpoint_every = 3",
-    "chunk = 2000": "chunk = 12",  # so that a training takes several, and is cut off within one
-    "count = 2000": f"count = {STEPS}",
-    "tokens = 5000": "tokens = 2500",
-    "warm_up = 40": "warm_up = 2",
-    "lessons = 300": "lessons = 12",
-    "every = 200": "every = 4",
-    "rank = 16": "rank = 4",
+    "precision": '"float32"',
+    "compiled": "false",
+    "threads": "1",
+    "checkpoint_every": "3",
+    "chunk": "12",  # so that a training takes several, and is cut off within one
+    "count": f"{STEPS}",
+    "tokens": "2500",
+    "warm_up": "2",
+    "lessons": "12",
+    "every": "4",
+    "rank": "4",
 }
 
 
@@ -38,9 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
     weights = write_gemma(folder / "weights.gguf", exact=True)
     text = DEFAULT_FILE.read_text().replace('"gemma-3-270m"', f'"{weights}"', 1)
-    for old, new in CHANGED.items():
-        assert f"\n{old}" in text
-        text = text.replace(f"\n{old}", f"\n{new}")
+    for key, value in CHANGED.items():
+        text, found = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
+        assert found == 1
     (folder / "settings.toml").write_text(text)
     return folder
 
