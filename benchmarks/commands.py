@@ -141,6 +141,23 @@ def bench_adapter(
     main(model, rounds, json)
 
 
+@bench_app.command("ablations")
+def bench_ablations(
+    only: Annotated[str, typer.Option(help="Variations, by comma; without it all.")] = "",
+    steps: Annotated[int, typer.Option(min=5, help="Of each training.")] = 150,
+    keep: Annotated[Path | None, typer.Option(help="A folder; the same again goes on with what was cut off.")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Short trainings that differ in one setting each; about 4 s a step on 2 cores. Needs the extra `training`.
+
+    Examples:
+        bench ablations --only shipped,rank-8 --keep ablations
+    """
+    from benchmarks.ablations import main
+
+    main(_names(only), steps, keep, json)
+
+
 @bench_app.command("layouts")
 def bench_layouts(
     model: ModelOption = None,

@@ -12,7 +12,9 @@ from models.training.vocabulary import table
 _VOWELS: Final = "aeiou"
 _MARKS: Final = re.compile(r"[,.;!?…]+(?=\s|$)")
 _LONG: Final = 6  # letters of a word that is still known when one of them is wrong
-_SYLLABLE: Final = re.compile(r"(?<=[aeiouy])(?=[bcdfghjklmnpqrstvwxz][aeiouy])|(?<=[aeiouy][lmnrstpc])(?=[a-z][aeiou])")
+_SYLLABLE: Final = re.compile(
+    r"(?<=[aeiouy])(?=[bcdfghjklmnpqrstvwxz][aeiouy])|(?<=[aeiouy][lmnrstpc])(?=[a-z][aeiou])"
+)
 _SOUNDS: Final = (
     ("tion", "shun"), ("sion", "zhun"), ("ph", "f"), ("ght", "t"), ("ck", "k"), ("qu", "kw"), ("x", "ks"), ("ce", "se"),
     ("ci", "si"), ("ca", "ka"), ("co", "ko"), ("cu", "ku"), ("er", "a"), ("or", "er"), ("ea", "ee"), ("y", "ie"),

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
 from models.training.mishear import _apart, _spelt_by_ear, misheard
@@ -31,7 +32,13 @@ def test_a_word_that_is_written_by_ear_keeps_its_beginning() -> None:
 
 def test_what_carries_the_sense_is_never_lost() -> None:
     kept = table("misheard")["lists"]["kept"]
-    line = " ".join((*kept, "on", "not", "no", "don't"))
+    line = " ".join((*kept, "on", "not", "no", "don't", "do", "turn", "but", "start", "it"))
     for seed in range(300):
         heard = misheard(line, Random(seed)).casefold().split()
         assert set(line.split()) - {"please"} <= set(heard)
+
+
+def test_a_misheard_name_stays_near_its_name() -> None:
+    for seed in range(300):
+        heard = misheard("please do not turn off the generator, but start it.", Random(seed)).casefold()
+        assert fuzz.partial_ratio("generator", heard.replace(" ", "")) > 60
