@@ -21,6 +21,7 @@ from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Session
 from stages.prompt.tail import PromptForm
+from stages.prompt.window import MOST_LINES
 from stages.surgery import Surgery
 
 EXAMPLE = ROOT / "examples" / "pcnl_session.jsonl"
@@ -66,7 +67,7 @@ def questions(
     lines_each: Sequence[int] = LINES_EACH,
     first_lines: int = FIRST_LINES,
     shown: Examples = "many",
-    window_lines: int = 60,
+    window_lines: int = MOST_LINES,
 ) -> list[list[Question]]:
     """`each` questions of each session, in the order in which they must be asked. Sessions take turns in surgeries.
 

@@ -32,7 +32,7 @@ from stages.prompt.publishers import Publishers
 from stages.prompt.rules import Reading
 from stages.prompt.tail import Moment
 from stages.prompt.waiting import WaitingList
-from stages.prompt.window import Window
+from stages.prompt.window import MOST_LINES, Window
 from stages.surgery import Surgery
 
 NOTE_AGAIN_S: Final = 30.0  # the same thing seen again sooner is not told to the model again
@@ -51,7 +51,7 @@ class Session:
         cues: PhaseCues,
         section: PromptSection,
         now: float,
-        window_lines: int = 60,
+        window_lines: int = MOST_LINES,
     ) -> None:
         self.name = message.session
         self.epoch = -1

@@ -50,6 +50,7 @@ from stages.prompt.sessions import Sessions
 from stages.prompt.silence import Rules, Silence
 from stages.prompt.site_words import load_vocabulary
 from stages.prompt.tail import PromptForm
+from stages.prompt.window import MOST_LINES
 from stages.surgery import Surgery
 
 ON_THEIR_WAY: Final = 128  # outcomes, at most, that wait for a slot: two bursts of the loop
@@ -67,7 +68,7 @@ class PromptStage:
         answer: AnswerForm,
         *,
         shown: Examples = "many",
-        window_lines: int = 60,
+        window_lines: int = MOST_LINES,
         language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
