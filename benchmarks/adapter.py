@@ -21,7 +21,7 @@ from benchmarks.served import Served
 from benchmarks.settings import ours_settings
 from benchmarks.workload import Question, choose, questions
 from models.fetch import ensure
-from models.manifest import Manifest, find_manifest, load_manifests
+from models.manifest import Manifest, MergedSource, find_manifest, load_manifests
 from pipeline.config import load_config, resolve
 from pipeline.console import Bar
 from pipeline.errors import ConfigError
@@ -36,8 +36,9 @@ def main(model: str, rounds: int, path: Path | None) -> None:
     taught = find_manifest(model)
     if taught.adapter is None:
         raise ConfigError(f"--model {model}: has no adapter; give one of {', '.join(_taught())}")
-    bare = msgspec.structs.replace(taught, adapter=None)
-    base = next((m for m in load_manifests().values() if m.sha256 == taught.sha256 and m.adapter is None), bare)
+    assert isinstance(taught.source, MergedSource)
+    base = find_manifest(taught.source.model)
+    bare = msgspec.structs.replace(base, examples=taught.examples, window_lines=taught.window_lines)
     with Bar("bench adapter", 2 * (1 + rounds), still=True) as bar:
         bound = _rounds({"with": taught, "without": bare}, BOUNDS, rounds, bar)
         free = _rounds({"taught": taught, "base": base}, None, rounds, bar)

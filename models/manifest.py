@@ -48,6 +48,12 @@ class TrimmedSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="trim
     model: ModelName
 
 
+class MergedSource(Part, frozen=True, kw_only=True, tag_field="kind", tag="merged"):
+    """The weights are those of another model with the manifest's adapter added to them (models/merge.py)."""
+
+    model: ModelName
+
+
 class Licence(Part, frozen=True, kw_only=True):
     """Under which terms the weights are used; `notice` must be shown wherever they are passed on."""
 
@@ -57,7 +63,7 @@ class Licence(Part, frozen=True, kw_only=True):
 
 
 class Adapter(Part, frozen=True, kw_only=True):
-    """What the model was taught: a file in models/adapters/ that is loaded beside the weights (models/adapter.py).
+    """What the model was taught: a file in models/adapters/ (models/adapter.py), which the weights are merged with.
 
     `settings`: the sha256 of those it was trained with. `scores`: shares of 1 on lessons that it was not trained on.
     """
@@ -92,17 +98,9 @@ class Manifest(Part, frozen=True, kw_only=True):
     row_cost: Annotated[float, Meta(gt=0, le=1)] = 0.25  # of one more row in a step, as a share of a step of one row
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
     size_gib: Annotated[float, Meta(ge=0)] = 0.0
-    source: PackageSource | HubSource | TrimmedSource | None = None
+    source: PackageSource | HubSource | TrimmedSource | MergedSource | None = None
     licence: Licence | None = None
     adapter: Adapter | None = None
-
-    @property
-    def weights(self) -> str:
-        """The sha256 of what answers, "" if not known: what was measured of a model holds for these weights only.
-
-        An adapter names the weights that it was trained on, so its own tells both.
-        """
-        return self.adapter.sha256 if self.adapter is not None else self.sha256
 
 
 def load_manifests(folder: Path = FOLDER) -> dict[str, Manifest]:
@@ -110,8 +108,11 @@ def load_manifests(folder: Path = FOLDER) -> dict[str, Manifest]:
 
     Raises ConfigError, which names file and key.
     """
-    manifests = [_load(path) for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)]
-    return {manifest.name: manifest for manifest in manifests}
+    paths = sorted(folder.glob("*.toml"), key=lambda path: path.stem)
+    manifests = {path.stem: _load(path) for path in paths}
+    for path in paths:
+        _check_base(path, manifests)
+    return manifests
 
 
 def find_manifest(name: str) -> Manifest:
@@ -155,9 +156,20 @@ def _load(path: Path) -> Manifest:
         raise ConfigError(f"{path}: neither sha256 nor size_gib is given; one is needed to check a download")
     if manifest.source is None or manifest.licence is None:
         raise ConfigError(f"{path}: [source] and [licence] are needed")
-    if manifest.adapter is not None and manifest.adapter.base_sha256 != manifest.sha256:
-        raise ConfigError(
-            f"{path}: the adapter was trained on weights with sha256 {manifest.adapter.base_sha256}, the model's is "
-            f"{manifest.sha256 or 'not told'}; name the weights that it was trained on"
-        )
+    if (manifest.adapter is None) == isinstance(manifest.source, MergedSource):
+        raise ConfigError(f'{path}: [adapter] and [source] kind = "merged" belong together; give both or none')
     return manifest
+
+
+def _check_base(path: Path, manifests: dict[str, Manifest]) -> None:
+    """Raises ConfigError if the adapter of the manifest of that file was trained on other weights than those named."""
+    manifest = manifests[path.stem]
+    if manifest.adapter is None or not isinstance(manifest.source, MergedSource):
+        return
+    base = manifests.get(manifest.source.model)
+    if base is None or base.sha256 != manifest.adapter.base_sha256:
+        found = "not known" if base is None else f"of sha256 {base.sha256 or 'that is not told'}"
+        raise ConfigError(
+            f"{path}: the adapter was trained on weights with sha256 {manifest.adapter.base_sha256}, "
+            f"{manifest.source.model} is {found}; name the weights that it was trained on"
+        )

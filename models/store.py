@@ -12,6 +12,7 @@ from models.manifest import FOLDER, Manifest, TrimmedSource
 from models.trim import DONE
 from pipeline.errors import OrstateError
 
+MERGED = "orstate.merge.adapter_sha256"  # the metadata of merged weights that names the adapter in them
 SIZE_TOLERANCE = 0.03  # of a manifest's rounded size
 
 

@@ -142,7 +142,7 @@ def load_trust(name: str, weights: str = "", folder: Path | None = None) -> Trus
 
 def told(manifest: Manifest) -> str:
     """What the model was measured with, in words. Raises ConfigError as load_trust does."""
-    trust = load_trust(manifest.name, manifest.weights)
+    trust = load_trust(manifest.name, manifest.sha256)
     return f"measured with {' and '.join(trust.sets)}" if trust else "not measured; eval --calibrate does"
 
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from models.adapter import BASE, Pair, write_adapter
 from models.gguf import read
-from models.manifest import Adapter, Licence, Manifest, TrimmedSource
+from models.manifest import Adapter, Licence, Manifest, MergedSource
+from models.merge import merge
+from pipeline.progress import silent
 
 ADAPTED = re.compile(r"blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight")
 RANK, ALPHA = 4, 8.0
@@ -35,16 +37,18 @@ def write_random_adapter(path: Path, base: Path, seed: int = 5, size: float = 1.
 
 
 def taught(base: Path, adapter: Path) -> Manifest:
-    """The manifest of a model with that adapter, as it is now."""
+    """The manifest of a model with that adapter, as it is now; its weights are made beside the adapter."""
+    merged = adapter.with_suffix(".merged.gguf")
+    merge(base, adapter, merged, silent)
     return Manifest(
         name="tiny-taught",
         label="tiny",
-        file=str(base),
+        file=str(merged),
         prompt="completion",
         examples="none",
         context=4096,
-        sha256=sha256(base),
-        source=TrimmedSource(model="tiny"),
+        sha256=sha256(merged),
+        source=MergedSource(model="tiny"),
         licence=Licence(name="none", terms="none", notice="none"),
         adapter=Adapter(
             file=adapter.name,

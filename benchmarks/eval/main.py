@@ -80,6 +80,6 @@ def calibrate(path: Path, config: Path | None, settings: Iterable[str]) -> None:
     sets = read_sets(path, surgeries)
     room = open_room(loaded, with_model=True, trust=NO_TRUST)
     with Bar("calibrating", len(sets.rows) + len(sets.cases)) as bar:
-        trust = measure(sets, loaded, room, surgeries, model.weights, bar.advance)
+        trust = measure(sets, loaded, room, surgeries, model.sha256, bar.advance)
     show_trust(trust)
     print(f"written to {save_trust(trust, model.name)}")

@@ -13,19 +13,21 @@ import typer
 
 from models.adapter import adapters_folder, verify_adapter
 from models.fetch import ensure
-from models.manifest import FOLDER, Adapter, Manifest, find_manifest
-from models.store import file_sha256
+from models.manifest import FOLDER, Adapter, Manifest, MergedSource, find_manifest
+from models.merge import merge
+from models.store import file_sha256, weights_path
 from models.training.asking import ask_engine
 from models.training.lesson import Lesson
 from models.training.settings import DEFAULT_FILE, Settings, load_settings
 from models.training.validating import validation_lessons
 from pipeline.config import ROOT, resolve
 from pipeline.errors import ConfigError, OrstateError
+from pipeline.progress import silent
 from stages.surgery import load_surgeries
 
 OUTPUT: Final = ROOT / "training-run"
 NOTICE: Final = (
-    "Modified: an adapter trained by orstate (models/training) is loaded beside the weights. Gemma is provided under "
+    "Modified: an adapter trained by orstate (models/training) is added to the weights. Gemma is provided under "
     "and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms"
 )
 
@@ -56,6 +58,8 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
     manifest = msgspec.structs.replace(
         base,
         name=name,
+        file=f"{name}.gguf",
+        source=MergedSource(model=base.name),
         label=name,  # a modified model is not called as the one that it was made of
         examples="none",
         window_lines=settings.lessons.most_lines,
@@ -70,7 +74,10 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
             notice=NOTICE,
         ),
     )
-    ensure(manifest)
+    merged = weights_path(manifest)
+    merge(ensure(base), target, merged, silent)
+    size_gib = round(merged.stat().st_size / 2**30, 3)
+    manifest = msgspec.structs.replace(manifest, sha256=file_sha256(merged, None), size_gib=size_gib)
     verify_adapter(manifest)
     scores = engine_scores(manifest, list(validation_lessons(settings, asked)))
     assert manifest.adapter is not None

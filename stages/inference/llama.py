@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from models.adapter import adapter_path
 from models.manifest import Manifest
 from models.store import file_sha256
 from pipeline.config import InferenceSection, resolve
@@ -62,8 +61,7 @@ class LlamaBackend:
         self._limit_ns = round(limit_s * 1e9)
         self._refused: list[Answer] = []
         try:
-            adapter = adapter_path(manifest)
-            self._model = Model(path, adapter)
+            self._model = Model(path)
         except OrstateError as error:
             raise OrstateError(
                 f"{error}; check it with: python run_pipeline.py models verify {manifest.name}"
@@ -77,7 +75,7 @@ class LlamaBackend:
         room = layout.cells // layout.sequences - settings.max_tokens
         self._tokens = PromptTokens(self._model.tokenize, self._model.begin, room)
         self._grammars = Grammars(self._model.grammar_tokenizer(), self._model.tokens, surgeries)
-        self._prefixes = _prefix_files(path, adapter, settings, layout)
+        self._prefixes = _prefix_files(path, settings, layout)
         self._shelf = Shelf(settings.shelf_mb * 1_000_000)
         self._sequences = Sequences(self._context, layout.sequences, self._shelf)
         guess = settings.guess if self._model.cuts_back else 0
@@ -238,12 +236,11 @@ def default_threads() -> int:
     return max(min(cores, 2), cores // 2)
 
 
-def _prefix_files(path: Path, adapter: Path | None, settings: InferenceSection, layout: Layout) -> PrefixFiles | None:
+def _prefix_files(path: Path, settings: InferenceSection, layout: Layout) -> PrefixFiles | None:
     if not settings.prefix_cache:
         return None
     folder = resolve(settings.prefix_cache)
-    files = [file_sha256(file, folder) for file in (path, adapter) if file is not None]
-    parts = (*files, engine_version(), layout)
+    parts = (file_sha256(path, folder), engine_version(), layout)
     return PrefixFiles(folder, repr(parts))
 
 

@@ -74,10 +74,10 @@ def _keep_errors(level: int, text: bytes, _: Any) -> None:
 
 
 class Model:
-    """The weights of a GGUF file, mapped into memory, and its vocabulary; with an adapter if there is one."""
+    """The weights of a GGUF file, mapped into memory, and its vocabulary."""
 
-    def __init__(self, path: Path, adapter: Path | None = None) -> None:
-        """Raises NativeError if a file cannot be loaded, or the adapter is not of these weights' shape."""
+    def __init__(self, path: Path) -> None:
+        """Raises NativeError if the file cannot be loaded."""
         _complaints.clear()
         c.llama_log_set(_keep_errors, None)
         c.llama_backend_init()
@@ -87,14 +87,7 @@ class Model:
         self.handle = c.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.handle:
             raise NativeError(f"{path}: cannot be loaded: {_complaint()}")
-        self.adapter = None  # freed with the model
         self.bytes: int = c.llama_model_size(self.handle)
-        if adapter is not None:
-            self.adapter = c.llama_adapter_lora_init(self.handle, str(adapter).encode())
-            if not self.adapter:
-                self.close()
-                raise NativeError(f"{adapter}: cannot be loaded beside {path}: {_complaint()}")
-            self.bytes += adapter.stat().st_size
         self._vocabulary = c.llama_model_get_vocab(self.handle)
         self.tokens: int = c.llama_vocab_n_tokens(self._vocabulary)
         self._buffer: Any = ctypes.create_string_buffer(1024)
@@ -176,16 +169,8 @@ class Context:
         self.bytes = max(0, psutil.Process().memory_info().rss - before)
         if not self._handle:
             raise NativeError(f"no context of {layout.cells:,} cells: {_complaint()}")
-        if model.adapter:
-            self._apply(model.adapter)
         self._memory = c.llama_get_memory(self._handle)
         self._batch, self._columns = _batch(layout.rows)
-
-    def _apply(self, adapter: Any) -> None:
-        adapters, scales = (c.llama_adapter_lora_p_ctypes * 1)(adapter), (ctypes.c_float * 1)(1.0)
-        if status := c.llama_set_adapters_lora(self._handle, adapters, 1, scales):
-            self.close()
-            raise NativeError(f"the adapter cannot be applied, status {status}: {_complaint()}")
 
     def decode(self, rows: Sequence[Row]) -> None:
         """Compute rows, at most `layout.rows`; those of a sequence stand in the order of their positions.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from models.adapter import verify_adapter
 from models.fetch import ensure
 from models.manifest import STUB, Manifest, find_manifest
 from models.store import verify_file
@@ -52,8 +51,6 @@ def open_llama(
     path = ensure(manifest)
     notes = resolve(config.inference.prefix_cache) if config.inference.prefix_cache else None
     verify_file(path, manifest, notes=notes)
-    if manifest.adapter is not None:
-        verify_adapter(manifest, notes=notes)
     try:
         from stages.inference.llama import LlamaBackend  # here, so that only a process with a model pays for it
     except ImportError as error:

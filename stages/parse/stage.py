@@ -311,7 +311,7 @@ def create(config: Config, incarnation: int = 0, trust: Trust | None = None) -> 
 
     surgeries = load_surgeries(resolve(config.prompt.machines))
     model = find_manifest(config.inference.model)
-    return ParseStage(surgeries, load_schema(), config.parse, trust=trust or load_trust(model.name, model.weights))
+    return ParseStage(surgeries, load_schema(), config.parse, trust=trust or load_trust(model.name, model.sha256))
 
 
 def _published(

@@ -11,8 +11,10 @@ from tiny_adapters import ALPHA, random_pairs, sha256, taught, write_random_adap
 
 from models.adapter import BASE, Pair, adapter_path, read_adapter, verify_adapter, write_adapter
 from models.manifest import Manifest
+from models.merge import merge
 from models.store import ModelBroken, ModelMissing
 from pipeline.errors import OrstateError
+from pipeline.progress import silent
 
 KEYS = ("general.type", "adapter.type", "adapter.lora.alpha", BASE)
 
@@ -50,9 +52,9 @@ def test_an_adapter_of_more_than_ten_megabytes_is_not_written(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_an_adapter_that_fits_is_told_in_one_sentence(manifest: Manifest, tiny_gemma: Path) -> None:
+def test_an_adapter_that_fits_is_told_in_one_sentence(manifest: Manifest) -> None:
     said = verify_adapter(manifest)
-    assert said.endswith(f"its 49 matrices fit {tiny_gemma}")
+    assert said.endswith(f"its 49 matrices are in {manifest.file}")
     assert "\n" not in said
 
 
@@ -79,6 +81,12 @@ def test_a_changed_adapter_is_broken(manifest: Manifest, adapters: Path) -> None
         file.write(b"x")
     with pytest.raises(ModelBroken, match=r"sha256 is [0-9a-f]{64}, expected"):
         verify_adapter(manifest)
+
+
+def test_weights_with_another_adapter_in_them_are_told(manifest: Manifest, adapters: Path, tiny_gemma: Path) -> None:
+    other = taught(tiny_gemma, write_random_adapter(adapters / "other.gguf", tiny_gemma, seed=6))
+    with pytest.raises(ModelBroken, match=r"orstate\.merge\.adapter_sha256 is .*; fetch tiny-taught again"):
+        verify_adapter(msgspec.structs.replace(manifest, file=other.file))
 
 
 def narrowed(pairs: dict[str, Pair]) -> None:
@@ -108,7 +116,8 @@ def test_an_adapter_of_other_shapes_does_not_fit(change: Any, says: str, adapter
     path = adapters / "other.gguf"
     write_adapter(path, pairs, architecture="gemma3", alpha=ALPHA, notice={BASE: sha256(tiny_gemma)})
     with pytest.raises(ModelBroken, match=rf"other\.gguf: does not fit .*{says}"):
-        verify_adapter(taught(tiny_gemma, path))
+        merge(tiny_gemma, path, adapters / "merged.gguf", silent)
+    assert not (adapters / "merged.gguf").exists()
 
 
 @pytest.mark.parametrize(
@@ -122,14 +131,14 @@ def test_an_adapter_of_another_model_does_not_fit(
     notice = {BASE: base or sha256(tiny_gemma)}
     write_adapter(path, random_pairs(tiny_gemma), architecture=architecture, alpha=ALPHA, notice=notice)
     with pytest.raises(ModelBroken, match=says):
-        verify_adapter(taught(tiny_gemma, path))
+        merge(tiny_gemma, path, adapters / "merged.gguf", silent)
 
 
 def test_weights_are_no_adapter(adapters: Path, tiny_gemma: Path) -> None:
     path = adapters / "weights.gguf"
     path.write_bytes(tiny_gemma.read_bytes())
     with pytest.raises(ModelBroken, match=r"general\.type is '', expected 'adapter'"):
-        verify_adapter(taught(tiny_gemma, path))
+        merge(tiny_gemma, path, adapters / "merged.gguf", silent)
     with pytest.raises(ModelBroken, match="is no half of an adapter in f16"):
         read_adapter(path)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.manifest import HubSource, PackageSource, TrimmedSource, find_manifest, load_manifests
+from models.manifest import HubSource, MergedSource, PackageSource, TrimmedSource, find_manifest, load_manifests
 from models.trim import trimmed_path
 from pipeline.errors import ConfigError
 
@@ -41,8 +41,7 @@ def test_only_medgemma_is_labelled_medgemma() -> None:
 
 
 def test_a_trimmed_model_is_asked_labelled_and_licensed_as_what_it_is_made_of() -> None:
-    made = [manifest for manifest in load_manifests().values() if isinstance(manifest.source, TrimmedSource)]
-    trimmed = [manifest for manifest in made if manifest.adapter is None]
+    trimmed = [manifest for manifest in load_manifests().values() if isinstance(manifest.source, TrimmedSource)]
     assert [manifest.name for manifest in trimmed] == ["gemma-3-270m", "medgemma-4b-it-q3_k_m-ascii"]
     for manifest in trimmed:
         assert isinstance(manifest.source, TrimmedSource)
@@ -52,15 +51,20 @@ def test_a_trimmed_model_is_asked_labelled_and_licensed_as_what_it_is_made_of() 
             assert getattr(manifest, field) == getattr(full, field)
 
 
-def test_a_taught_model_has_the_weights_of_its_base_a_label_of_its_own_and_says_that_it_is_modified() -> None:
-    for manifest in load_manifests().values():
-        if manifest.adapter is not None:
-            base = next(m for m in load_manifests().values() if m.adapter is None and m.sha256 == manifest.sha256)
-            assert (manifest.file, manifest.source) == (base.file, base.source)
-            assert manifest.label != base.label
-            assert manifest.licence is not None
-            assert "odified" in manifest.licence.notice
-            assert "odified" in manifest.adapter.notice
+def test_a_taught_model_is_made_of_its_base_has_a_label_of_its_own_and_says_that_it_is_modified() -> None:
+    taught = [manifest for manifest in load_manifests().values() if manifest.adapter is not None]
+    assert [manifest.name for manifest in taught] == ["gemma-3-270m-taught"]
+    for manifest in taught:
+        assert isinstance(manifest.source, MergedSource)
+        base = find_manifest(manifest.source.model)
+        assert manifest.adapter is not None
+        assert manifest.adapter.base_sha256 == base.sha256 != manifest.sha256
+        assert (manifest.context, manifest.prompt) == (base.context, base.prompt)
+        assert manifest.file != base.file
+        assert manifest.label != base.label
+        assert manifest.licence is not None
+        assert "odified" in manifest.licence.notice
+        assert "odified" in manifest.adapter.notice
 
 
 def test_stub_has_no_file() -> None:
@@ -131,3 +135,55 @@ def test_a_wrong_manifest_is_refused_by_file_and_key(tmp_path: Path, old: str, n
 def test_the_good_manifest_of_these_tests_is_good(tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text(GOOD)
     assert list(load_manifests(tmp_path)) == ["one"]
+
+
+TAUGHT = (
+    GOOD.partition("[source]")[0].replace('name = "one"', 'name = "two"').replace("one.gguf", "two.gguf")
+    + f"""
+[source]
+kind = "merged"
+model = "one"
+
+[licence]
+name = "L"
+terms = "T"
+notice = "N"
+
+[adapter]
+file = "two.gguf"
+sha256 = "{64 * "a"}"
+base_sha256 = "{64 * "b"}"
+data_seed = 1
+settings = "{64 * "c"}"
+scores = {{ exact = 0.5 }}
+notice = "N"
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[adapter]", "[adapters]", "adapters"),
+        ('kind = "merged"', 'kind = "trimmed"', r'\[adapter\] and \[source\] kind = "merged" belong together'),
+        ('model = "one"', 'model = "three"', "three is not known; name the weights that it was trained on"),
+        (64 * "b", 64 * "d", "trained on weights with sha256 d{64}, one is of sha256 b{64}"),
+    ],
+)
+def test_a_taught_model_without_its_base_or_its_adapter_is_refused(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    (tmp_path / "one.toml").write_text(f'sha256 = "{64 * "b"}"\n{GOOD}')
+    (tmp_path / "two.toml").write_text(TAUGHT)
+    assert list(load_manifests(tmp_path)) == ["one", "two"]
+    assert old in TAUGHT
+    (tmp_path / "two.toml").write_text(TAUGHT.replace(old, new))
+    with pytest.raises(ConfigError, match=rf"two\.toml.*{says}"):
+        load_manifests(tmp_path)
+
+
+def test_an_adapter_without_merged_weights_is_refused(tmp_path: Path) -> None:
+    source = TAUGHT.partition("[source]")[2].partition("[licence]")[0]
+    (tmp_path / "two.toml").write_text(TAUGHT.replace(source, GOOD.partition("[source]")[2].partition("[licence]")[0]))
+    with pytest.raises(ConfigError, match=r"two\.toml: \[adapter\] and \[source\] kind = \"merged\" belong together"):
+        load_manifests(tmp_path)

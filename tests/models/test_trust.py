@@ -91,7 +91,7 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_reason(tmp_path: Path, o
 
 def test_the_embedded_base_model_was_measured_and_is_not_reliable_in_anything() -> None:
     manifest = find_manifest("gemma-3-270m")
-    measured = load_trust(manifest.name, manifest.weights)
+    measured = load_trust(manifest.name, manifest.sha256)
     assert measured is not None
     assert sum(measured.phase.of) > 40
     assert max(measured.reliability(kind, p) for kind in measured.tallies() for p in measured.edges) < 0.1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from beside import opened
 from small_lessons import small_lessons
 from tiny_adapters import ALPHA, random_pairs, write_random_adapter
 from tiny_models import write_gemma
@@ -95,7 +96,7 @@ def test_what_peft_computes_is_what_llama_cpp_computes_with_the_written_adapter(
     adapter = write_random_adapter(tmp_path / "a.gguf", base)
     reference = peft_model(base, read_adapter(adapter)[0], ALPHA)
     layout = Layout(cells=2048, sequences=1, rows=2048, threads=1, flash_attention=False)
-    with closing(Model(base, adapter)) as model, closing(Context(model, layout)) as context:
+    with opened(base, adapter, layout) as (_, context):
         for example in examples[:2]:
             tokens = [*example.shared, *example.own]
             context.cut_back(0, 0)
