@@ -22,7 +22,9 @@ _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
+_WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")  # "I would be happier with", "what I want is"
 _CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
+_WISHING: Final = frozenset(("would", "what"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 
 
@@ -117,6 +119,8 @@ class Clauses:
         elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
             self._retract()
         elif self._zone:
+            return
+        elif letter in "qj" and _WISHED.match(letters, at) and self._sentence.tokens[at].text in _WISHING:
             return
         elif letter in "qjQ":
             self._mood, self._asked = "void", letter == "q" or self._asked

@@ -28,6 +28,7 @@ _ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
 _PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
 _PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
+_WISH = r"(?:J|(?<=I)w[lt]?b)"  # "I would prefer", "what I need now is"
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
 
 RULES: Final[dict[str, str]] = {
@@ -38,12 +39,15 @@ RULES: Final[dict[str, str]] = {
     rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
+    rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?![dl_+OW])|S[ofz]|[VXY])|(?<=I)w[ofz]b{_LIST}"  # "what I need off is the suction"
+    rf"|(?<=I)w[lt]?b{_LIST}(?=[,.P]|$)"
     rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v{_LIST}",
     "stop": rf"{_VERB}x{_LIST}",
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
+    "wish": rf"{_ALL}[ofz]?2(?=[,&PtAI]|$)",  # "suction would be good"
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?[nat]*(?:[VXY]|S[ofz])(?![d_+MGF])"
     rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "it has been turned off", "on no account is it to be stopped"
@@ -68,7 +72,7 @@ RULES: Final[dict[str, str]] = {
     r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
-    ("particle verb", "split verb", "keep", "want", "start", "stop", "pause", "hold", "cancel", "unknown")
+    ("particle verb", "split verb", "keep", "want", "wish", "start", "stop", "pause", "hold", "cancel", "unknown")
 )
 GRAMMAR: Final = re.compile("|".join(f"(?P<{name.replace(' ', '_')}>{rule})" for name, rule in RULES.items()))
 
@@ -76,7 +80,7 @@ MACHINES: Final = frozenset("MGFWETi")
 OPPOSITE: Final[dict[Action, Action]] = {"ON": "OFF", "OFF": "ON", "STANDBY": "ON"}
 _STATES: Final[dict[str, Action]] = {"o": "ON", "f": "OFF", "z": "STANDBY", "r": "ON", "e": "OFF"}
 _VERBS: Final[dict[str, Action]] = {
-    **dict.fromkeys("vVw", "ON"),
+    **dict.fromkeys("vVwJ2", "ON"),
     **dict.fromkeys("xXcN01", "OFF"),
     **dict.fromkeys("yYh", "STANDBY"),
 }

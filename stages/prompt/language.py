@@ -32,12 +32,14 @@ KINDS: Final[dict[str, str]] = {
     "verbs.place": "=",
     "verbs.keep": "k",
     "verbs.want": "w",
+    "verbs.wish": "J",
     "verbs.cancel": "c",
     "states.on": "o",
     "states.off": "f",
     "states.standby": "z",
     "states.running": "r",
     "states.ended": "e",
+    "moods.welcome": "2",
     "moods.closing": "N",
     "moods.negation": "n",
     "moods.polite": "p",
@@ -94,6 +96,7 @@ class Verbs(Table, frozen=True, kw_only=True):
     place: Words
     keep: Words
     want: Words
+    wish: Words
     cancel: Words
 
 
@@ -110,6 +113,7 @@ class States(Table, frozen=True, kw_only=True):
 class Moods(Table, frozen=True, kw_only=True):
     """What turns a construction round, makes it a question or a story, or puts it off."""
 
+    welcome: Words
     closing: Words
     negation: Words
     polite: Words

@@ -11,6 +11,7 @@ from stages.prompt.tokens import Sentence, Token
 _TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn)u$")
 _PAST: Final = frozenset("SVXY")
 _WANTED: Final = frozenset(("needed", "required"))
+_ANOTHER: Final = frozenset(("a", "an", "new"))
 _THIRD: Final = frozenset(("they", "he", "she"))
 _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
 
@@ -92,6 +93,10 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
     if lead.endswith("B") or (lead.endswith("u") and not _is_told_to(place, sentence)):
         return False
+    if "p" in lead and first.letter == "J":
+        return False  # "would you be happier with the suction off"
+    if rule == "wish" and not _ANOTHER.isdisjoint(token.text for token in place.tokens):
+        return False  # "a new camera would be nice"
     if "p" in lead and first.letter == "N" and first.text.endswith("without"):
         return False  # "can you do without the suction"
     if "n" in lead and _behind(place, sentence).startswith("without "):
