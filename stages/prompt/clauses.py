@@ -120,10 +120,9 @@ class Clauses:
             self._retract()
         elif self._zone:
             return
-        elif letter in "qj" and _WISHED.match(letters, at) and self._sentence.tokens[at].text in _WISHING:
-            return
         elif letter in "qjQ":
-            self._mood, self._asked = "void", letter == "q" or self._asked
+            if not (_WISHED.match(letters, at) and self._sentence.tokens[at].text in _WISHING):
+                self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
             self._asked_of(at)
         elif letter == "p" and letters[at + 1 : at + 2] in _PAST and letters[at + 1 :]:

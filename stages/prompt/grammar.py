@@ -24,6 +24,7 @@ _MORE = rf"(?:{_JOINED}{_NEXT})*"
 _BUT = rf"(?:[,P]*!,*{_ONE}{_MORE})?"  # "except the lights"
 _LIST = rf"{_ONE}{_MORE}{_BUT}"
 _LOOSE_LIST = rf"{_LOOSE}(?:{_JOINED}(?:{_NEXT}|(?<=&){_LOOSE_NEXT}))*{_BUT}"
+_SOON = rf"{_LIST}(?![bBH%])"  # behind "now": "start now the suction", but no "start now, the suction is ready"
 _ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
 _PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
 _PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
@@ -34,17 +35,17 @@ _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have"
 RULES: Final[dict[str, str]] = {
     "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?![%mHbL]|k?n?{_STATE}|P)"
     rf"|[CK0],*{_STATE}(?![daO]*[MGF])",  # "no sorry, the suction"
-    "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
+    "particle verb": rf"{_VERB}[sS=][Pt]?[ofz](?:{_LOOSE_LIST}|t{_SOON})",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
-    rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
+    rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
-    rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?![dl_+OW])|S[ofz]|[VXY])|(?<=I)w[ofz]b{_LIST}"  # "what I need off is the suction"
-    rf"|(?<=I)w[lt]?b{_LIST}(?=[,.P]|$)"
+    rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?![dl_+OW])|S[ofz]|[VXY])"
+    rf"|(?<=I)w[ofz]b{_LIST}|(?<=I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
     rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
-    "start": rf"{_VERB}v{_LIST}",
-    "stop": rf"{_VERB}x{_LIST}",
+    "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON})",
+    "stop": rf"{_VERB}x(?:{_LIST}|[Pt]{_SOON})",
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "wish": rf"{_ALL}[ofz]?2(?=[,&PtAI]|$)",  # "suction would be good"
@@ -60,7 +61,7 @@ RULES: Final[dict[str, str]] = {
     rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W)?(?:b(?:[nat]*u?b)?|H|%[at]*b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"
     rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
     rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
-    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "suction, stop", "off with the lights"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"

@@ -7,8 +7,8 @@ from stages.prompt.grammar import ORDERS
 from stages.prompt.language import Language
 from stages.prompt.tokens import Sentence, Token
 
-# "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to"
-_TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn)u$")
+# "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to", "please to"
+_TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn|PI?)u$")
 _PAST: Final = frozenset("SVXY")
 _WANTED: Final = frozenset(("needed", "required"))
 _ANOTHER: Final = frozenset(("a", "an", "new"))
@@ -78,8 +78,9 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         and place.tokens[-1].letter in "MGF"
         and not first.text.endswith("with")
     ):  # "on the lights"
-        listed = any(token.letter == "W" for token in place.tokens)  # "off, all of them: ..."
-        return listed or (first.letter == "f" and place.at_end)
+        letters = "".join([token.letter for token in place.tokens])
+        called = "W" in letters or letters[1] in "Pt" or lead[-1:] in ("p", "P")  # "off please, with the ..."
+        return called or (first.letter == "f" and place.at_end)
     if (
         rule == "state" and lead[-2:] in ("_b", "mb") and _before(place, sentence) in ("is", "are")
     ):  # "Chen, is the suction on"
