@@ -18,7 +18,7 @@ _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"
 _LOOSE_NEXT = r"[daO]*[MGF](?!\+)"
-_OWN = rf"(?:[bBHL]|n?{_STATE})"  # what is said of a machine itself: "stop A, B is dirty" is about A
+_OWN = rf"(?:[bBHL]|n?{_STATE}|I[n%m]*[vxyswk=])"  # what is said of a machine itself: "stop A, B is dirty" is about A
 _JOINED = rf"(?:,(?![,&]*{_NEXT}(?:&+{_NEXT})*{_OWN})[,&]*|&*(?!{_NEXT}{_OWN}))"
 _MORE = rf"(?:{_JOINED}{_NEXT})*"
 _BUT = rf"(?:[,P]*!,*{_ONE}{_MORE})?"  # "except the lights"
@@ -50,6 +50,8 @@ RULES: Final[dict[str, str]] = {
     "hold": rf"{_VERB}h{_LIST}",
     "wish": rf"{_ALL}[ofz]?2(?=[,&PtAI]|$)",  # "suction would be good"
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
+    "fronted": rf"(?<![^,&Pt]){_ALL},?(?:I[nb%m]*|[mpP]n?)(?:[vxy]|[s=][ofz]|k[ofzr]|w(?:[ofzre]|(?=[Pt]|,*$)))"
+    r"(?=$|[,PtIAUD]|&(?![ofz]))",  # "the suction you can stop"
     "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?[nat]*(?:[VXY]|S[ofz])(?![d_+MGF])"
     rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "it has been turned off", "on no account is it to be stopped"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
@@ -61,7 +63,7 @@ RULES: Final[dict[str, str]] = {
     rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W)?(?:b(?:[nat]*u?b)?|H|%[at]*b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"
     rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
     rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
-    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "suction, stop", "off with the lights"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
@@ -73,7 +75,7 @@ RULES: Final[dict[str, str]] = {
     r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
-    ("particle verb", "split verb", "keep", "want", "wish", "start", "stop", "pause", "hold", "cancel", "unknown")
+    ("particle verb", "split verb", "keep", "want", "wish", "start", "stop", "pause", "hold", "cancel", "unknown", "fronted")
 )
 GRAMMAR: Final = re.compile("|".join(f"(?P<{name.replace(' ', '_')}>{rule})" for name, rule in RULES.items()))
 

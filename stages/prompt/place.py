@@ -44,6 +44,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # but for what nobody knows
     if rule == "unknown" and first.letter in "vxw" and not _is_device(place.tokens[-1].text, language):
         return False
+    if rule == "fronted":
+        return _fronted_counts(place.tokens, language)
     if rule in ORDERS:
         return _is_ordered(place, sentence, language)
     if rule == "fact":  # what others did is a story
@@ -113,6 +115,16 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     if rule == "want" and _behind(place, sentence).startswith(language.less):
         return False
     return not (place.subject and first.text.split()[0] in language.habits and lead.endswith(("I", "b")))
+
+
+def _fronted_counts(tokens: list[Token], language: Language) -> bool:
+    """ "The suction you can stop": not what the speaker can do, what another wants, or a habit ("we use")."""
+    letters = "".join([token.letter for token in tokens])
+    subject = next((token.text for token in tokens if token.letter == "I"), "")
+    wanted, negated = "w" in letters, "n" in letters
+    if subject in _THIRD or (subject == ("you" if wanted else "i") and not negated):
+        return False
+    return negated or "%" in letters or tokens[-1].text not in language.habits
 
 
 def _is_told_to(place: Place, sentence: Sentence) -> bool:
