@@ -113,7 +113,7 @@ class Clauses:
         elif letter == "D":
             self._delay(at)
         elif letter in "CK" or (letter == "0" and letters[at + 1 : at + 2] == ","):
-            self._correcting = letter
+            self._correcting = "C" if letter == "K" and letters[:at].endswith("0,") else letter  # "no, sorry"
             self._mood, self._lead_from = "", at + 1
             self._meant(at)
         elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
@@ -245,6 +245,9 @@ class Clauses:
             self._lead_from = start + part
             self._construction(rule, start + part, end)
             return
+        last = self._last_told
+        if rule == "correction" and letters[start] == "C" and self._asked and last is not None and not last.earlier:
+            self._mood = ""  # "what am I saying, I meant ..."
         told = self._told(rule, letters[start:end], tokens, lead)
         if self._mood == "void" and self._is_call(rule, lead, start, end):
             self._mood, lead = "", lead[-1:]
@@ -255,7 +258,7 @@ class Clauses:
                 lead,
                 subject=self._subject(lead),
                 following=letters[end : end + 1],
-                told_before=(last := self._last_told) is not None,
+                told_before=last is not None,
                 refused=last is not None and last.rule == "cancel",
                 at_end=not letters[end:].strip(",Pt"),
                 joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
@@ -375,7 +378,7 @@ class Clauses:
         if told.rule == "correction" and last is not None:
             self.told.pop()
             told.rule = f"{last.rule.removesuffix(', corrected')}, corrected"
-        elif self._correcting and last is not None and len(self.told) > self._first and self._corrects(last, told):
+        elif self._correcting and last is not None and self._corrects(last, told):
             self.told.pop()
         self._correcting = ""
         if self._mood == "later" or self._later:
@@ -390,7 +393,9 @@ class Clauses:
             self._take(Told("keep", "OFF", [everything], told.words, excepted=told.things), end)
 
     def _corrects(self, last: Told, told: Told) -> bool:
-        return self._correcting == "C" or last.action == told.action
+        if self._correcting == "C":
+            return not last.earlier  # in the sentence before too: "irrigation off. Sorry, I meant suction off"
+        return len(self.told) > self._first and last.action == told.action
 
     def _asked_of(self, end: int) -> None:
         """The last part of the sentence up to there is a question."""

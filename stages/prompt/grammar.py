@@ -75,7 +75,20 @@ RULES: Final[dict[str, str]] = {
     r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
-    ("particle verb", "split verb", "keep", "want", "wish", "start", "stop", "pause", "hold", "cancel", "unknown", "fronted")
+    (
+        "particle verb",
+        "split verb",
+        "keep",
+        "want",
+        "wish",
+        "start",
+        "stop",
+        "pause",
+        "hold",
+        "cancel",
+        "unknown",
+        "fronted",
+    )
 )
 GRAMMAR: Final = re.compile("|".join(f"(?P<{name.replace(' ', '_')}>{rule})" for name, rule in RULES.items()))
 

@@ -28,6 +28,7 @@ _BEING: Final = frozenset(("is", "was", "has"))
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
+_NAMED: Final = re.compile(r"[da]*M(?:[,&]*[da]*M)*")
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
@@ -115,6 +116,10 @@ class Lexicon:
         at, most = 0, len(words)
         while at < most:
             word = words[at]
+            if word in _ENDS and self._goes_on(tokens, words, at):
+                tokens.append(Token(",", ",", at, at + 1))
+                at += 1
+                continue
             if word in _ENDS:
                 yield self._sentence(tokens, words, word)
                 tokens = []
@@ -134,6 +139,16 @@ class Lexicon:
                 yield self._sentence(tokens[:cut], words, "")
                 tokens = tokens[cut:]
         yield self._sentence(tokens, words, "")
+
+    def _goes_on(self, tokens: list[Token], words: list[str], at: int) -> bool:
+        """Whether a sentence ends at `at` only by its mark: "Suction. Off." and "no. Sorry, the suction"."""
+        letters = "".join([token.letter for token in tokens])
+        if letters == "0":
+            return words[at] in ".!"
+        state = next((p.letter for p in self._index.of(words[at + 1]) if not p.rest), "") if words[at + 1 :] else ""
+        following = words[at + 2] if words[at + 2 :] else "."
+        alone = following in _ENDS or following in _PAUSES or following in self._language.glue.please
+        return words[at] in ".!" and state != "" and state in "ofz" and alone and _NAMED.fullmatch(letters) is not None
 
     def _separated(self, tokens: list[Token], particle: str, at: int) -> bool:
         """Whether a particle belongs to a verb before a machine: "power the camera up" is "power up the camera"."""
