@@ -10,6 +10,7 @@ from typing import Final
 from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
 from stages.prompt.instead import instead
 from stages.prompt.language import Language
+from stages.prompt.objects import objects
 from stages.prompt.place import Place, counts, counts_in_story
 from stages.prompt.side import adjoins, done_first, is_spent, own_part, story, trails
 from stages.prompt.tokens import Sentence, Token
@@ -17,7 +18,7 @@ from stages.prompt.told import Told, not_asked
 
 _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start of a clause: a question
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
-_TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
+_TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%Hn")  # what `_between` looks at
 _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
@@ -25,6 +26,7 @@ _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
 _WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")  # "I would be happier with", "what I want is"
 _CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 _WISHING: Final = frozenset(("would", "what"))
+_REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 
 
@@ -51,6 +53,7 @@ class Clauses:
         self._delay_s: float | None = None
         self._back: Told | None = None  # told before its condition, which is being read
         self._correcting = ""
+        self._uncounted: Told | None = None  # an order that was told and does not count: asked, or only thought of
         self._last_end = -1  # of the construction before
         self._last: Told | None = None
         self._read()
@@ -120,6 +123,8 @@ class Clauses:
             self._retract()
         elif self._zone:
             return
+        elif letter == "n":
+            self._refuse(at)
         elif letter in "qjQ":
             if not (_WISHED.match(letters, at) and self._sentence.tokens[at].text in _WISHING):
                 self._mood, self._asked = "void", letter == "q" or self._asked
@@ -224,6 +229,15 @@ class Clauses:
             self.told.pop()
         self._last = None
 
+    def _refuse(self, at: int) -> None:
+        """A clause that is only "don't": what was asked or thought of is not to be done."""
+        letters, told = self._sentence.letters, self._uncounted
+        alone = self._opens(at) and letters[at + 1 : at + 2] in ("", ",")
+        if alone and told is not None and not told.negation and self._sentence.tokens[at].text in _REFUSALS:
+            told.action, told.negation = OPPOSITE[told.action], self._sentence.tokens[at].text
+            self.told.append(told)
+            self._uncounted = None
+
     # --- constructions ------------------------------------------------------------------------------------
 
     def _construction(self, rule: str, start: int, end: int) -> None:
@@ -232,6 +246,8 @@ class Clauses:
         lead = letters[self._lead_from : start]
         if self._zone:
             if not self._leaves_zone(rule, lead, tokens, start):
+                if rule in _CALLS:
+                    self._uncounted = self._told(rule, letters[start:end], tokens, lead)
                 self._lead_from = end
                 return
             lead = letters[self._lead_from : start]
@@ -270,6 +286,8 @@ class Clauses:
                 self._last = None
         elif self._mood != "void":
             self._last = None
+        elif rule in _CALLS:
+            self._uncounted = told
         self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
         self._lead_from = end
 
@@ -297,11 +315,11 @@ class Clauses:
         return True
 
     def _told(self, rule: str, letters: str, tokens: list[Token], lead: str) -> Told | None:
-        things, excepted = self._things(letters, tokens)
+        things, excepted = objects(letters, tokens, self.told, self._meant_by)
         if rule == "again" and self._last_told is not None:
             things = self._last_told.things
         action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
-        negated = [t.text for t in tokens if t.letter == "n"]
+        negated = [t.text for t in tokens if t.letter == "n" or (rule == "want" and t.letter == "N" and _wanted(t))]
         if rule in ("correction", "contrast"):
             if (last := self._last_told) is None:
                 return None
@@ -330,25 +348,6 @@ class Clauses:
     @property
     def _last_told(self) -> Told | None:
         return self.told[-1] if self.told else None
-
-    def _things(self, letters: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
-        """The machines of a construction, "it" put in, and those behind "except"."""
-        until = letters.find("!")
-        found: list[Token] = []
-        for token in tokens[: until if until >= 0 else None]:
-            if token.letter == "W":
-                listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
-                found += () if listed else self._meant_by(token)
-            elif token.letter in MACHINES or (token.letter in "_+" and "l" not in letters):
-                found.append(token)
-        excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
-        if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
-            found, excepted = found[:1], found[1:]
-        if found and found[0].text.endswith(" else"):  # "the lights on and everything else off"
-            excepted = [*excepted, *(thing for told in self.told for thing in told.things)]
-        if "b" in letters:  # a statement about what is not ours
-            found = [t for t in found if t.letter != "F"]
-        return found, excepted
 
     def _meant_by(self, pronoun: Token) -> list[Token]:
         """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
@@ -400,3 +399,8 @@ class Clauses:
     def _asked_of(self, end: int) -> None:
         """The last part of the sentence up to there is a question."""
         self.told[self._first :] = not_asked(self.told[self._first :], self._sentence, end)
+
+
+def _wanted(closing: Token) -> bool:
+    """Whether it is the wish that is denied ("I do not want the suction off"), and not done ("enough, suction off")."""
+    return "want" in closing.text or "need" in closing.text

@@ -41,6 +41,7 @@ RULES: Final[dict[str, str]] = {
     "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
     rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?![dl_+OW])|S[ofz]|[VXY])"
+    rf"|(?:(?<=[IL])n|N){_PLACED}(?:[ofz](?![dl_+OW])|S[ofz]|[VXY])"  # "I will not have it off", "I do not want it off"
     rf"|(?<=I)w[ofz]b{_LIST}|(?<=I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
     rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
@@ -52,7 +53,7 @@ RULES: Final[dict[str, str]] = {
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "fronted": rf"(?<![^,&Pt]){_ALL},?(?:I[nb%m]*|[mpP]n?)(?:[vxy]|[s=][ofz]|k[ofzr]|w(?:[ofzre]|(?=[Pt]|,*$)))"
     r"(?=$|[,PtIAUD]|&(?![ofz]))",  # "the suction you can stop"
-    "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?[nat]*(?:[VXY]|S[ofz])(?![d_+MGF])"
+    "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?(?:[nat]*|n=)(?:[VXY]|S[ofz])(?![d_+MGF])"
     rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "it has been turned off", "on no account is it to be stopped"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
