@@ -24,6 +24,7 @@ _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
 _WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")  # "I would be happier with", "what I want is"
+_PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P")
 _CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 _WISHING: Final = frozenset(("would", "what"))
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
@@ -105,7 +106,7 @@ class Clauses:
                 self._lead_from = at + 1
             if self._mood == "void" and not self._asked:
                 self._mood = ""
-            if self._sentence.tokens[at].text.endswith("then"):
+            if self._sentence.tokens[at].text.endswith(("then", "after that")):
                 self._then(at)
         elif letter == "A":
             self._when(at)
@@ -125,6 +126,8 @@ class Clauses:
             return
         elif letter == "n":
             self._refuse(at)
+        elif letter in "j%" and self._is_asked_for(at):
+            self._mood, self._polite, self._lead_from = "", True, at
         elif letter in "qjQ":
             if not (_WISHED.match(letters, at) and self._sentence.tokens[at].text in _WISHING):
                 self._mood, self._asked = "void", letter == "q" or self._asked
@@ -140,8 +143,14 @@ class Clauses:
             self._mood = ""
         elif letter in "bB%H" and self._opens(at) and letters[at + 1 : at + 2]:
             follows = letters[at + 1]
-            if follows == "I" or (letter != "H" and follows in _INVERTED):
+            stated = letter == "H" and self._sentence.tokens[at].text != "has"  # "have the suction on"
+            if follows == "I" or (not stated and follows in _INVERTED):
                 self._mood, self._asked = "void", True
+
+    def _is_asked_for(self, at: int) -> bool:
+        """ "Could the lights go off please": no question."""
+        letters, text = self._sentence.letters, self._sentence.tokens[at].text
+        return text in ("can", "could") and self._opens(at) and _PLEADED.match(letters, at + 1) is not None
 
     def _opens(self, at: int) -> bool:
         return not self._sentence.letters[self._lead_from : at].strip("n&P")
@@ -158,6 +167,11 @@ class Clauses:
 
     def _when(self, at: int) -> None:
         self._end_condition(at)
+        if (
+            self._later and self._sentence.tokens[at].text == "that is when"
+        ):  # "when the tube is in, that's when you ..."
+            self._lead_from = at + 1
+            return
         unreal = "j" in self._sentence.letters[self._lead_from : at]  # "he would have a fit if he saw this"
         self._zone = "when"
         self._condition = [at]

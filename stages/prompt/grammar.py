@@ -13,7 +13,8 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_STATE = r"(?:[ofze]|r(?![ofz]))(?![dl_+OW=]|&[ofz]|a(?![,.&Pt]|$))"  # "suction on low", but no "on low bed"
+_ALONE = r"(?![d_+O]|W(?![bBH%]))"  # "turn it off it is loud", but no "on it"
+_STATE = rf"(?:[ofze]|r(?![ofz]))(?!l|=|&[ofz]|a(?![,.&Pt]|$)){_ALONE}"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"
@@ -37,13 +38,13 @@ RULES: Final[dict[str, str]] = {
     rf"|[CK0],*{_STATE}(?![daO]*[MGF])",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=][Pt]?[ofz](?:{_LOOSE_LIST}|t{_SOON})",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
-    rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
-    "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
+    rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr]{_ALONE}{_BUT}",  # "turn the suction off"
+    "keep": rf"k{_ALL}[bk]?(?:[ofzre]{_ALONE}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
-    rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?![dl_+OW])|S[ofz]|[VXY])"
-    rf"|(?:(?<=[IL])n|N){_PLACED}(?:[ofz](?![dl_+OW])|S[ofz]|[VXY])"  # "I will not have it off", "I do not want it off"
+    rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?!l){_ALONE}|S[ofz]|[VXY])"
+    rf"|(?:(?<=[IL])n|N){_PLACED}(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I will not have it off", "I do not want it off"
     rf"|(?<=I)w[ofz]b{_LIST}|(?<=I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
-    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
+    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON})",
     "stop": rf"{_VERB}x(?:{_LIST}|[Pt]{_SOON})",
@@ -65,14 +66,14 @@ RULES: Final[dict[str, str]] = {
     rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
     rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
     rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
-    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
+    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
     "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
-    "unknown": r"(?<!d)s[of][daO]*_{1,3}\+?|s[daO]*_{1,3}\+?[of](?![dl_+OW])"  # "turn on the music"
-    r"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?![dl_+OW])"  # "turn on the navigation tower"
+    "unknown": rf"(?<!d)s[of][daO]*_{{1,3}}\+?|s[daO]*_{{1,3}}\+?[of](?!l){_ALONE}"  # "turn on the music"
+    rf"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?!l){_ALONE}"  # "turn on the navigation tower"
     r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(

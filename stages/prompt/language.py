@@ -180,6 +180,7 @@ class Things(Table, frozen=True, kw_only=True):
     device_endings: Words
     sole: Words
     measures: Words
+    quantities: Words
     essential: Words
 
 

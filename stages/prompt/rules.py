@@ -163,7 +163,9 @@ class RuleEngine:
             temporal=temporal,
             deferred=tuple(later),
             unknown=tuple(unknown),
-            named=tuple(t.mention.machine_id for t in named if t.mention is not None and t.mention.machine_id)[-1:],
+            named=(tuple(t.mention.machine_id for t in named if t.mention and t.mention.machine_id) or (*toggles,))[
+                -1:
+            ],
             mentioned=tuple({m.machine_id: None for m in ours} | toggles),
             words=tuple(words),
         )
