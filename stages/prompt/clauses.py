@@ -28,6 +28,7 @@ _PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P")
 _CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 _WISHING: Final = frozenset(("would", "what"))
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
+_MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 
 
@@ -371,7 +372,9 @@ class Clauses:
         if pronoun.text in things.plural and len(here) > (not before) and len(self.told) == self._first:
             return here
         if self._last_told is not None and pronoun.text in (*things.pointing, *things.plural):
-            return self._last_told.things
+            last = self._last_told.things
+            many = next((number for word, number in _MANY.items() if word in pronoun.text), 1)
+            return last if len(last) >= many else self._named[-many:]  # "both": one was switched, one before it
         return self._named[-1:]
 
     def _negation(self, lead: str, rule: str, verb: Token) -> str:

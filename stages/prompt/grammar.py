@@ -42,7 +42,7 @@ RULES: Final[dict[str, str]] = {
     "keep": rf"k{_ALL}[bk]?(?:[ofzre]{_ALONE}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
     rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?!l){_ALONE}|S[ofz]|[VXY])"
-    rf"|(?:(?<=[IL])n|N){_PLACED}(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I will not have it off", "I do not want it off"
+    rf"|(?:(?<=[IL])n|N){_PLACED}(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I do not want it off"
     rf"|(?<=I)w[ofz]b{_LIST}|(?<=I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
     rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
