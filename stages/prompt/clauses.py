@@ -25,10 +25,14 @@ _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
 _WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")  # "I would be happier with", "what I want is"
 _PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P")
+_ASIDE: Final = re.compile(r"(?<=n)(?:l[da]*_)+$")  # "do not for the life of you stop it"
+_LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
 _CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 _WISHING: Final = frozenset(("would", "what"))
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
 _MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
+_GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
+_SEEING: Final = frozenset(("see", "notice", "say", "that", "how"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 
 
@@ -121,6 +125,8 @@ class Clauses:
             self._correcting = "C" if letter == "K" and letters[:at].endswith("0,") else letter  # "no, sorry"
             self._mood, self._lead_from = "", at + 1
             self._meant(at)
+            if _LEFT.match(letters, at + 1):
+                self._retract()
         elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
             self._retract()
         elif self._zone:
@@ -232,10 +238,11 @@ class Clauses:
             self._retract()
         if last is None or letters[at + 1 :].strip(","):
             return
-        pause = letters.rfind(",", 0, at)
+        end = at - letters[:at].endswith(",")  # "camera, I mean"
+        pause = letters.rfind(",", 0, end)
         behind = letters[at] == "C" or self._sentence.tokens[at].text in _AFTERTHOUGHTS
-        if behind and _THINGS.fullmatch(letters, pause + 1, at) and pause > 0:
-            last.things = [t for t in self._sentence.tokens[pause + 1 : at] if t.letter in MACHINES]
+        if behind and _THINGS.fullmatch(letters, pause + 1, end) and pause > 0:
+            last.things = [t for t in self._sentence.tokens[pause + 1 : end] if t.letter in MACHINES]
         elif letters[at] == "C" and self._adjoins(at):
             last.things = last.things[-1:]
 
@@ -316,7 +323,9 @@ class Clauses:
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""
         subject = lead.rfind("I")
-        ordered = rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens))
+        goes = rule == "state" and "I" in lead and any(token.text in _GOING for token in tokens)
+        goes = goes and self._sentence.words[tokens[0].start - 1] not in _SEEING
+        ordered = goes or rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens))
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
         if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):
@@ -380,6 +389,8 @@ class Clauses:
     def _negation(self, lead: str, rule: str, verb: Token) -> str:
         """The word that negates what follows: "do not", or a stop ("stop turning on", "hold off turning on")."""
         tail = lead.rstrip("aImubH%Pt" if rule != "patient" else "aImubH%Pt_s=")  # "do not take him off"
+        if (found := _ASIDE.search(tail)) is not None:
+            tail = tail[: found.start()]
         negating = "n" + "xcN0" * verb.ing
         if tail[-2:] in ("nx", "nc") or not tail or tail[-1] not in negating:  # "do not stop turning on"
             return ""

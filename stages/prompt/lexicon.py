@@ -148,7 +148,7 @@ class Lexicon:
     def _goes_on(self, tokens: list[Token], words: list[str], at: int) -> bool:
         """Whether a sentence ends at `at` only by its mark: "Suction. Off." and "no. Sorry, the suction"."""
         letters = "".join([token.letter for token in tokens])
-        if letters == "0":
+        if letters in ("0", "C"):
             return words[at] in ".!"
         state = next((p.letter for p in self._index.of(words[at + 1]) if not p.rest), "") if words[at + 1 :] else ""
         following = words[at + 2] if words[at + 2 :] else "."

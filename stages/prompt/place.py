@@ -9,6 +9,7 @@ from stages.prompt.tokens import Sentence, Token
 
 # "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to", "please to"
 _TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn|PI?)u$")
+_PREVENTED: Final = re.compile(r"from \w+ing ")  # "stop the lights from going off"
 _PAST: Final = frozenset("SVXY")
 _WANTED: Final = frozenset(("needed", "required"))
 _ANOTHER: Final = frozenset(("a", "an", "new"))
@@ -89,12 +90,14 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     if rule == "state" and first.letter == "W" and lead.endswith("_"):  # "pull it off"
         return False
-    return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
+    return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I", "wb"))
 
 
 def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
     if lead.endswith("B") or (lead.endswith("u") and not _is_told_to(place, sentence)):
+        return False
+    if _PREVENTED.match(_behind(place, sentence)):
         return False
     if "p" in lead and first.letter == "J":
         return False  # "would you be happier with the suction off"
