@@ -28,6 +28,7 @@ _PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P")
 _ASIDE: Final = re.compile(r"(?<=n)(?:l[da]*_)+$")  # "do not for the life of you stop it"
 _LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
 _CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
+_PERHAPS: Final = frozenset(("maybe", "perhaps", "possibly"))
 _WISHING: Final = frozenset(("would", "what"))
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
 _MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
@@ -136,7 +137,7 @@ class Clauses:
         elif letter in "j%" and self._is_asked_for(at):
             self._mood, self._polite, self._lead_from = "", True, at
         elif letter in "qjQ":
-            if not (_WISHED.match(letters, at) and self._sentence.tokens[at].text in _WISHING):
+            if not self._is_meek(at):
                 self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
             self._asked_of(at)
@@ -153,6 +154,13 @@ class Clauses:
             stated = letter == "H" and self._sentence.tokens[at].text != "has"  # "have the suction on"
             if follows == "I" or (not stated and follows in _INVERTED):
                 self._mood, self._asked = "void", True
+
+    def _is_meek(self, at: int) -> bool:
+        """What is no question and not unreal: "what I want is", "I would be happier with", "could you perhaps"."""
+        letters, text = self._sentence.letters, self._sentence.tokens[at].text
+        return (text in _WISHING and _WISHED.match(letters, at) is not None) or (
+            text in _PERHAPS and letters[:at].endswith("p")
+        )
 
     def _is_asked_for(self, at: int) -> bool:
         """ "Could the lights go off please": no question."""
@@ -325,7 +333,7 @@ class Clauses:
         subject = lead.rfind("I")
         goes = rule == "state" and "I" in lead and any(token.text in _GOING for token in tokens)
         goes = goes and self._sentence.words[tokens[0].start - 1] not in _SEEING
-        ordered = goes or rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens))
+        ordered = goes or (rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens)))
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
         if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):

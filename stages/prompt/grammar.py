@@ -70,7 +70,7 @@ RULES: Final[dict[str, str]] = {
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
-    "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
+    "request": rf"(?<![^,]){_LIST},P(?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": rf"(?<!d)s[of][daO]*_{{1,3}}\+?|s[daO]*_{{1,3}}\+?[of](?!l){_ALONE}"  # "turn on the music"
     rf"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?!l){_ALONE}"  # "turn on the navigation tower"

@@ -45,6 +45,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # but for what nobody knows
     if rule == "unknown" and first.letter in "vxw" and not _is_device(place.tokens[-1].text, language):
         return False
+    if first.letter in _PAST and (lead.endswith("mH") or _before(place, sentence) in ("nearly", "almost")):
+        return False  # "we ought to have turned it off", "I nearly turned it off"
     if rule == "fronted":
         return _fronted_counts(place.tokens, language)
     if rule in ORDERS:
