@@ -103,8 +103,8 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     if "p" in lead and first.letter == "J":
         return False  # "would you be happier with the suction off"
-    if rule == "wish" and not _ANOTHER.isdisjoint(token.text for token in place.tokens):
-        return False  # "a new camera would be nice"
+    if rule == "wish" and (lead or not _ANOTHER.isdisjoint(token.text for token in place.tokens)):
+        return False  # "I doubt that suction would help", "a new camera would be nice"
     if "p" in lead and first.letter == "N" and first.text.endswith("without"):
         return False  # "can you do without the suction"
     if "n" in lead and _behind(place, sentence).startswith("without "):
