@@ -7,11 +7,12 @@ condition. What stands before it in its clause (`lead`) may turn it round or put
 import re
 from typing import Final
 
-from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
-from stages.prompt.instead import instead
+from stages.prompt.asking import CALLS, is_call, is_meek, is_pleading
+from stages.prompt.construction import tell
+from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS
 from stages.prompt.language import Language
-from stages.prompt.objects import objects
 from stages.prompt.place import Place, counts, counts_in_story
+from stages.prompt.referents import Referents
 from stages.prompt.side import adjoins, done_first, is_spent, own_part, story, trails
 from stages.prompt.tokens import Sentence, Token
 from stages.prompt.told import Told, not_asked
@@ -22,16 +23,8 @@ _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%Hn")  # what `_betwe
 _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
-_RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
-_WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")  # "I would be happier with", "what I want is"
-_PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P")
-_ASIDE: Final = re.compile(r"(?<=n)(?:l[da]*_)+$")  # "do not for the life of you stop it"
 _LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
-_CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
-_PERHAPS: Final = frozenset(("maybe", "perhaps", "possibly"))
-_WISHING: Final = frozenset(("would", "what"))
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
-_MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
 _GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
 _SEEING: Final = frozenset(("see", "notice", "say", "that", "how"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
@@ -47,7 +40,7 @@ class Clauses:
         self._sentence = sentence
         self._language = language
         self._named = named
-        self._named_before = len(named)
+        self._referents = Referents(before, named, language)
         self._lead_from = 0
         self._clause_from = 0
         self._mood = ""  # "void": what follows does not count; "later": it is for later
@@ -134,10 +127,10 @@ class Clauses:
             return
         elif letter == "n":
             self._refuse(at)
-        elif letter in "j%" and self._is_asked_for(at):
+        elif letter in "j%" and self._opens(at) and is_pleading(self._sentence, at):
             self._mood, self._polite, self._lead_from = "", True, at
         elif letter in "qjQ":
-            if not self._is_meek(at):
+            if not is_meek(self._sentence, at):
                 self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
             self._asked_of(at)
@@ -154,18 +147,6 @@ class Clauses:
             stated = letter == "H" and self._sentence.tokens[at].text != "has"  # "have the suction on"
             if follows == "I" or (not stated and follows in _INVERTED):
                 self._mood, self._asked = "void", True
-
-    def _is_meek(self, at: int) -> bool:
-        """What is no question and not unreal: "what I want is", "I would be happier with", "could you perhaps"."""
-        letters, text = self._sentence.letters, self._sentence.tokens[at].text
-        return (text in _WISHING and _WISHED.match(letters, at) is not None) or (
-            text in _PERHAPS and letters[:at].endswith("p")
-        )
-
-    def _is_asked_for(self, at: int) -> bool:
-        """ "Could the lights go off please": no question."""
-        letters, text = self._sentence.letters, self._sentence.tokens[at].text
-        return text in ("can", "could") and self._opens(at) and _PLEADED.match(letters, at + 1) is not None
 
     def _opens(self, at: int) -> bool:
         return not self._sentence.letters[self._lead_from : at].strip("n&P")
@@ -276,8 +257,8 @@ class Clauses:
         lead = letters[self._lead_from : start]
         if self._zone:
             if not self._leaves_zone(rule, lead, tokens, start):
-                if rule in _CALLS:
-                    self._uncounted = self._told(rule, letters[start:end], tokens, lead)
+                if rule in CALLS:
+                    self._uncounted = tell(rule, self._sentence, start, end, lead, self._referents)
                 self._lead_from = end
                 return
             lead = letters[self._lead_from : start]
@@ -291,11 +272,11 @@ class Clauses:
             self._lead_from = start + part
             self._construction(rule, start + part, end)
             return
-        last = self._last_told
+        last = self._referents.last
         if rule == "correction" and letters[start] == "C" and self._asked and last is not None and not last.earlier:
             self._mood = ""  # "what am I saying, I meant ..."
-        told = self._told(rule, letters[start:end], tokens, lead)
-        if self._mood == "void" and self._is_call(rule, lead, start, end):
+        told = tell(rule, self._sentence, start, end, lead, self._referents)
+        if self._mood == "void" and not self._asked and is_call(rule, self._sentence, start, end, lead):
             self._mood, lead = "", lead[-1:]
         if told is not None and self._mood != "void" and tokens:
             place = Place(
@@ -316,17 +297,10 @@ class Clauses:
                 self._last = None
         elif self._mood != "void":
             self._last = None
-        elif rule in _CALLS:
+        elif rule in CALLS:
             self._uncounted = told
         self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
         self._lead_from = end
-
-    def _is_call(self, rule: str, lead: str, start: int, end: int) -> bool:
-        """An order with "please" far behind what is no order, in speech without marks."""
-        letters = self._sentence.letters
-        stated = rule == "state" and letters[end - 1] in "of" and "b" not in letters[start:end]
-        called = stated or rule in _CALLS
-        return called and not self._asked and letters[end : end + 1] == "P" and _RUN_ON.search(lead) is not None
 
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""
@@ -346,70 +320,12 @@ class Clauses:
             self._between(i)
         return True
 
-    def _told(self, rule: str, letters: str, tokens: list[Token], lead: str) -> Told | None:
-        things, excepted = objects(letters, tokens, self.told, self._meant_by)
-        if rule == "again" and self._last_told is not None:
-            things = self._last_told.things
-        action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
-        negated = [t.text for t in tokens if t.letter == "n" or (rule == "want" and t.letter == "N" and _wanted(t))]
-        if rule in ("correction", "contrast"):
-            if (last := self._last_told) is None:
-                return None
-            rule, things = instead(rule, letters, things, tokens, last.things)
-            if rule == "contrast":
-                action, negated = OPPOSITE[last.action], negated[:1]
-            else:
-                action = last.action if things else action_of(letters.strip("CK0,n&"))
-                things = things or last.things
-                negated = []
-        elif negated and action is not None and rule != "cancel":
-            action = OPPOSITE[action]
-        elif (rule in ORDERS or rule == "patient") and (word := self._negation(lead, rule, tokens[0])):
-            action, negated = OPPOSITE[action or "ON"], [word]
-        words = self._sentence.words[tokens[0].start : tokens[-1].end]
-        return Told(
-            rule=rule,
-            action=action or "ON",
-            things=things,
-            words=" ".join(words),
-            negation=negated[0] if negated else ("cancel" if rule == "cancel" else ""),
-            excepted=excepted,
-            following=self._sentence.words[tokens[-1].end : tokens[-1].end + 2],
-        )
-
-    @property
-    def _last_told(self) -> Told | None:
-        return self.told[-1] if self.told else None
-
-    def _meant_by(self, pronoun: Token) -> list[Token]:
-        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
-        things = self._language.things
-        here = self._named[self._named_before :]
-        before = self._last_told is None or self._last_told.earlier
-        if pronoun.text in things.plural and len(here) > (not before) and len(self.told) == self._first:
-            return here
-        if self._last_told is not None and pronoun.text in (*things.pointing, *things.plural):
-            last = self._last_told.things
-            many = next((number for word, number in _MANY.items() if word in pronoun.text), 1)
-            return last if len(last) >= many else self._named[-many:]  # "both": one was switched, one before it
-        return self._named[-1:]
-
-    def _negation(self, lead: str, rule: str, verb: Token) -> str:
-        """The word that negates what follows: "do not", or a stop ("stop turning on", "hold off turning on")."""
-        tail = lead.rstrip("aImubH%Pt" if rule != "patient" else "aImubH%Pt_s=")  # "do not take him off"
-        if (found := _ASIDE.search(tail)) is not None:
-            tail = tail[: found.start()]
-        negating = "n" + "xcN0" * verb.ing
-        if tail[-2:] in ("nx", "nc") or not tail or tail[-1] not in negating:  # "do not stop turning on"
-            return ""
-        return self._sentence.tokens[self._lead_from + len(tail) - 1].text
-
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")
         return self._sentence.tokens[self._lead_from + at].text if at >= 0 else ""
 
     def _take(self, told: Told, end: int) -> None:
-        last = self._last_told
+        last = self._referents.last
         if told.rule == "correction" and last is not None:
             self.told.pop()
             told.rule = f"{last.rule.removesuffix(', corrected')}, corrected"
@@ -435,8 +351,3 @@ class Clauses:
     def _asked_of(self, end: int) -> None:
         """The last part of the sentence up to there is a question."""
         self.told[self._first :] = not_asked(self.told[self._first :], self._sentence, end)
-
-
-def _wanted(closing: Token) -> bool:
-    """Whether it is the wish that is denied ("I do not want the suction off"), and not done ("enough, suction off")."""
-    return "want" in closing.text or "need" in closing.text
