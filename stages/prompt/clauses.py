@@ -145,7 +145,11 @@ class Clauses:
         elif letter in "bB%H" and self._opens(at) and letters[at + 1 : at + 2]:
             follows = letters[at + 1]
             stated = letter == "H" and self._sentence.tokens[at].text != "has"  # "have the suction on"
-            if follows == "I" or (not stated and follows in _INVERTED):
+            if (
+                follows == "I"
+                or (follows == "n" and letter == "H" and not stated)
+                or (not stated and follows in _INVERTED)
+            ):
                 self._mood, self._asked = "void", True
 
     def _opens(self, at: int) -> bool:

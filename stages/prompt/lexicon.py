@@ -39,7 +39,7 @@ _POINTING: Final = re.compile(
 # "Should the pressure drop, stop the anesthetic."
 _SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,)")
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
-_OFF_BUT: Final = re.compile(r"[Ea][ofz][P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
+_OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
 _ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
 
 

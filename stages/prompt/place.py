@@ -71,6 +71,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
         return True
+    if rule == "passive" and first.letter == "W" and place.tokens[1].letter in _PAST:
+        return False  # "it stopped": the bleeding, perhaps
     if rule in ("state", "passive") and place.subject in _THIRD and lead.endswith("_"):
         return False  # "he wanted the lights off"
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"

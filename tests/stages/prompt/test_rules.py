@@ -186,6 +186,7 @@ def test_what_points_back_is_of_the_machines_that_were_switched_last(
         (["Fluoro on.", "Suction on.", "Camera on.", "All three off, please."], "M04 OFF M06 OFF M08 OFF"),
         (["Start the fluoro.", "It's going.", "Stop it there."], "M04 OFF"),
         (["Suction on.", "I need both hands now."], ""),
+        (["Suction on.", "Turn it off.", "It stopped."], ""),
     ],
 )
 def test_what_points_back_may_be_of_several_lines(lines: list[str], expected: str) -> None:
