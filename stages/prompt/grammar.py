@@ -13,7 +13,7 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_ALONE = r"(?![d_+O]|W(?![bBH%]))"  # "turn it off it is loud", but no "on it"
+_ALONE = r"(?![d_+O]|W(?![bH%]))"  # "turn it off it is loud", but no "on it"
 _STATE = rf"(?:[ofze]|r(?![ofz]))(?!l|=|&[ofz]|a(?![,.&Pt]|$)){_ALONE}"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
@@ -67,7 +67,7 @@ RULES: Final[dict[str, str]] = {
     rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%bn]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
     rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}",  # "I stopped the suction"
-    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
+    "patient": rf"O(?:b|H)?[of]{_LIST}|(?:(?<=I)|(?<=I%))b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
     "request": rf"(?<![^,]){_LIST},P(?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"

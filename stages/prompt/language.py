@@ -175,6 +175,7 @@ class Things(Table, frozen=True, kw_only=True):
     also: Words
     too: Words
     less: Words
+    elsewhere: Words
     halted: Words
     particles: Words
     device_endings: Words
@@ -269,6 +270,11 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
     def less(self) -> tuple[str, ...]:
         """Words that turn what is wanted into less of it, each ended by a space."""
         return tuple(f"{words} " for words in self.things.less)
+
+    @cached_property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Words for other places than this room, each ended by a space."""
+        return tuple(f"{words} " for words in self.things.elsewhere)
 
     def _forms(self, phrase: str, letter: str) -> list[tuple[str, Entry]]:
         verb, _, rest = phrase.partition(" ")

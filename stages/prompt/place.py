@@ -47,6 +47,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     if first.letter in _PAST and (lead.endswith("mH") or _before(place, sentence) in ("nearly", "almost")):
         return False  # "we ought to have turned it off", "I nearly turned it off"
+    if _behind(place, sentence).startswith(language.elsewhere):
+        return False
     if rule == "fronted":
         return _fronted_counts(place.tokens, language)
     if rule in ORDERS:
@@ -60,7 +62,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     if rule == "patient":
         handled = place.tokens[-1].text in language.things.held  # "we are on camera"
         of_whom = place.subject in ("he", "she") or (place.subject == "we" and place.following == "t")
-        return (first.letter == "O" and place.subject != "they") or (of_whom and not handled)
+        weaned = not lead and first.text in ("come", "coming", "go")  # "come off bypass"
+        return (first.letter == "O" and place.subject != "they") or ((of_whom or weaned) and not handled)
     if rule == "phrase" and _behind(place, sentence).startswith(language.less):
         return False  # "bring the ultrasound down"
     if rule == "activity" and place.joined and not lead:
