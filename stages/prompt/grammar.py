@@ -67,7 +67,7 @@ RULES: Final[dict[str, str]] = {
     rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%bn]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
     rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}",  # "I stopped the suction"
-    "patient": rf"O(?:b|H)?[of]{_LIST}|(?:(?<=I)|(?<=I%))b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
+    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)%?b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
     "request": rf"(?<![^,]){_LIST},P(?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
