@@ -29,7 +29,7 @@ _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 _SHORTEST_DOER: Final = 6  # letters
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
-_NAMED: Final = re.compile(r"[da]*M(?:[,&]*[da]*M)*")
+_NAMED: Final = re.compile(r"(?:_,)?[da]*M(?:[,&]*[da]*M)*")
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(

@@ -528,7 +528,7 @@ def test_phases_that_every_operation_has_are_known_without_cues_of_their_own(cue
 
 def test_a_cue_of_one_phase_is_none_of_another_that_only_mentions_it() -> None:
     lobectomy = PhaseCues(SURGERIES["Lobectomy"], LANGUAGE)
-    assert lobectomy.read("the double lumen tube is down".split()) == {"Phase2": 15.0}  # "double-lumen tube prep"
+    assert lobectomy.read(["double", "lumen", "tube", "is", "down"]) == {"Phase2": 15.0}  # "double-lumen tube prep"
 
 
 def test_of_cues_that_overlap_the_longer_one_is_heard() -> None:
