@@ -24,6 +24,7 @@ class Amounts:
         self._digits = language.numbers
         self._numbers = {tuple(words.split()): number for words, number in language.numbers.items()}
         self._measures = frozenset((*language.things.measures, *language.units))
+        self._quantities = frozenset(language.things.quantities)
         self._articles = frozenset(words for words in language.glue.the if " " not in words)
         self._adjectives = frozenset(language.glue.adjective)
         self._starts = frozenset(("in", "after", "within", "give", *(first for first, *_ in self._numbers)))
@@ -38,7 +39,24 @@ class Amounts:
         return word[0].isdigit() or (word,) in self._numbers
 
     def setting(self, words: list[str], at: int) -> int:
-        """Where "six bar" or "minus twenty" ends, or 0: how much, which changes nothing else."""
+        """Where "six bar" or "minus twenty, flow of two litres" ends, or 0: how much, which changes nothing else."""
+        end = self._value(words, at)
+        while end:
+            more = end + (words[end : end + 1] == [","])
+            if more + 1 >= len(words) or words[more] not in self._quantities:
+                break
+            more += 1 + (words[more + 1] in ("of", "at"))
+            if not (more := self._value(words, more)):
+                break
+            end = more
+        return end
+
+    def duration(self, words: list[str], at: int) -> int:
+        """Where "ten minutes" ends, or 0."""
+        number, end = self._amount(words, at)
+        return end + 1 if number is not None and end < len(words) and words[end] in self._units else 0
+
+    def _value(self, words: list[str], at: int) -> int:
         if words[at : at + 1] and words[at] in self._adjectives and at + 1 < len(words):  # "low flow"
             return at + 2
         end = at + (words[at : at + 1] == ["minus"])

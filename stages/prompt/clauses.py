@@ -7,22 +7,26 @@ condition. What stands before it in its clause (`lead`) may turn it round or put
 import re
 from typing import Final
 
-from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS, action_of
-from stages.prompt.instead import instead
+from stages.prompt.asking import CALLS, is_call, is_meek, is_pleading
+from stages.prompt.construction import tell
+from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
+from stages.prompt.referents import Referents
 from stages.prompt.side import adjoins, done_first, is_spent, own_part, story, trails
 from stages.prompt.tokens import Sentence, Token
 from stages.prompt.told import Told, not_asked
 
 _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start of a clause: a question
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
-_TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%H")  # what `_between` looks at
+_TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%Hn")  # what `_between` looks at
 _PAST: Final = frozenset("SVXYB")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
-_RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
-_CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
+_LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
+_REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
+_GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
+_SEEING: Final = frozenset(("see", "notice", "say", "that", "how"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 
 
@@ -36,7 +40,7 @@ class Clauses:
         self._sentence = sentence
         self._language = language
         self._named = named
-        self._named_before = len(named)
+        self._referents = Referents(before, named, language)
         self._lead_from = 0
         self._clause_from = 0
         self._mood = ""  # "void": what follows does not count; "later": it is for later
@@ -49,6 +53,7 @@ class Clauses:
         self._delay_s: float | None = None
         self._back: Told | None = None  # told before its condition, which is being read
         self._correcting = ""
+        self._uncounted: Told | None = None  # an order that was told and does not count: asked, or only thought of
         self._last_end = -1  # of the construction before
         self._last: Told | None = None
         self._read()
@@ -100,7 +105,7 @@ class Clauses:
                 self._lead_from = at + 1
             if self._mood == "void" and not self._asked:
                 self._mood = ""
-            if self._sentence.tokens[at].text.endswith("then"):
+            if self._sentence.tokens[at].text.endswith(("then", "after that")):
                 self._then(at)
         elif letter == "A":
             self._when(at)
@@ -111,15 +116,22 @@ class Clauses:
         elif letter == "D":
             self._delay(at)
         elif letter in "CK" or (letter == "0" and letters[at + 1 : at + 2] == ","):
-            self._correcting = letter
+            self._correcting = "C" if letter == "K" and letters[:at].endswith("0,") else letter  # "no, sorry"
             self._mood, self._lead_from = "", at + 1
             self._meant(at)
+            if _LEFT.match(letters, at + 1):
+                self._retract()
         elif letter == "R" or (letter == "c" and letters[at + 1 : at + 2] in ("", ",")):
             self._retract()
         elif self._zone:
             return
+        elif letter == "n":
+            self._refuse(at)
+        elif letter in "j%" and self._opens(at) and is_pleading(self._sentence, at):
+            self._mood, self._polite, self._lead_from = "", True, at
         elif letter in "qjQ":
-            self._mood, self._asked = "void", letter == "q" or self._asked
+            if not is_meek(self._sentence, at):
+                self._mood, self._asked = "void", letter == "q" or self._asked
         elif letter == "g":
             self._asked_of(at)
         elif letter == "p" and letters[at + 1 : at + 2] in _PAST and letters[at + 1 :]:
@@ -132,7 +144,12 @@ class Clauses:
             self._mood = ""
         elif letter in "bB%H" and self._opens(at) and letters[at + 1 : at + 2]:
             follows = letters[at + 1]
-            if follows == "I" or (letter != "H" and follows in _INVERTED):
+            stated = letter == "H" and self._sentence.tokens[at].text != "has"  # "have the suction on"
+            if (
+                follows == "I"
+                or (follows == "n" and letter == "H" and not stated)
+                or (not stated and follows in _INVERTED)
+            ):
                 self._mood, self._asked = "void", True
 
     def _opens(self, at: int) -> bool:
@@ -150,6 +167,11 @@ class Clauses:
 
     def _when(self, at: int) -> None:
         self._end_condition(at)
+        if (
+            self._later and self._sentence.tokens[at].text == "that is when"
+        ):  # "when the tube is in, that's when you ..."
+            self._lead_from = at + 1
+            return
         unreal = "j" in self._sentence.letters[self._lead_from : at]  # "he would have a fit if he saw this"
         self._zone = "when"
         self._condition = [at]
@@ -209,10 +231,11 @@ class Clauses:
             self._retract()
         if last is None or letters[at + 1 :].strip(","):
             return
-        pause = letters.rfind(",", 0, at)
+        end = at - letters[:at].endswith(",")  # "camera, I mean"
+        pause = letters.rfind(",", 0, end)
         behind = letters[at] == "C" or self._sentence.tokens[at].text in _AFTERTHOUGHTS
-        if behind and _THINGS.fullmatch(letters, pause + 1, at) and pause > 0:
-            last.things = [t for t in self._sentence.tokens[pause + 1 : at] if t.letter in MACHINES]
+        if behind and _THINGS.fullmatch(letters, pause + 1, end) and pause > 0:
+            last.things = [t for t in self._sentence.tokens[pause + 1 : end] if t.letter in MACHINES]
         elif letters[at] == "C" and self._adjoins(at):
             last.things = last.things[-1:]
 
@@ -220,6 +243,15 @@ class Clauses:
         if self.told and not self.told[-1].earlier:
             self.told.pop()
         self._last = None
+
+    def _refuse(self, at: int) -> None:
+        """A clause that is only "don't": what was asked or thought of is not to be done."""
+        letters, told = self._sentence.letters, self._uncounted
+        alone = self._opens(at) and letters[at + 1 : at + 2] in ("", ",")
+        if alone and told is not None and not told.negation and self._sentence.tokens[at].text in _REFUSALS:
+            told.action, told.negation = OPPOSITE[told.action], self._sentence.tokens[at].text
+            self.told.append(told)
+            self._uncounted = None
 
     # --- constructions ------------------------------------------------------------------------------------
 
@@ -229,6 +261,8 @@ class Clauses:
         lead = letters[self._lead_from : start]
         if self._zone:
             if not self._leaves_zone(rule, lead, tokens, start):
+                if rule in CALLS:
+                    self._uncounted = tell(rule, self._sentence, start, end, lead, self._referents)
                 self._lead_from = end
                 return
             lead = letters[self._lead_from : start]
@@ -242,8 +276,11 @@ class Clauses:
             self._lead_from = start + part
             self._construction(rule, start + part, end)
             return
-        told = self._told(rule, letters[start:end], tokens, lead)
-        if self._mood == "void" and self._is_call(rule, lead, start, end):
+        last = self._referents.last
+        if rule == "correction" and letters[start] == "C" and self._asked and last is not None and not last.earlier:
+            self._mood = ""  # "what am I saying, I meant ..."
+        told = tell(rule, self._sentence, start, end, lead, self._referents)
+        if self._mood == "void" and not self._asked and is_call(rule, self._sentence, start, end, lead):
             self._mood, lead = "", lead[-1:]
         if told is not None and self._mood != "void" and tokens:
             place = Place(
@@ -252,7 +289,7 @@ class Clauses:
                 lead,
                 subject=self._subject(lead),
                 following=letters[end : end + 1],
-                told_before=(last := self._last_told) is not None,
+                told_before=last is not None,
                 refused=last is not None and last.rule == "cancel",
                 at_end=not letters[end:].strip(",Pt"),
                 joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
@@ -264,20 +301,17 @@ class Clauses:
                 self._last = None
         elif self._mood != "void":
             self._last = None
+        elif rule in CALLS:
+            self._uncounted = told
         self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
         self._lead_from = end
-
-    def _is_call(self, rule: str, lead: str, start: int, end: int) -> bool:
-        """An order with "please" far behind what is no order, in speech without marks."""
-        letters = self._sentence.letters
-        stated = rule == "state" and letters[end - 1] in "of" and "b" not in letters[start:end]
-        called = stated or rule in _CALLS
-        return called and not self._asked and letters[end : end + 1] == "P" and _RUN_ON.search(lead) is not None
 
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""
         subject = lead.rfind("I")
-        ordered = rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens))
+        goes = rule == "state" and "I" in lead and any(token.text in _GOING for token in tokens)
+        goes = goes and self._sentence.words[tokens[0].start - 1] not in _SEEING
+        ordered = goes or (rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens)))
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
         if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):
@@ -290,89 +324,16 @@ class Clauses:
             self._between(i)
         return True
 
-    def _told(self, rule: str, letters: str, tokens: list[Token], lead: str) -> Told | None:
-        things, excepted = self._things(letters, tokens)
-        if rule == "again" and self._last_told is not None:
-            things = self._last_told.things
-        action = self._last_told.action if rule == "also" and self._last_told is not None else action_of(letters)
-        negated = [t.text for t in tokens if t.letter == "n"]
-        if rule in ("correction", "contrast"):
-            if (last := self._last_told) is None:
-                return None
-            rule, things = instead(rule, letters, things, tokens, last.things)
-            if rule == "contrast":
-                action, negated = OPPOSITE[last.action], negated[:1]
-            else:
-                action = last.action if things else action_of(letters.strip("CK0,n&"))
-                things = things or last.things
-                negated = []
-        elif negated and action is not None and rule != "cancel":
-            action = OPPOSITE[action]
-        elif (rule in ORDERS or rule == "patient") and (word := self._negation(lead, rule, tokens[0])):
-            action, negated = OPPOSITE[action or "ON"], [word]
-        words = self._sentence.words[tokens[0].start : tokens[-1].end]
-        return Told(
-            rule=rule,
-            action=action or "ON",
-            things=things,
-            words=" ".join(words),
-            negation=negated[0] if negated else ("cancel" if rule == "cancel" else ""),
-            excepted=excepted,
-            following=self._sentence.words[tokens[-1].end : tokens[-1].end + 2],
-        )
-
-    @property
-    def _last_told(self) -> Told | None:
-        return self.told[-1] if self.told else None
-
-    def _things(self, letters: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
-        """The machines of a construction, "it" put in, and those behind "except"."""
-        until = letters.find("!")
-        found: list[Token] = []
-        for token in tokens[: until if until >= 0 else None]:
-            if token.letter == "W":
-                listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
-                found += () if listed else self._meant_by(token)
-            elif token.letter in MACHINES or (token.letter in "_+" and "l" not in letters):
-                found.append(token)
-        excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
-        if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
-            found, excepted = found[:1], found[1:]
-        if found and found[0].text.endswith(" else"):  # "the lights on and everything else off"
-            excepted = [*excepted, *(thing for told in self.told for thing in told.things)]
-        if "b" in letters:  # a statement about what is not ours
-            found = [t for t in found if t.letter != "F"]
-        return found, excepted
-
-    def _meant_by(self, pronoun: Token) -> list[Token]:
-        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
-        things = self._language.things
-        here = self._named[self._named_before :]
-        before = self._last_told is None or self._last_told.earlier
-        if pronoun.text in things.plural and len(here) > (not before) and len(self.told) == self._first:
-            return here
-        if self._last_told is not None and pronoun.text in (*things.pointing, *things.plural):
-            return self._last_told.things
-        return self._named[-1:]
-
-    def _negation(self, lead: str, rule: str, verb: Token) -> str:
-        """The word that negates what follows: "do not", or a stop ("stop turning on", "hold off turning on")."""
-        tail = lead.rstrip("aImubH%Pt" if rule != "patient" else "aImubH%Pt_s=")  # "do not take him off"
-        negating = "n" + "xcN0" * verb.ing
-        if tail[-2:] in ("nx", "nc") or not tail or tail[-1] not in negating:  # "do not stop turning on"
-            return ""
-        return self._sentence.tokens[self._lead_from + len(tail) - 1].text
-
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")
         return self._sentence.tokens[self._lead_from + at].text if at >= 0 else ""
 
     def _take(self, told: Told, end: int) -> None:
-        last = self._last_told
+        last = self._referents.last
         if told.rule == "correction" and last is not None:
             self.told.pop()
             told.rule = f"{last.rule.removesuffix(', corrected')}, corrected"
-        elif self._correcting and last is not None and len(self.told) > self._first and self._corrects(last, told):
+        elif self._correcting and last is not None and self._corrects(last, told):
             self.told.pop()
         self._correcting = ""
         if self._mood == "later" or self._later:
@@ -387,7 +348,9 @@ class Clauses:
             self._take(Told("keep", "OFF", [everything], told.words, excepted=told.things), end)
 
     def _corrects(self, last: Told, told: Told) -> bool:
-        return self._correcting == "C" or last.action == told.action
+        if self._correcting == "C":
+            return not last.earlier  # in the sentence before too: "irrigation off. Sorry, I meant suction off"
+        return len(self.told) > self._first and last.action == told.action
 
     def _asked_of(self, end: int) -> None:
         """The last part of the sentence up to there is a question."""

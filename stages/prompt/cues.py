@@ -65,8 +65,10 @@ class PhaseCues:
         self._unreal = _finder((*moods.future, *moods.negation, *moods.unreal, "no", "is not", "are not", "should"))
         self._done = frozenset(language.states.ended)
         self._cues: dict[str, list[tuple[tuple[str, ...], str, float]]] = {}
+        own = {p.id: {self.content(plain(cue).split(), keep=True) for cue in p.cues} for p in surgery.phases}
         for phase in surgery.phases:
-            known = set[tuple[str, ...]]()
+            # What another phase has as its cue is none of this one's description: "double lumen tube prep"
+            known = {cue for cues in own.values() for cue in cues} - own[phase.id]
             for cue in (*phase.cues, *self._usual(surgery, phase.id)):
                 self._add(known, self.content(plain(cue).split(), keep=True), phase.id, CUE)
             for part in plain(f"{phase.name}, {phase.description}").replace("&", ",").replace("/", ",").split(","):

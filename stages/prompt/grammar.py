@@ -13,39 +13,48 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_STATE = r"(?:[ofze]|r(?![ofz]))(?![dl_+OW=]|&[ofz]|a(?![,.&Pt]|$))"  # "suction on low", but no "on low bed"
+_ALONE = r"(?![d_+O]|W(?![bH%]))"  # "turn it off it is loud", but no "on it"
+_STATE = rf"(?:[ofze]|r(?![ofz]))(?!l|=|&[ofz]|a(?![,.&Pt]|$)){_ALONE}"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
 _NEXT = r"[daO]*[MGF](?![_+F])"
 _LOOSE_NEXT = r"[daO]*[MGF](?!\+)"
-_OWN = rf"(?:[bBHL]|n?{_STATE})"  # what is said of a machine itself: "stop A, B is dirty" is about A
+_OWN = rf"(?:[bBHL]|n?{_STATE}|I[n%m]*[vxyswk=])"  # what is said of a machine itself: "stop A, B is dirty" is about A
 _JOINED = rf"(?:,(?![,&]*{_NEXT}(?:&+{_NEXT})*{_OWN})[,&]*|&*(?!{_NEXT}{_OWN}))"
 _MORE = rf"(?:{_JOINED}{_NEXT})*"
 _BUT = rf"(?:[,P]*!,*{_ONE}{_MORE})?"  # "except the lights"
 _LIST = rf"{_ONE}{_MORE}{_BUT}"
 _LOOSE_LIST = rf"{_LOOSE}(?:{_JOINED}(?:{_NEXT}|(?<=&){_LOOSE_NEXT}))*{_BUT}"
-_ALL = rf"{_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
+_SOON = rf"{_LIST}(?![bBH%])"  # behind "now": "start now the suction", but no "start now, the suction is ready"
+_ALL = rf"(?!d?T,){_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
 _PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
 _PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
+_WISH = r"(?:J|(?<=[qa]I)w[lt]?b)"  # "I would prefer", "what I need now is"
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
 
 RULES: Final[dict[str, str]] = {
     "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?![%mHbL]|k?n?{_STATE}|P)"
     rf"|[CK0],*{_STATE}(?![daO]*[MGF])",  # "no sorry, the suction"
-    "particle verb": rf"{_VERB}[sS=]P?[ofz]{_LOOSE_LIST}",  # "turn on the suction"
+    "particle verb": rf"{_VERB}[sS=][Pt]?[ofz](?:{_LOOSE_LIST}|t{_SOON})",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
-    rf"|{_VERB}[sS=]{_PLACED}(?:[,&]*W)?{_BUT}[ofzr](?![d_+OW]){_BUT}",  # "turn the suction off"
-    "keep": rf"k{_ALL}[bk]?(?:[ofzre](?![d_+OW])|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
+    rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr]{_ALONE}{_BUT}",  # "turn the suction off"
+    "keep": rf"k{_ALL}[bk]?(?:[ofzre]{_ALONE}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
-    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?![dl_+OW])|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
+    rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?!l){_ALONE}|S[ofz]|[VXY])"
+    rf"|(?:(?<=[IL])n|N){_PLACED}(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I do not want it off"
+    rf"|(?<=I)w[ofz]b{_LIST}|(?<=[qa]I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
+    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
     r"|(?<=n)wW(?=[,.tP]|$)",
-    "start": rf"{_VERB}v{_LIST}",
-    "stop": rf"{_VERB}x{_LIST}",
+    "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON})",
+    "stop": rf"{_VERB}x(?:{_LIST}|[Pt]{_SOON})",
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
+    "wish": rf"{_ALL}[ofz]?2(?=[,&PtAI]|$)",  # "suction would be good"
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
-    "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?[nat]*(?:[VXY]|S[ofz])(?![d_+MGF])"
+    "fronted": rf"(?<![^,&Pt]){_ALL},?(?:I[nb%m]*|[mpP]n?)(?:[vxy]|[s=][ofz]|k[ofzr]|w(?:[ofzre]|(?=[Pt]|,*$)))"
+    r"(?=$|[,PtIAUD]|&(?![ofz]))",  # "the suction you can stop"
+    "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?(?:[nat]*|n=)(?:[VXY]|S[ofz])(?![d_+MGF])"
     rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "it has been turned off", "on no account is it to be stopped"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
@@ -53,22 +62,35 @@ RULES: Final[dict[str, str]] = {
     rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)",
     "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
-    rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W)?(?:b(?:[nat]*u?b)?|H|%[at]*b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"
+    rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W|a(?=b))?(?:b(?:[nat]*u?b)?|H|%[at]*b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"
     rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
-    rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%b]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
-    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0])[of]{_LIST}(?=[,.PtC]|$)",  # "suction, stop", "off with the lights"
-    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?![dl_+OW])|(?<=[HI])r{_LIST}",  # "I stopped the suction"
-    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)b[of]{_LIST}",  # "put him on the ventilator"
+    rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%bn]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
+    rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
+    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}",  # "I stopped the suction"
+    "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)%?b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
-    "request": rf"{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
+    "request": rf"(?<![^,]){_LIST},P(?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
-    "unknown": r"(?<!d)s[of][daO]*_{1,3}\+?|s[daO]*_{1,3}\+?[of](?![dl_+OW])"  # "turn on the music"
-    r"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?![dl_+OW])"  # "turn on the navigation tower"
+    "unknown": rf"(?<!d)s[of][daO]*_{{1,3}}\+?|s[daO]*_{{1,3}}\+?[of](?!l){_ALONE}"  # "turn on the music"
+    rf"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?!l){_ALONE}"  # "turn on the navigation tower"
     r"|(?<!d)[vxw]d[da]*_{1,2}\+?(?=$|[,.&PtD])",  # "start the rapid infuser"
 }
 ORDERS: Final = frozenset(
-    ("particle verb", "split verb", "keep", "want", "start", "stop", "pause", "hold", "cancel", "unknown")
+    (
+        "particle verb",
+        "split verb",
+        "keep",
+        "want",
+        "wish",
+        "start",
+        "stop",
+        "pause",
+        "hold",
+        "cancel",
+        "unknown",
+        "fronted",
+    )
 )
 GRAMMAR: Final = re.compile("|".join(f"(?P<{name.replace(' ', '_')}>{rule})" for name, rule in RULES.items()))
 
@@ -76,7 +98,7 @@ MACHINES: Final = frozenset("MGFWETi")
 OPPOSITE: Final[dict[Action, Action]] = {"ON": "OFF", "OFF": "ON", "STANDBY": "ON"}
 _STATES: Final[dict[str, Action]] = {"o": "ON", "f": "OFF", "z": "STANDBY", "r": "ON", "e": "OFF"}
 _VERBS: Final[dict[str, Action]] = {
-    **dict.fromkeys("vVw", "ON"),
+    **dict.fromkeys("vVwJ2", "ON"),
     **dict.fromkeys("xXcN01", "OFF"),
     **dict.fromkeys("yYh", "STANDBY"),
 }

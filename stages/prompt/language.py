@@ -32,12 +32,14 @@ KINDS: Final[dict[str, str]] = {
     "verbs.place": "=",
     "verbs.keep": "k",
     "verbs.want": "w",
+    "verbs.wish": "J",
     "verbs.cancel": "c",
     "states.on": "o",
     "states.off": "f",
     "states.standby": "z",
     "states.running": "r",
     "states.ended": "e",
+    "moods.welcome": "2",
     "moods.closing": "N",
     "moods.negation": "n",
     "moods.polite": "p",
@@ -94,6 +96,7 @@ class Verbs(Table, frozen=True, kw_only=True):
     place: Words
     keep: Words
     want: Words
+    wish: Words
     cancel: Words
 
 
@@ -110,6 +113,7 @@ class States(Table, frozen=True, kw_only=True):
 class Moods(Table, frozen=True, kw_only=True):
     """What turns a construction round, makes it a question or a story, or puts it off."""
 
+    welcome: Words
     closing: Words
     negation: Words
     polite: Words
@@ -171,11 +175,13 @@ class Things(Table, frozen=True, kw_only=True):
     also: Words
     too: Words
     less: Words
+    elsewhere: Words
     halted: Words
     particles: Words
     device_endings: Words
     sole: Words
     measures: Words
+    quantities: Words
     essential: Words
 
 
@@ -264,6 +270,11 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
     def less(self) -> tuple[str, ...]:
         """Words that turn what is wanted into less of it, each ended by a space."""
         return tuple(f"{words} " for words in self.things.less)
+
+    @cached_property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Words for other places than this room, each ended by a space."""
+        return tuple(f"{words} " for words in self.things.elsewhere)
 
     def _forms(self, phrase: str, letter: str) -> list[tuple[str, Entry]]:
         verb, _, rest = phrase.partition(" ")

@@ -27,15 +27,19 @@ _NOBODY: Final = frozenset(("nobody", "no one"))
 _BEING: Final = frozenset(("is", "was", "has"))
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
+_SHORTEST_DOER: Final = 6  # letters
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
+_NAMED: Final = re.compile(r"(?:_,)?[da]*M(?:[,&]*[da]*M)*")
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
 _POINTING: Final = re.compile(
     r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
     r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))"
 )
+# "Should the pressure drop, stop the anesthetic."
+_SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,)")
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
-_OFF_BUT: Final = re.compile(r"[Ea][ofz][P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
+_OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
 _ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
 
 
@@ -63,7 +67,9 @@ class Lexicon:
                 if words not in taken:
                     taken.add(words)
                     self._add(words, letter, Mention(machine.id, machine.name, words, match_type))
-        for kind in language.things.sole:
+        doers = {name.split()[-1] for m in surgery.machines for name in _names(m) if _is_doer(name, language)}
+        self._kinds |= doers
+        for kind in (*language.things.sole, *sorted(doers)):
             owners = [m for m in surgery.machines if any(words.split()[-1] == kind for words in _names(m))]
             if len(owners) == 1 and kind not in taken:
                 taken.add(kind)
@@ -115,6 +121,10 @@ class Lexicon:
         at, most = 0, len(words)
         while at < most:
             word = words[at]
+            if word in _ENDS and self._goes_on(tokens, words, at):
+                tokens.append(Token(",", ",", at, at + 1))
+                at += 1
+                continue
             if word in _ENDS:
                 yield self._sentence(tokens, words, word)
                 tokens = []
@@ -134,6 +144,16 @@ class Lexicon:
                 yield self._sentence(tokens[:cut], words, "")
                 tokens = tokens[cut:]
         yield self._sentence(tokens, words, "")
+
+    def _goes_on(self, tokens: list[Token], words: list[str], at: int) -> bool:
+        """Whether a sentence ends at `at` only by its mark: "Suction. Off." and "no. Sorry, the suction"."""
+        letters = "".join([token.letter for token in tokens])
+        if letters in ("0", "C"):
+            return words[at] in ".!"
+        state = next((p.letter for p in self._index.of(words[at + 1]) if not p.rest), "") if words[at + 1 :] else ""
+        following = words[at + 2] if words[at + 2 :] else "."
+        alone = following in _ENDS or following in _PAUSES or following in self._language.glue.please
+        return words[at] in ".!" and state != "" and state in "ofz" and alone and _NAMED.fullmatch(letters) is not None
 
     def _separated(self, tokens: list[Token], particle: str, at: int) -> bool:
         """Whether a particle belongs to a verb before a machine: "power the camera up" is "power up the camera"."""
@@ -211,6 +231,9 @@ class Lexicon:
             delay = self._amounts.delay(words, at + 1, False) if at + 1 < len(words) else None
             if delay is not None:
                 return replace(delay, start=at)
+        lasted = before and before[-1].letter in "ofzr" and any(token.letter == "H" for token in before[-5:])
+        if lasted and (end := self._amounts.duration(words, at)):  # "has been off two minutes"
+            return Token("", "", at, end)
         if word in ("at", "for") and (end := self._amounts.setting(words, at + 1)):
             return Token("", "", at, end)
         if (
@@ -247,6 +270,11 @@ class Lexicon:
             letters, tokens = _excepting(letters, tokens)
         if "_" in letters:
             letters, tokens = self._repair.repaired(letters, tokens)
+        if "%" in letters and mark != "?" and (inverted := _SHOULD.search(letters)) is not None:
+            at = inverted.start()
+            if tokens[at].text == "should":
+                tokens = [*tokens[:at], replace(tokens[at], letter="A"), *tokens[at + 1 :]]
+                letters = f"{letters[:at]}A{letters[at + 1 :]}"
         for found in _POINTING.finditer(letters):
             letters, tokens = self._pointing(letters, tokens, found.start())
         return Sentence(letters, tokens, words, mark == "?")
@@ -282,6 +310,13 @@ def _last_pause(tokens: list[Token]) -> int:
 def _names(machine: Machine) -> list[str]:
     """A machine's own name without what stands in brackets, and its aliases."""
     return [words for words in map(plain, (*machine.aliases, _ASIDES.sub("", machine.name))) if words]
+
+
+def _is_doer(name: str, language: Language) -> bool:
+    """Whether a name of several words ends in what the machine does: "stone crusher" may be called "the crusher"."""
+    last = name.split()[-1]
+    known = last in language.phrases or last in language.things.ordinary or last in language.things.kinds
+    return " " in name and len(last) >= _SHORTEST_DOER and last.endswith(("er", "or")) and not known
 
 
 def _alike(trigger: str, machine: Machine) -> Iterator[str]:

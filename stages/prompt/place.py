@@ -7,10 +7,12 @@ from stages.prompt.grammar import ORDERS
 from stages.prompt.language import Language
 from stages.prompt.tokens import Sentence, Token
 
-# "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to"
-_TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn)u$")
+# "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to", "please to"
+_TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn|PI?)u$")
+_PREVENTED: Final = re.compile(r"from \w+ing ")  # "stop the lights from going off"
 _PAST: Final = frozenset("SVXY")
 _WANTED: Final = frozenset(("needed", "required"))
+_ANOTHER: Final = frozenset(("a", "an", "new"))
 _THIRD: Final = frozenset(("they", "he", "she"))
 _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
 
@@ -43,6 +45,12 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # but for what nobody knows
     if rule == "unknown" and first.letter in "vxw" and not _is_device(place.tokens[-1].text, language):
         return False
+    if first.letter in _PAST and (lead.endswith("mH") or _before(place, sentence) in ("nearly", "almost")):
+        return False  # "we ought to have turned it off", "I nearly turned it off"
+    if _behind(place, sentence).startswith(language.elsewhere):
+        return False
+    if rule == "fronted":
+        return _fronted_counts(place.tokens, language)
     if rule in ORDERS:
         return _is_ordered(place, sentence, language)
     if rule == "fact":  # what others did is a story
@@ -54,7 +62,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     if rule == "patient":
         handled = place.tokens[-1].text in language.things.held  # "we are on camera"
         of_whom = place.subject in ("he", "she") or (place.subject == "we" and place.following == "t")
-        return (first.letter == "O" and place.subject != "they") or (of_whom and not handled)
+        weaned = not lead and first.text in ("come", "coming", "go")  # "come off bypass"
+        return (first.letter == "O" and place.subject != "they") or ((of_whom or weaned) and not handled)
     if rule == "phrase" and _behind(place, sentence).startswith(language.less):
         return False  # "bring the ultrasound down"
     if rule == "activity" and place.joined and not lead:
@@ -65,6 +74,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
         return True
+    if rule == "passive" and first.letter == "W" and place.tokens[1].letter in _PAST:
+        return False  # "it stopped": the bleeding, perhaps
     if rule in ("state", "passive") and place.subject in _THIRD and lead.endswith("_"):
         return False  # "he wanted the lights off"
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
@@ -77,21 +88,28 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         and place.tokens[-1].letter in "MGF"
         and not first.text.endswith("with")
     ):  # "on the lights"
-        listed = any(token.letter == "W" for token in place.tokens)  # "off, all of them: ..."
-        return listed or (first.letter == "f" and place.at_end)
+        letters = "".join([token.letter for token in place.tokens])
+        called = "W" in letters or letters[1] in "Pt" or lead[-1:] in ("p", "P")  # "off please, with the ..."
+        return called or (first.letter == "f" and place.at_end)
     if (
         rule == "state" and lead[-2:] in ("_b", "mb") and _before(place, sentence) in ("is", "are")
     ):  # "Chen, is the suction on"
         return False
     if rule == "state" and first.letter == "W" and lead.endswith("_"):  # "pull it off"
         return False
-    return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I"))
+    return not lead.endswith(("l", "o", "f", "x", "v", "h", "B", "+", "I", "wb"))
 
 
 def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first, following = place.rule, place.lead, place.tokens[0], place.following
     if lead.endswith("B") or (lead.endswith("u") and not _is_told_to(place, sentence)):
         return False
+    if _PREVENTED.match(_behind(place, sentence)):
+        return False
+    if "p" in lead and first.letter == "J":
+        return False  # "would you be happier with the suction off"
+    if rule == "wish" and (lead or not _ANOTHER.isdisjoint(token.text for token in place.tokens)):
+        return False  # "I doubt that suction would help", "a new camera would be nice"
     if "p" in lead and first.letter == "N" and first.text.endswith("without"):
         return False  # "can you do without the suction"
     if "n" in lead and _behind(place, sentence).startswith("without "):
@@ -107,6 +125,16 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     if rule == "want" and _behind(place, sentence).startswith(language.less):
         return False
     return not (place.subject and first.text.split()[0] in language.habits and lead.endswith(("I", "b")))
+
+
+def _fronted_counts(tokens: list[Token], language: Language) -> bool:
+    """ "The suction you can stop": not what the speaker can do, what another wants, or a habit ("we use")."""
+    letters = "".join([token.letter for token in tokens])
+    subject = next((token.text for token in tokens if token.letter == "I"), "")
+    wanted, negated = "w" in letters, "n" in letters
+    if subject in _THIRD or (subject == ("you" if wanted else "i") and not negated):
+        return False
+    return negated or "%" in letters or tokens[-1].text not in language.habits
 
 
 def _is_told_to(place: Place, sentence: Sentence) -> bool:

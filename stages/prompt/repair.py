@@ -19,6 +19,8 @@ _SLOT: Final = re.compile(
 )
 # What a recogniser may have made of one name, behind a verb: "stop the die a thermy", "switch the infuse in pump off"
 _PIECES: Final = re.compile(r"(?:[s=S][of]|[vxyhcNVXYs])([^,&ofztPvxyhscwkrADUCK]{2,6})(?=[,&oftPAD]|$)")
+# The same before a particle: "our gone beam on please"
+_CALLED: Final = re.compile(r"(?<![^,&Ptm])([d_+aM]{2,5})(?=[ofz](?:[,&PtkI]|$))")
 
 
 class Repair:
@@ -48,18 +50,8 @@ class Repair:
             if not name or not (letters[at + 1] in "of" or nearly(tokens[at].text, name)):  # "push" is no "pause"
                 break
             letters, tokens = _put(letters, tokens, at, at + 1, self._verbs[name], True)
-        searched = 0
-        while (slot := _PIECES.search(letters, searched)) is not None:
-            start, end = slot.span(1)
-            searched = end
-            while start < end - 1 and "_" in letters[start:end]:
-                if name := self._pieced(tokens[start:end]):
-                    letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
-                    searched = start
-                    break
-                if letters[start] not in "da":
-                    break
-                start += 1
+        letters, tokens = self._together(_PIECES, "da", letters, tokens)
+        letters, tokens = self._together(_CALLED, "d_+aM", letters, tokens)
         searched = 0
         while (slot := _SLOT.search(letters, searched)) is not None:
             group = 1 if slot.group(1) else 2
@@ -74,6 +66,24 @@ class Repair:
                     letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
                     break
             searched = first + 1
+        return letters, tokens
+
+    def _together(
+        self, slots: re.Pattern[str], before: str, letters: str, tokens: list[Token]
+    ) -> tuple[str, list[Token]]:
+        """Pieces of one name put together in such slots; `before` it such letters may stand."""
+        searched = 0
+        while (slot := slots.search(letters, searched)) is not None:
+            start, end = slot.span(1)
+            searched = end
+            while start < end - 1 and "_" in letters[start:end]:
+                if name := self._pieced(tokens[start:end]):
+                    letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
+                    searched = start
+                    break
+                if letters[start] not in before:
+                    break
+                start += 1
         return letters, tokens
 
     def _pieced(self, tokens: list[Token]) -> str:

@@ -22,6 +22,7 @@ from stages.prompt.told import Told
 from stages.surgery import Machine, Surgery
 
 _CONFIDENCE: Final = {"trigger": 0.95, "alias": 0.85, "name": 0.80}
+_REMEMBERED: Final = 3  # machines, for "all three"
 _TEMPORAL_ORDER: Final = ("immediately", "after", "when", "in_time", "before", "during")
 _TEMPORAL: Final = {
     "after": "after",
@@ -65,7 +66,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     temporal: str = "none"
     deferred: tuple[Later, ...] = ()
     unknown: tuple[str, ...] = ()  # devices that this surgery does not have
-    named: tuple[str, ...] = ()  # machines, the last one is what "it" means next
+    named: tuple[str, ...] = ()  # machines, the last one is what "it" means next, the last two "both of them"
     mentioned: tuple[str, ...] = ()  # all machines in it, commanded or not
     words: tuple[str, ...] = ()  # all of it, short forms written out
 
@@ -99,7 +100,7 @@ class RuleEngine:
         if self._lexicon.subjects.isdisjoint(words) and self._lexicon.switching.isdisjoint(words):
             return Reading(words=tuple(words))
         told, named = self._earlier(before)
-        earlier, known = list(told), len(named)
+        earlier, named_before = list(told), list(named)
         sentences = list(self._lexicon.sentences(words))
         for sentence in sentences:
             Clauses(sentence, self._language, told, named)
@@ -107,7 +108,7 @@ class RuleEngine:
             told.append(Told(bare, "ON", sentences[0].tokens[:1], text))
         if _speaks(speaker, self._language.speakers.bystanders):
             told = earlier
-        return self._reading(words, sentences, told, earlier, named[known:])
+        return self._reading(words, sentences, told, earlier, named_before, named[len(named_before) :])
 
     def _earlier(self, before: Reading | None) -> tuple[list[Told], list[Token]]:
         """What was told before as one construction, and the machines that were named."""
@@ -128,7 +129,13 @@ class RuleEngine:
         return "bare name" if _speaks(speaker, self._language.speakers.askers) else ""
 
     def _reading(
-        self, words: list[str], sentences: list[Sentence], told: list[Told], earlier: list[Told], named: list[Token]
+        self,
+        words: list[str],
+        sentences: list[Sentence],
+        told: list[Told],
+        earlier: list[Told],
+        named_before: list[Token],
+        named: list[Token],
     ) -> Reading:
         toggles: dict[str, Toggle] = {}
         later: list[Later] = []
@@ -163,7 +170,7 @@ class RuleEngine:
             temporal=temporal,
             deferred=tuple(later),
             unknown=tuple(unknown),
-            named=tuple(t.mention.machine_id for t in named if t.mention is not None and t.mention.machine_id)[-1:],
+            named=_last_named(named_before, named, toggles),
             mentioned=tuple({m.machine_id: None for m in ours} | toggles),
             words=tuple(words),
         )
@@ -214,6 +221,17 @@ class RuleEngine:
             rule=f"{rule}, misheard" if thing.misheard else rule,
             words=told.words,
         )
+
+
+def _last_named(before: list[Token], here: list[Token], switched: Iterable[str]) -> tuple[str, ...]:
+    """The machines that were named last, those of the utterances before too if this one speaks of any."""
+    spoken_of = _ids(here) or list(switched)[-1:]  # "it" alone
+    latest = dict.fromkeys(reversed([*_ids(before), *spoken_of] if spoken_of else []))
+    return tuple(reversed([*latest][:_REMEMBERED]))
+
+
+def _ids(named: list[Token]) -> list[str]:
+    return [t.mention.machine_id for t in named if t.mention is not None and t.mention.machine_id]
 
 
 def _name_token(machine: Machine) -> Token:

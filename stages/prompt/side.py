@@ -9,6 +9,7 @@ from stages.prompt.tokens import Token
 _SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
 _PAUSED: Final = re.compile(r"[,&Pt]*")
 _REASONS: Final = ("in case", "as we")  # "suction on, in case she bleeds"
+_UNTIL: Final = frozenset(("until", "till"))
 _VAGUE: Final = frozenset(",&aPtjn_D")  # "in a minute, maybe two, not straight away"
 _OBJECT: Final = re.compile(r"I[^,]*_$")  # "we cleaned the scope, suction off"
 # A clause about no machine that is done before another: "let me finish this first, then ..."
@@ -46,6 +47,8 @@ def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, 
     first, last = begin + found.start(1), begin + found.end(1)
     if letters[last - 1] == "D":  # "give the irrigation two minutes, then ..."
         return (last - 1, last) if {"I", "b", "B"}.isdisjoint(letters[first:last]) else None
+    if tokens[first].text in _UNTIL:  # "leave it on until the field is clear, then ..."
+        return first, last
     said = words[tokens[first].start : tokens[last - 1].end]
     waits = "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[:2] == ["let", "me"]
     return (first, last) if waits and last - first > 1 else None

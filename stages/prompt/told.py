@@ -8,7 +8,7 @@ from pipeline.messages import Action
 from stages.prompt.tokens import Sentence, Token
 
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
-_REQUESTS: Final = ("can ", "could ", "may ", "might ")
+_REQUESTS: Final = ("can ", "could ", "may ", "might ", "any chance ")
 
 
 class Told(msgspec.Struct, eq=False):

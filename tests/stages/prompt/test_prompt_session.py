@@ -526,6 +526,11 @@ def test_phases_that_every_operation_has_are_known_without_cues_of_their_own(cue
     assert evidence[phase] == max(evidence.values()) >= 15.0
 
 
+def test_a_cue_of_one_phase_is_none_of_another_that_only_mentions_it() -> None:
+    lobectomy = PhaseCues(SURGERIES["Lobectomy"], LANGUAGE)
+    assert lobectomy.read(["double", "lumen", "tube", "is", "down"]) == {"Phase2": 15.0}  # "double-lumen tube prep"
+
+
 def test_of_cues_that_overlap_the_longer_one_is_heard() -> None:
     evidence = CUES.read(["the", "nephrostomy", "tube", "is", "in"])
     assert "Phase2" not in evidence

@@ -177,6 +177,26 @@ def test_what_points_back_is_of_the_machines_that_were_switched_last(
     assert said(rules.read(text, "", rules.read(before))) == expected
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["Fluoro on.", "And the suction on too.", "Turn them both off."], "M04 OFF M06 OFF"),
+        (["Fluoro on.", "Suction and irrigation on.", "Turn them both off."], "M06 OFF M05 OFF"),
+        (["Fluoro on.", "Suction on.", "Turn that off."], "M06 OFF"),
+        (["Fluoro on.", "Suction on.", "Camera on.", "All three off, please."], "M04 OFF M06 OFF M08 OFF"),
+        (["Start the fluoro.", "It's going.", "Stop it there."], "M04 OFF"),
+        (["Suction on.", "I need both hands now."], ""),
+        (["Suction on.", "Turn it off.", "It stopped."], ""),
+    ],
+)
+def test_what_points_back_may_be_of_several_lines(lines: list[str], expected: str) -> None:
+    reading = None
+    for line in lines:
+        reading = engine(P).read(line, "", reading)
+    assert reading is not None
+    assert said(reading) == expected
+
+
 @pytest.mark.parametrize("text", ["Off again.", "Turn that off.", "Stop that now.", "Both on please."])
 def test_what_points_back_at_nothing_switches_nothing(text: str) -> None:
     assert said(engine(P).read(text)) == ""

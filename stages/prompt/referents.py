@@ -1,0 +1,56 @@
+"""Which machines a construction speaks of: those it names, points at and leaves out. Runs in the prompt process."""
+
+from typing import Final
+
+from stages.prompt.grammar import MACHINES
+from stages.prompt.language import Language
+from stages.prompt.tokens import Token
+from stages.prompt.told import Told
+
+_MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
+
+
+class Referents:
+    """What "it" and "that" may stand for in a sentence. Holds the lists of told and named, which grow with it."""
+
+    def __init__(self, told: list[Told], named: list[Token], language: Language) -> None:
+        """`told` and `named`: what was before the sentence."""
+        self._told, self._named, self._things = told, named, language.things
+        self._told_before, self._named_before = len(told), len(named)
+
+    @property
+    def last(self) -> Told | None:
+        """What was told last."""
+        return self._told[-1] if self._told else None
+
+    def of(self, letters: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
+        """The machines of a construction, "it" put in, and those behind "except"."""
+        until = letters.find("!")
+        found: list[Token] = []
+        for token in tokens[: until if until >= 0 else None]:
+            if token.letter == "W":
+                listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
+                found += () if listed else self._meant_by(token)
+            elif token.letter in MACHINES or (token.letter in "_+" and "l" not in letters):
+                found.append(token)
+        excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
+        if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
+            found, excepted = found[:1], found[1:]
+        if found and found[0].text.endswith(" else"):  # "the lights on and everything else off"
+            excepted = [*excepted, *(thing for one in self._told for thing in one.things)]
+        if "b" in letters:  # a statement about what is not ours
+            found = [t for t in found if t.letter != "F"]
+        return found, excepted
+
+    def _meant_by(self, pronoun: Token) -> list[Token]:
+        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
+        here = self._named[self._named_before :]
+        last = self.last
+        before = last is None or last.earlier
+        plural = pronoun.text in self._things.plural
+        if plural and len(here) > (not before) and len(self._told) == self._told_before:
+            return here
+        if last is not None and (plural or pronoun.text in self._things.pointing):
+            many = next((number for word, number in _MANY.items() if word in pronoun.text), 1)
+            return last.things if len(last.things) >= many else self._named[-many:]  # "both": one of them before that
+        return self._named[-1:]
