@@ -145,7 +145,7 @@ class Course:
         if behind:
             shown = max(shown, len(self._lines) - self._shown_at)
         believed = self._believed
-        if not behind and (told_by := self._decided_by()) and rng.random() < 0.25:
+        if not behind and (told_by := self._decided_by()) and rng.random() < 0.12:
             believed = self._mistaken()
             shown = max(shown, told_by)
         t = round(self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), 1)
@@ -157,8 +157,8 @@ class Course:
             if all(map(is_apart, (reason, *prepare))):
                 break
         answer = Answer(
-            on=tuple(i for i in surgery.machine_ids if effects.get(i) == "ON"),
-            off=tuple(i for i in surgery.machine_ids if effects.get(i, "ON") != "ON"),
+            on=tuple(i for i, action in effects.items() if action == "ON"),
+            off=tuple(i for i, action in effects.items() if action != "ON"),
             phase=self._phase,
             next=surgery.phase_after(self._phase) or self._phase,
             why=reason,

@@ -26,7 +26,10 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The small form of an answer, see stages/answer.py. The ids of `on` and `off` stand in the dictionary's order."""
+    """The small form of an answer, see stages/answer.py. The ids of `on` and `off` stand in the order they are said.
+
+    To write down one name after the other is easier to learn than to sort them first.
+    """
 
     on: tuple[str, ...]
     off: tuple[str, ...]

@@ -24,17 +24,17 @@ class Orders:
             "bare": (11, lambda: self._ordered("bare")),
             "want": (8, lambda: self._ordered("want")),
             "long": (8, lambda: self._ordered("long")),
-            "courtesy": (2.5, lambda: self._ordered("courtesy")),
+            "courtesy": (4, lambda: self._ordered("courtesy")),
             "numbers": (5, self._numbers),
             "fact": (7, lambda: self._ordered("fact")),
             "keep": (10, lambda: self._ordered("keep")),
-            "mixed": (10, self._mixed),
-            "three": (5, self._three),
+            "mixed": (12, self._mixed),
+            "three": (8, self._three),
             "first": (4, lambda: self._half("first")),
             "last": (4, lambda: self._half("last")),
             "trigger": (1.5, self._trigger),
             "all": (1, self._all),
-            "indirect": (4, self._indirect),
+            "indirect": (6, self._indirect),
         }
 
     def _ordered(self, kind: str) -> Said:

@@ -16,8 +16,8 @@ class PhaseLines:
         self.kinds: Kinds = {
             "begins": (6, self._begins),
             "implied": (12, self._implied),
-            "work": (8, self._work),
-            "decoy": (3, self._decoy),
+            "work": (12, self._work),
+            "decoy": (5, self._decoy),
             "phase_back": (1, self._phase_back),
         }
 
@@ -37,7 +37,16 @@ class PhaseLines:
         return Said("phase", self._of_phase(talk.said), phase=talk.phase.id)
 
     def _work(self) -> Said:
-        return Said("work", self.said_in(self._speech.phase), phase=self._speech.phase)
+        first = self._at(self._speech.phase) == 0
+        text = self._case() if first and self._rng.random() < 0.25 else self.said_in(self._speech.phase)
+        return Said("work", text, phase=self._speech.phase)
+
+    def _case(self) -> str:
+        """What is planned for whom: it names the operation, which has not begun."""
+        surgery = self._speech.room.surgery
+        name = self._rng.choice((surgery.full_name, surgery.surgery)).split("(")[0].strip()
+        template = self._rng.choice(table("compound")["phase"]["case"])
+        return sentence(self._speech.say(template, {"case": lambda: name.lower()}))
 
     def said_in(self, phase_id: str) -> str:
         """A line of that phase."""

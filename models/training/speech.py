@@ -98,7 +98,7 @@ class Speech:
         """Something that one or more machines shall do. `need`: a list that their devices must have."""
         action = self._action(standby)
         things = [thing for thing in self.room.things if not need or thing.words(need)]
-        count = min(most, len(things), self.rng.choices((1, 2, 3, 4), (72, 19, 7, 2))[0])
+        count = min(most, len(things), self.rng.choices((1, 2, 3, 4), (66, 22, 9, 3))[0])
         return Clause(self.rng, self.phrases, self.chosen(things, count, action), action, single)
 
     def clauses(self, number: int, single: bool = False, standby: bool = True) -> list[Clause]:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from random import Random
 
 import jsonschema_rs
@@ -64,6 +65,15 @@ def is_named(thing: Thing, text: str) -> bool:
     return any(f" {' '.join(split(name))} " in words for name in (*thing.spoken, thing.machine.name))
 
 
+def place(thing: Thing, room: Room, text: str) -> int | None:
+    """Where the line names the thing first; None where that may be the name of another one too."""
+    others = {name for other in room.things if other is not thing for name in other.spoken}
+    others.add("vent")  # of what people do to each other, too
+    own = [name for name in thing.spoken if not any(name in other or other in name for other in others)]
+    found = [at.start() for name in own if (at := re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE))]
+    return min(found, default=None)
+
+
 def settled(lesson: Lesson) -> bool:
     """Whether the last line is the only new one."""
     return len(lesson.lines) == 1 or lesson.lines[-1].t - lesson.lines[-2].t > NEWEST_S
@@ -94,10 +104,26 @@ def test_no_machine_goes_on_and_off_and_none_stands_twice() -> None:
         assert len(ids) == len(set(ids)), lesson
 
 
-def test_the_ids_stand_in_the_order_of_the_dictionary() -> None:
-    for lesson in LESSONS:
-        for ids in (lesson.answer.on, lesson.answer.off):
-            assert list(ids) == [i for i in lesson.surgery.machine_ids if i in ids]
+def test_what_is_switched_stands_in_the_order_in_which_it_is_said() -> None:
+    checked = 0
+    for room, said in SAID:
+        if said.kind not in ("mixed", "three", "command", "bare", "want", "fact", "keep") or said.before:
+            continue
+        places = [place(thing, room, said.text) for i in said.effects for thing in room.things if thing.id == i]
+        if len(places) > 1 and None not in places:
+            checked += 1
+            assert places == sorted(places), said
+    assert checked > 200
+
+
+def test_an_answer_keeps_that_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_backwards(talker: Talker, machines: Mapping[str, Action], phase: str) -> Said:
+        return Said("three", "All of it.", dict.fromkeys(reversed(machines), "ON"))
+
+    monkeypatch.setattr(Talker, "say", all_backwards)
+    for lesson in lessons(3, 20):
+        if settled(lesson):
+            assert lesson.answer.on == tuple(reversed(lesson.surgery.machine_ids))
 
 
 def test_next_is_the_phase_that_follows() -> None:
@@ -204,6 +230,7 @@ def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_pha
         return Said("phase", marked(lines, phase), phase=phase)
 
     monkeypatch.setattr(PhaseLines, "said_in", marked)
+    monkeypatch.setattr(PhaseLines, "_case", lambda lines: marked(lines, lines._speech.phase))
     for name in ("_begins", "_implied", "_phase_back"):
         monkeypatch.setattr(PhaseLines, name, begins)
     far = 0
@@ -213,7 +240,7 @@ def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_pha
             texts = {text for line in lesson.lines for text in re.findall(r"q\d+q", line.text.lower())}
             assert any(lesson.answer.phase in told_by[text] for text in texts), lesson
             far += abs(phases.index(lesson.moment.phase) - phases.index(lesson.answer.phase)) > 1
-    assert far > 100
+    assert far > 60
 
 
 def test_the_rules_seldom_read_the_opposite() -> None:
