@@ -2,7 +2,8 @@
 
 Each piece of evidence is one step: the belief moves on a little (TO_NEXT and so on), then is multiplied by how much
 likelier each phase makes what was said or seen. Without evidence nothing moves. The opinion of a model is no
-evidence that adds up, because it was told the phase before it answered: it is one vote on top of the belief.
+evidence that adds up, because it was told the phase before it answered: it is one vote on top of the belief. Only
+where the rules read nothing its answers are all the evidence there is, each as heavy as a vote.
 """
 
 from collections.abc import Mapping
@@ -68,13 +69,18 @@ def seen(phase: str, confidence: float, phases: int) -> dict[str, float]:
     return {phase: max(1.0, (phases - 1) * (sure / (1 - sure)) ** 2)}
 
 
+def answered(phase: str, confidence: float) -> dict[str, float]:
+    """Evidence from a model that is so sure of `phase`."""
+    return {phase: 1.0 + (VOTE - 1.0) * confidence}
+
+
 def with_vote(phase: str, belief: Mapping[str, float], voted: str, confidence: float) -> str:
-    """The phase if a model that is so sure votes too. Where nothing is believed, the vote decides."""
+    """The phase if a model that is so sure votes too. Where no belief is known, the vote decides."""
     if not belief:
         return voted
     if voted not in belief or confidence <= 0.0:
         return phase
-    vote = 1.0 + (VOTE - 1.0) * confidence
+    vote = answered(voted, confidence)[voted]
     return voted if belief[voted] * vote > belief.get(phase, 0.0) else phase
 
 

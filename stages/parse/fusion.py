@@ -53,7 +53,7 @@ class Fusion:
     """Decides what counts of a model's answer."""
 
     def __init__(self, section: ParseSection, trust: Trust | None) -> None:
-        """`trust`: what was measured of the model, None if nothing was."""
+        """`trust`: what was measured of the model against rules, None if nothing was or they read nothing."""
         self._section = section
         self._trust = trust
 
@@ -70,7 +70,7 @@ class Fusion:
     def vote(self, answer: ModelAnswer) -> float:
         """How much the answer's phase counts, 0 to 1."""
         if self._trust is None:
-            return answer.confidence
+            return answer.phase_confidence
         reliability = self._reliability("phase", answer.phase_confidence, answer)
         return answer.phase_confidence * reliability if reliability >= self._section.reliability else 0.0
 

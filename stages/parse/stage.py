@@ -310,8 +310,10 @@ def create(config: Config, incarnation: int = 0, trust: Trust | None = None) -> 
     from models.manifest import find_manifest
 
     surgeries = load_surgeries(resolve(config.prompt.machines))
-    model = find_manifest(config.inference.model)
-    return ParseStage(surgeries, load_schema(), config.parse, trust=trust or load_trust(model.name, model.sha256))
+    if trust is None and config.prompt.rules:
+        model = find_manifest(config.inference.model)
+        trust = load_trust(model.name, model.sha256)
+    return ParseStage(surgeries, load_schema(), config.parse, trust=trust)
 
 
 def _published(

@@ -24,7 +24,7 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
-from stages.phases import PhaseBelief, seen, with_vote
+from stages.phases import PhaseBelief, answered, seen, with_vote
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues, usual
 from stages.prompt.labels import Labels
@@ -130,12 +130,7 @@ class Session:
         believed = self._belief.phase
         if self._vote is None or self.t - self._vote[2] > VOTE_S:
             return believed
-        return with_vote(believed, self._weights(), self._vote[0], self._vote[1])
-
-    def _weights(self) -> Mapping[str, float]:
-        """How likely each phase is; nothing where the rules read nothing and no phase was seen: the model decides."""
-        known = self._section.rules or self._phase_seen_at is not None
-        return self._belief.weights() if known else {}
+        return with_vote(believed, self._belief.weights(), self._vote[0], self._vote[1])
 
     def recent(self, t: float) -> Reading | None:
         """What was said shortly before `t`."""
@@ -234,7 +229,10 @@ class Session:
             return
         newer_seen = self._phase_seen_at is not None and self._phase_seen_at > verdict.t
         if not newer_seen and self.surgery.phase(verdict.phase) is not None:
-            self._vote = (verdict.phase, verdict.confidence, verdict.t)
+            if self._section.rules:
+                self._vote = (verdict.phase, verdict.confidence, verdict.t)
+            else:
+                self._belief.learn(answered(verdict.phase, verdict.confidence))
         for toggle in verdict.toggles:
             machine = toggle.machine_id
             set_later = self._set_at.get(machine, 0.0) > verdict.t
@@ -266,7 +264,7 @@ class Session:
             held=tuple(sorted(self._overridden)),
             phase=(phase := self.phase),
             next_phase=self.surgery.phase_after(phase),
-            phase_belief=dict(self._weights()),
+            phase_belief=self._belief.weights(),
             model=model,
             model_error=model_error,
             toggles=tuple(change.toggles),

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.phases import PhaseBelief, seen, with_vote
+from stages.phases import PhaseBelief, answered, seen, with_vote
 
 PHASES = ("A", "B", "C", "D")
 
@@ -52,6 +52,14 @@ def test_a_vote_counts_by_how_sure_it_is_and_does_not_beat_clear_evidence() -> N
     assert with_vote("A", {"A": 0.99, "B": 0.01}, "B", 1.0) == "A"
     assert with_vote("A", {}, "C", 0.1) == "C"
     assert with_vote("A", open_, "Z", 1.0) == "A"
+
+
+def test_an_answer_moves_on_to_the_next_phase_at_once_and_further_only_when_it_is_given_again() -> None:
+    assert belief(answered("B", 0.95)).phase == "B"
+    assert belief(answered("B", 0.3)).phase == "A"
+    assert belief(answered("B", 0.3), answered("B", 0.3)).phase == "B"
+    assert belief(answered("D", 1.0)).phase == "A"
+    assert belief(*[answered("D", 1.0)] * 3).phase == "D"
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(PHASES), st.floats(1.0, 1e9)), max_size=30))

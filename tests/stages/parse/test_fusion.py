@@ -115,7 +115,7 @@ def test_a_phase_counts_as_far_as_the_model_was_right_against_the_rules() -> Non
     fusion = Fusion(ParseSection(), trust(phase=AT_LAST))
     assert 0.85 < fusion.vote(answer) < 0.95
     assert Fusion(ParseSection(), trust()).vote(answer) == 0.0
-    assert Fusion(ParseSection(), None).vote(answer) == 0.2
+    assert Fusion(ParseSection(), None).vote(answer) == 0.95
 
 
 def test_a_state_shows_what_was_taken_from_the_model_and_how_reliable_it_is() -> None:

@@ -216,6 +216,19 @@ def test_a_sure_model_moves_the_phase_on_unless_one_was_seen_after_its_question(
     assert running.phase == "Phase3"
 
 
+def test_where_the_rules_read_nothing_the_answers_of_the_model_add_up_and_stay() -> None:
+    running = session(rules=False)
+    running.learn(verdict(1.0, "Phase3", confidence=1.0))
+    assert running.phase == "Phase1"
+    for t in (2.0, 3.0):
+        running.learn(verdict(t, "Phase3", confidence=1.0))
+    assert running.phase == "Phase3"
+    say(running, 4.0 + VOTE_S, "all right")
+    assert running.phase == "Phase3"
+    running.learn(verdict(5.0 + VOTE_S, "Phase1", confidence=0.9))
+    assert running.phase == "Phase3"
+
+
 def test_the_models_vote_does_not_add_up_and_ends_with_its_time() -> None:
     running = session()
     for t in range(1, 50):
