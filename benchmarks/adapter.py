@@ -1,7 +1,7 @@
 """`bench adapter`: what an adapter costs. An update of a running session with it and without it, in turn.
 
 `with_vs_without`: the same questions, and texts and lists of fixed lengths (`BOUNDS`) on both sides, so that the
-answers have as many characters whatever the weights say; `a_token` is the same by the tokens that were written.
+answers have as many characters whatever the weights say.
 `vs_base`: beside the model that the adapter is for as that one is shipped, with its own prompts and answers as long as
 they come.
 """
@@ -52,11 +52,9 @@ def main(model: str, rounds: int, path: Path | None) -> None:
             "answer_tokens": [tokens[one.text] for one in served],
             "answer": served[-1].text,
         }
-    a_token = {name: [one.seconds / tokens[one.text] for one in each] for name, each in bound.items()}
     ratios = {
         "update_s": median(one.seconds for one in free["taught"]),
         "with_vs_without": _ratio(_seconds(bound["with"]), _seconds(bound["without"])),
-        "a_token": _ratio(a_token["with"], a_token["without"]),
         "vs_base": _ratio(_seconds(free["taught"]), _seconds(free["base"])),
     }
     write(report("adapter", runs, ratios), path)
