@@ -7,8 +7,10 @@ from stages.prompt.tokens import Sentence
 
 _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
 _WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")
-_PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P")
+_REPEATED: Final = re.compile(r",?n?(?:[svxyk=]|[da]*[MG](?:&[da]*[MG])*[ofz][,Pt]*$)")
+_PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P|[daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S][of])")
 _WISHING: Final = frozenset(("would", "what"))
+_PLEAS: Final = frozenset(("can", "could", "might", "may"))
 _PERHAPS: Final = frozenset(("maybe", "perhaps", "possibly"))
 CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 
@@ -16,14 +18,17 @@ CALLS: Final = frozenset(("particle verb", "split verb", "start", "stop"))
 def is_meek(sentence: Sentence, at: int) -> bool:
     """Whether it wishes: "what I want is", "I would be happier with", "could you perhaps"."""
     letters, text = sentence.letters, sentence.tokens[at].text
+    if text == "said":  # "I said, suction off"
+        begins = letters[max(0, at - 2) : at] in ("I", ",I") and sentence.tokens[at - 1].text == "i"
+        return begins and _REPEATED.match(letters, at + 1) is not None
     if text in _PERHAPS:
         return letters[:at].endswith("p")
     return text in _WISHING and _WISHED.match(letters, at) is not None
 
 
 def is_pleading(sentence: Sentence, at: int) -> bool:
-    """Whether a clause that begins so is no question: "could the lights go off please"."""
-    return sentence.tokens[at].text in ("can", "could") and _PLEADED.match(sentence.letters, at + 1) is not None
+    """Whether a clause that begins so is no question: "could the lights go off please", "might it be put on"."""
+    return sentence.tokens[at].text in _PLEAS and _PLEADED.match(sentence.letters, at + 1) is not None
 
 
 def is_call(rule: str, sentence: Sentence, start: int, end: int, lead: str) -> bool:

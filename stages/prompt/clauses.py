@@ -21,12 +21,16 @@ _INVERTED: Final = frozenset("IdMTWOGaF")  # behind "is", "should", at the start
 _BEFORE_VERB: Final = frozenset("Im%LnuHpjB")  # what stands between a subject and its verb
 _TELLING: Final = MACHINES | frozenset(",&AUDCK0RcqjQgpLtbB%Hn")  # what `_between` looks at
 _PAST: Final = frozenset("SVXYB")
+_VERBS: Final = frozenset("vxyhsk=")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
 _GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
-_SEEING: Final = frozenset(("see", "notice", "say", "that", "how"))
+_ONCE: Final = ("after", "once", "as soon as", "soon as", "the moment", "the minute")
+_ENDING: Final = frozenset("_lWfo")  # what a side clause may end with
+_STATING: Final = frozenset("bBH")
+_SEEING: Final = frozenset(("see", "notice", "say", "that", "how", "hear", "find", "spot", "with", "without"))
 _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 
 
@@ -157,9 +161,11 @@ class Clauses:
 
     def _boundary(self, at: int) -> None:
         """A comma or "and": a side clause before it is over."""
-        clause = self._sentence.letters[self._clause_from : at]
+        letters = self._sentence.letters
+        clause = letters[self._clause_from : at]
         self._end_condition(at)
-        if self._later and self._last_end <= self._clause_from and is_spent(clause):
+        goes_on = letters[at] == "&" and letters[at + 1 : at + 2] in _VERBS  # "you go back to two lungs and stop ..."
+        if self._later and self._last_end <= self._clause_from and not goes_on and is_spent(clause):
             self._later, self._delay_s, self._condition = False, None, []
         self._clause_from = at + 1
         self._zone = ""
@@ -238,6 +244,9 @@ class Clauses:
             last.things = [t for t in self._sentence.tokens[pause + 1 : end] if t.letter in MACHINES]
         elif letters[at] == "C" and self._adjoins(at):
             last.things = last.things[-1:]
+            before = self.told[-2:-1]
+            if before and before[0].action == last.action and not before[0].earlier:  # "A off, B off I mean"
+                del self.told[-2]
 
     def _retract(self) -> None:
         if self.told and not self.told[-1].earlier:
@@ -290,8 +299,10 @@ class Clauses:
                 subject=self._subject(lead),
                 following=letters[end : end + 1],
                 told_before=last is not None,
+                corrected=last is not None and last.rule.endswith("corrected"),
                 refused=last is not None and last.rule == "cancel",
                 at_end=not letters[end:].strip(",Pt"),
+                waits=self._later and self._waits_for().startswith(_ONCE),
                 joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
             )
             if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
@@ -311,7 +322,16 @@ class Clauses:
         subject = lead.rfind("I")
         goes = rule == "state" and "I" in lead and any(token.text in _GOING for token in tokens)
         goes = goes and self._sentence.words[tokens[0].start - 1] not in _SEEING
+        # "once both leads are in the lights can go off"
+        may = (
+            rule in ("state", "passive")
+            and any(token.letter == "%" for token in tokens)
+            and not _STATING.isdisjoint(lead)
+        )
+        goes = goes or may
         ordered = goes or (rule in ORDERS and (lead.endswith("IL") or not any(token.ing for token in tokens)))
+        if not ordered and self._ends_bare(rule, lead, tokens, start):
+            ordered = True
         if not ordered or ((subject == 0 or self._back is not None) and subject >= 0 and lead[-1] in _BEFORE_VERB):
             return False
         if not lead and self._zone == "when" and self._back is None and not (start - self._condition[0] > 1):
@@ -323,6 +343,14 @@ class Clauses:
         for i in range(at, start):
             self._between(i)
         return True
+
+    def _ends_bare(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
+        """ "If it bleeds again suction on": nothing else could be the main clause."""
+        letters, said = self._sentence.letters, self._sentence.words[tokens[0].start - 1]
+        bare = rule == "state" and tokens[-1].letter in "of" and (lead.strip("da") or " ")[-1] in _ENDING
+        going = not any(token.letter in "bBHn%u" and token.text not in _GOING for token in tokens)
+        last = not letters[start + len(tokens) :].strip(",Pt")
+        return bare and going and last and self._zone == "when" and self._back is None and said not in _SEEING
 
     def _subject(self, lead: str) -> str:
         at = lead.rfind("I")

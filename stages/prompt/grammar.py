@@ -13,7 +13,7 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_ALONE = r"(?![d_+O]|W(?![bH%]))"  # "turn it off it is loud", but no "on it"
+_ALONE = r"(?![d_+O]|W(?![bH%mL]))"  # "turn it off it is loud", but no "on it"
 _STATE = rf"(?:[ofze]|r(?![ofz]))(?!l|=|&[ofz]|a(?![,.&Pt]|$)){_ALONE}"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
@@ -24,11 +24,13 @@ _JOINED = rf"(?:,(?![,&]*{_NEXT}(?:&+{_NEXT})*{_OWN})[,&]*|&*(?!{_NEXT}{_OWN}))"
 _MORE = rf"(?:{_JOINED}{_NEXT})*"
 _BUT = rf"(?:[,P]*!,*{_ONE}{_MORE})?"  # "except the lights"
 _LIST = rf"{_ONE}{_MORE}{_BUT}"
+_AMENDED = rf"(?<![^,&Pt]){_ONE},?[0CK][,0CK]*{_ONE}"
 _LOOSE_LIST = rf"{_LOOSE}(?:{_JOINED}(?:{_NEXT}|(?<=&){_LOOSE_NEXT}))*{_BUT}"
 _SOON = rf"{_LIST}(?![bBH%])"  # behind "now": "start now the suction", but no "start now, the suction is ready"
 _ALL = rf"(?!d?T,){_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
 _PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
 _PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
+_AS_BASE = r"(?<=[bH])(?:[vxy]|[s=][ofz])"  # "can be shut down", "has shut off": a past that is as the base form
 _VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
 _WISH = r"(?:J|(?<=[qa]I)w[lt]?b)"  # "I would prefer", "what I need now is"
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
@@ -39,12 +41,12 @@ RULES: Final[dict[str, str]] = {
     "particle verb": rf"{_VERB}[sS=][Pt]?[ofz](?:{_LOOSE_LIST}|t{_SOON})",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
     rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr]{_ALONE}{_BUT}",  # "turn the suction off"
-    "keep": rf"k{_ALL}[bk]?(?:[ofzre]{_ALONE}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
+    "keep": rf"k{_ALL}[bk]?(?:[ofzre]{_ALONE}{_BUT}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
     rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?!l){_ALONE}|S[ofz]|[VXY])"
-    rf"|(?:(?<=[IL])n|N){_PLACED}(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I do not want it off"
+    rf"|(?:(?<=[IL])n|(?<=In)H|N){_PLACED}(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I do not want it off"
     rf"|(?<=I)w[ofz]b{_LIST}|(?<=[qa]I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
-    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}"
+    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}(?!,?[fz])"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON})",
     "stop": rf"{_VERB}x(?:{_LIST}|[Pt]{_SOON})",
@@ -54,23 +56,25 @@ RULES: Final[dict[str, str]] = {
     "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "fronted": rf"(?<![^,&Pt]){_ALL},?(?:I[nb%m]*|[mpP]n?)(?:[vxy]|[s=][ofz]|k[ofzr]|w(?:[ofzre]|(?=[Pt]|,*$)))"
     r"(?=$|[,PtIAUD]|&(?![ofz]))",  # "the suction you can stop"
-    "passive": rf"{_ALL}(?:b(?:[nat]*u?b)?|H|%[at]*b|mb|nb)?(?:[nat]*|n=)(?:[VXY]|S[ofz])(?![d_+MGF])"
+    "passive": rf"{_ALL}(?:[bB](?:[nat]*u?b)?|H|%[at]*b|mb|nb)?(?:[nat]*|n=)(?:[VXY]|S[ofz]|{_AS_BASE})(?![d_+MGF])"
     rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])",  # "it has been turned off", "on no account is it to be stopped"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofz])|(?<=[ofz],))&[daO]*[MGF](?=W?[,P]*$)"
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofz])|(?<=[ofz][,P])|(?<=[ofz]P,))&[daO]*[MGF](?=W?[,P]*$)"
     rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)",
-    "state": rf"W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
+    "state": rf"W[ofzr][,Pt]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
     rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W|a(?=b))?(?:b(?:[nat]*u?b)?|H|%[at]*b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"
     rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
-    rf"|{_ALL},[ofz](?=[,Pt]*(?:W[,Pt]*)?$)|{_ALL}[%bn]?[vxy](?=$|[,.&Pt])"  # "suction: off", "suction stop"
+    rf"|{_AMENDED},?[ofz](?=[,Pt]*$)"  # "the irrigation, no, the suction, off"
+    rf"|{_ALL},(?:[da]*[_+],)?[ofz](?=[,Pt]*(?:W[,Pt]*)?$)"  # "suction: off", "camera, the big one, off"
+    rf"|{_ALL}[%bn]?[vxy](?=$|[,.&Pt])"  # "suction stop"
     rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)%?b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
-    "request": rf"(?<![^,]){_LIST},P(?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
+    "request": rf"(?<![^,]){_LIST},[Pp](?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": rf"(?<!d)s[of][daO]*_{{1,3}}\+?|s[daO]*_{{1,3}}\+?[of](?!l){_ALONE}"  # "turn on the music"
     rf"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?!l){_ALONE}"  # "turn on the navigation tower"

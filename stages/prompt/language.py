@@ -156,11 +156,15 @@ class Glue(Table, frozen=True, kw_only=True):
     except_: Words = msgspec.field(name="except")
     patient: Words
     preposition: Words
+    vocative: Words
+    resuming: Words
+    titles: Words
 
 
 class Things(Table, frozen=True, kw_only=True):
     """Nouns: see the comments in the file."""
 
+    lamps: Words
     held: Words
     hand: Words
     parts: Words
@@ -171,6 +175,7 @@ class Things(Table, frozen=True, kw_only=True):
     ordinary: Words
     adjust: Words
     pointing: Words
+    announced: Words
     plural: Words
     also: Words
     too: Words

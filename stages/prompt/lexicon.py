@@ -15,32 +15,24 @@ from stages.prompt.grammar import GRAMMAR, action_of
 from stages.prompt.language import Language, plain
 from stages.prompt.phrases import PhraseIndex
 from stages.prompt.repair import Repair
+from stages.prompt.rereading import Rereading
+from stages.prompt.spoken import Spoken
 from stages.prompt.tokens import MatchType, Mention, Phrase, Sentence, Token
 from stages.surgery import Machine, Surgery
 
 _ASIDES: Final = re.compile(r"\([^)]*\)")
-_WORD: Final = re.compile(
-    r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:'(?!(?:s|re|ll|ve|d)\b)[a-z]+)?|'(?:s|re|ll|ve|d)\b|[,:;—–.!?()]"
-)
-_SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
 _NOBODY: Final = frozenset(("nobody", "no one"))
 _BEING: Final = frozenset(("is", "was", "has"))
+_ALL_OF_THEM: Final = frozenset(("both", "all"))
+_YES: Final = frozenset(("yes", "yeah", "yep"))
+_THANKS: Final = frozenset(("please", "thanks", "thank", "cheers"))
+_MOST_VOCATIVE: Final = 3  # words
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 _SHORTEST_DOER: Final = 6  # letters
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
 _NAMED: Final = re.compile(r"(?:_,)?[da]*M(?:[,&]*[da]*M)*")
-_OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sx_])d$")
-# Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off".
-_POINTING: Final = re.compile(
-    r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,Pt]*$)"
-    r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))"
-)
-# "Should the pressure drop, stop the anesthetic."
-_SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,)")
-# "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
-_OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
-_ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
+_OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sxv_])d$")
 
 
 class Lexicon:
@@ -49,18 +41,22 @@ class Lexicon:
     def __init__(self, surgery: Surgery, others: Iterable[Surgery], language: Language) -> None:
         self._language = language
         self._names: dict[str, Phrase] = {}  # without spaces
-        self._sound = re.compile(r"\b(?:" + "|".join(map(re.escape, language.glue.sound)) + r")\b")
         self._kinds = frozenset(language.things.kinds)
         self._heads = frozenset(language.things.heads)
         self._pronouns = frozenset((*language.things.pointing, *language.things.plural))
         self._particles = frozenset(language.things.particles)
         self._held = frozenset(language.things.held)
-        self._halted = frozenset(language.things.halted)
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
         self._index = PhraseIndex(self._articles)
-        self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
-        self._rewrite = re.compile(r"\b(?:" + "|".join(map(re.escape, self._rewrites)) + r")\b")
         self._amounts = Amounts(language)
+        self._spoken = Spoken(language, lambda word: bool(self._index.of(word)))
+        self.words = self._spoken.words
+        lamps = {m.id for m in surgery.machines if any(name.endswith(language.things.lamps) for name in _names(m))}
+        self._rereading = Rereading(language, lambda token: _machine_of(token) in lamps)
+        self._vocative = frozenset(map(plain, language.glue.vocative))
+        self._vocative_first = frozenset(words.split()[0] for words in self._vocative)
+        self._determiners = self._articles - {"a", "an", "any", "more", "some"}
+        self._beginning = self._determiners | frozenset(language.glue.subject)
         taken = set[str]()
         for machine in surgery.machines:
             for words, letter, match_type in _phrases(machine, self._kinds):
@@ -76,7 +72,7 @@ class Lexicon:
                 self._add(kind, "M", Mention(owners[0].id, owners[0].name, kind, "alias"))
         foreign = {w for other in others for m in other.machines for w in _names(m)} | set(language.things.devices)
         for words in sorted(map(plain, foreign)):
-            if words not in taken and words not in language.phrases:
+            if words not in taken and words not in language.phrases and not self._is_ours(words):
                 taken.add(words)
                 self._add(words, "F", Mention("", "", words, "name"))
         subjects = self._index.first_words()
@@ -101,19 +97,6 @@ class Lexicon:
                         subjects.add(words.split()[0])
                         self._add(words, "T", Mention(machine.id, machine.name, trigger, "trigger"))
         self.subjects = frozenset(subjects)
-
-    def words(self, text: str) -> list[str]:
-        """The words and marks of an utterance, short forms written out; no "uh", no word said twice."""
-        text = " ".join(
-            text.lower().replace("’", "'").replace("-", " ").replace("...", " — ").replace("…", " — ").split()
-        )
-        if self._sound.search(text):
-            text = " ".join(self._sound.sub(" ", text).split())
-        words: list[str] = []
-        for word in _WORD.findall(self._rewrite.sub(self._long, text)):
-            if words[-1:] != [word] or word == "no":  # "the the"
-                words.append(_SHORT.get(word, word))
-        return words
 
     def sentences(self, words: list[str]) -> Iterator[Sentence]:
         """The sentences of an utterance."""
@@ -147,13 +130,15 @@ class Lexicon:
 
     def _goes_on(self, tokens: list[Token], words: list[str], at: int) -> bool:
         """Whether a sentence ends at `at` only by its mark: "Suction. Off." and "no. Sorry, the suction"."""
-        letters = "".join([token.letter for token in tokens])
+        mark, letters = words[at], "".join([token.letter for token in tokens])
         if letters in ("0", "C"):
-            return words[at] in ".!"
+            return mark in ".!"
+        if words[at + 1 : at + 2] and words[at + 1] in _ALL_OF_THEM:  # "camera, suction. Both off."
+            at += 1
         state = next((p.letter for p in self._index.of(words[at + 1]) if not p.rest), "") if words[at + 1 :] else ""
         following = words[at + 2] if words[at + 2 :] else "."
         alone = following in _ENDS or following in _PAUSES or following in self._language.glue.please
-        return words[at] in ".!" and state != "" and state in "ofz" and alone and _NAMED.fullmatch(letters) is not None
+        return mark in ".!" and state != "" and state in "ofz" and alone and _NAMED.fullmatch(letters) is not None
 
     def _separated(self, tokens: list[Token], particle: str, at: int) -> bool:
         """Whether a particle belongs to a verb before a machine: "power the camera up" is "power up the camera"."""
@@ -172,15 +157,19 @@ class Lexicon:
                 return True
         return False
 
-    def _long(self, found: re.Match[str]) -> str:
-        return self._rewrites[found.group()]
-
     def _add(self, words: str, letter: str, mention: Mention | None, ing: bool = False) -> None:
         first, *rest = words.split()
         phrase = Phrase(rest, letter, words, mention, ing)
         self._index.add(first, phrase)
         if letter in ("M", "F") and mention is not None and (mention.machine_id or len(words) > 5):
             self._names.setdefault(words.replace(" ", ""), phrase)
+
+    def _is_ours(self, words: str) -> bool:
+        """Whether they are a name of this surgery's, split ("head light") or with another noun ("echo machine")."""
+        phrase = self._names.get("".join(w for w in words.split() if w not in self._heads)) or self._names.get(
+            words.replace(" ", "")
+        )
+        return phrase is not None and phrase.letter == "M"
 
     def _is_construction(self, trigger: str) -> bool:
         """Whether the grammar reads a trigger phrase by itself: "start suction" needs no entry of its own."""
@@ -194,6 +183,10 @@ class Lexicon:
             word = word[:-2] if word.endswith(("ches", "shes")) else word[:-1]  # "nobody stops it"
         if word in _PAUSES:
             return Token(",", word, at, at + 1)
+        if word in _YES and before and before[-1].letter != ",":  # "defib on, yes, the defib"
+            return Token(",", word, at, at + 1)
+        if (end := self._addressed(words, at, before)) > at:
+            return Token("", "", at, end)
         if self._amounts.may_begin(word) and (amount := self._amount(words, at, before)) is not None:
             return amount
         following = words[at + 1] if at + 1 < len(words) else ""
@@ -205,6 +198,10 @@ class Lexicon:
                 continue
             if not letter and word == "for" and self._is_noun(words[end : end + 1]):
                 return Token("l", word, at, at + 1)  # "for a second look"
+            if letter == "q" and rest and word in _BEING and _is_last(before, "n", at):
+                continue  # "under no circumstances is that pump to be stopped"
+            if not rest and (read := self._in_context(word, at, following, before)):
+                return Token(read, word, at, at + 1)
             if mention is not None:
                 previous = before[-1] if before and before[-1].end == at else None
                 if (
@@ -220,6 +217,25 @@ class Lexicon:
                         end += 1
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _addressed(self, words: list[str], at: int, before: list[Token]) -> int:
+        """Where words end that only say who is spoken to: "suction off, mate"; else `at`."""
+        if words[at] not in self._vocative_first or _is_last(before, "da", at):
+            return at
+        for end in range(min(at + _MOST_VOCATIVE, len(words)), at, -1):
+            ends = end == len(words) or words[end] in _PAUSES or words[end] in _ENDS or words[end] in _THANKS
+            if ends and " ".join(words[at:end]) in self._vocative:
+                return end
+        return at
+
+    def _in_context(self, word: str, at: int, following: str, before: list[Token]) -> str:
+        """The letter of "for" and "so" behind what switches, or "": "off for the scan", "on so we can see"."""
+        if word == "for" and _is_last(before, "of", at) and following in self._determiners:
+            return "U"
+        if word == "so" and before and before[-1].letter in "ofzelrMWGPt" and following in self._beginning:
+            clause = "".join([token.letter for token in before]).rpartition(",")[2]
+            return "," if {"b", "B", "H"} & set(clause) else "Q"  # "it is out, so the lights can go on" follows from it
+        return ""
 
     def _amount(self, words: list[str], at: int, before: list[Token]) -> Token | None:
         """How much or when, if it is said here."""
@@ -266,39 +282,20 @@ class Lexicon:
 
     def _sentence(self, tokens: list[Token], words: list[str], mark: str) -> Sentence:
         letters = "".join([token.letter for token in tokens])
-        if "!" in letters or ("&" in letters and ("E" in letters or "a" in letters)):
-            letters, tokens = _excepting(letters, tokens)
+        letters, tokens = self._rereading.before_names(letters, tokens)
         if "_" in letters:
             letters, tokens = self._repair.repaired(letters, tokens)
-        if "%" in letters and mark != "?" and (inverted := _SHOULD.search(letters)) is not None:
-            at = inverted.start()
-            if tokens[at].text == "should":
-                tokens = [*tokens[:at], replace(tokens[at], letter="A"), *tokens[at + 1 :]]
-                letters = f"{letters[:at]}A{letters[at + 1 :]}"
-        for found in _POINTING.finditer(letters):
-            letters, tokens = self._pointing(letters, tokens, found.start())
+        letters, tokens = self._rereading.after_names(letters, tokens, asked=mark == "?")
         return Sentence(letters, tokens, words, mark == "?")
 
-    def _pointing(self, letters: str, tokens: list[Token], at: int) -> tuple[str, list[Token]]:
-        """ "That", if it stands for a machine, as a pronoun."""
-        verb = tokens[at - 1] if at else None
-        if tokens[at].text not in self._pronouns or (verb and verb.letter in "xvy" and verb.text not in self._halted):
-            return letters, tokens
-        pronoun = replace(tokens[at], letter="W")
-        return f"{letters[:at]}W{letters[at + 1 :]}", [*tokens[:at], pronoun, *tokens[at + 1 :]]
+
+def _is_last(before: list[Token], letters: str, at: int) -> bool:
+    """Whether such a token ends at `at`."""
+    return bool(before) and before[-1].end == at and before[-1].letter != "" and before[-1].letter in letters
 
 
-def _excepting(letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
-    """ "But" as "except", and "all" as "everything", where machines are excepted."""
-    tokens = list(tokens)
-    for found in _OFF_BUT.finditer(letters):
-        if tokens[found.start(1)].text == "but" and tokens[found.start()].text != "both":
-            tokens[found.start(1)] = replace(tokens[found.start(1)], letter="!")
-    letters = "".join([token.letter for token in tokens])
-    for found in _ALL_BUT.finditer(letters):
-        if tokens[found.start()].text == "all":
-            tokens[found.start()] = replace(tokens[found.start()], letter="E")
-    return "".join([token.letter for token in tokens]), tokens
+def _machine_of(token: Token) -> str:
+    return "" if token.mention is None else token.mention.machine_id
 
 
 def _last_pause(tokens: list[Token]) -> int:

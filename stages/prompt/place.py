@@ -26,8 +26,10 @@ class Place(NamedTuple):
     subject: str  # the pronoun in the lead, or ""
     following: str  # the letter behind it, or ""
     told_before: bool  # something was told before, which it may speak of
+    corrected: bool  # and corrects what was told before it
     refused: bool  # what was told before is not wanted
     at_end: bool  # nothing but manners behind it
+    waits: bool  # for a condition that comes once: "after the lobe is out, we connect the drain"
     joined: bool  # "and" stands before its clause, and what was told before does not start anything
 
 
@@ -57,6 +59,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return place.subject not in _THIRD and not lead.endswith(("B", "l", "d"))
     if rule == "also":
         return place.told_before and _says_too(place, sentence, language)
+    if rule == "contrast" and place.corrected:
+        return False  # "sorry, the lights, not the camera" said it already
     if rule in ("contrast", "again"):
         return place.told_before
     if rule == "patient":
@@ -70,10 +74,14 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "pause the camera and suctioning"
     if rule == "request" and first.start and _before(place, sentence) == "no":  # "wait, no suction please"
         return False
+    if rule == "request" and place.tokens[-1].letter == "p" and not place.tokens[-1].text.startswith("if "):
+        return False  # "the suction, could you"
     if rule in ("phrase", "request", "activity"):
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "correction":
         return True
+    if rule == "passive" and any(token.letter == "B" for token in place.tokens):  # "was stopped a moment ago"
+        return _is_recent(place, sentence)
     if rule == "passive" and first.letter == "W" and place.tokens[1].letter in _PAST:
         return False  # "it stopped": the bleeding, perhaps
     if rule in ("state", "passive") and place.subject in _THIRD and lead.endswith("_"):
@@ -124,7 +132,9 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     if rule == "want" and _behind(place, sentence).startswith(language.less):
         return False
-    return not (place.subject and first.text.split()[0] in language.habits and lead.endswith(("I", "b")))
+    return not (
+        place.subject and not place.waits and first.text.split()[0] in language.habits and lead.endswith(("I", "b"))
+    )
 
 
 def _fronted_counts(tokens: list[Token], language: Language) -> bool:
@@ -132,9 +142,17 @@ def _fronted_counts(tokens: list[Token], language: Language) -> bool:
     letters = "".join([token.letter for token in tokens])
     subject = next((token.text for token in tokens if token.letter == "I"), "")
     wanted, negated = "w" in letters, "n" in letters
-    if subject in _THIRD or (subject == ("you" if wanted else "i") and not negated):
+    if subject in _THIRD or (wanted and subject == "you" and not negated):
+        return False
+    if subject == "i" and not (wanted or negated) and ("%" in letters or tokens[-1].text in language.habits):
         return False
     return negated or "%" in letters or tokens[-1].text not in language.habits
+
+
+def _is_recent(place: Place, sentence: Sentence) -> bool:
+    """Whether what was done was done just now: "was stopped a minute ago"; amounts.py left out what is recent."""
+    behind = sentence.words[place.tokens[-1].end :][:4]
+    return "ago" in behind or behind[:2] == ["just", "now"]
 
 
 def _is_told_to(place: Place, sentence: Sentence) -> bool:

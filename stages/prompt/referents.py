@@ -1,12 +1,17 @@
 """Which machines a construction speaks of: those it names, points at and leaves out. Runs in the prompt process."""
 
+import re
 from typing import Final
+
+from msgspec.structs import replace
 
 from stages.prompt.grammar import MACHINES
 from stages.prompt.language import Language
 from stages.prompt.tokens import Token
 from stages.prompt.told import Told
 
+_AMENDED: Final = re.compile(r"[da]*[MGF],?[0CK][,0CK]*(?=[da]*[MGF])")
+_THE_LOT: Final = frozenset(("the lot", "the whole lot"))
 _MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
 
 
@@ -25,13 +30,15 @@ class Referents:
 
     def of(self, letters: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
         """The machines of a construction, "it" put in, and those behind "except"."""
+        if (meant := _AMENDED.match(letters)) is not None:  # "the irrigation, no, the suction, off"
+            letters, tokens = letters[meant.end() :], tokens[meant.end() :]
         until = letters.find("!")
         found: list[Token] = []
         for token in tokens[: until if until >= 0 else None]:
             if token.letter == "W":
                 listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
                 found += () if listed else self._meant_by(token)
-            elif token.letter in MACHINES or (token.letter in "_+" and "l" not in letters):
+            elif token.letter in MACHINES or (token.letter in "_+" and not {"l", ","} & set(letters)):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
@@ -44,6 +51,8 @@ class Referents:
 
     def _meant_by(self, pronoun: Token) -> list[Token]:
         """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
+        if pronoun.text in self._things.announced:
+            return []  # what they are is not said
         here = self._named[self._named_before :]
         last = self.last
         before = last is None or last.earlier
@@ -53,4 +62,6 @@ class Referents:
         if last is not None and (plural or pronoun.text in self._things.pointing):
             many = next((number for word, number in _MANY.items() if word in pronoun.text), 1)
             return last.things if len(last.things) >= many else self._named[-many:]  # "both": one of them before that
+        if not self._named and pronoun.text in _THE_LOT:
+            return [replace(pronoun, letter="E")]
         return self._named[-1:]

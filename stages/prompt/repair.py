@@ -15,12 +15,14 @@ _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=!]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
-    r"|(_{1,3})(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz])"
+    r""
+    r"|((?<=[ofz]&d)_(?=[,P]*$)|(?<=[ofz]P&d)_(?=[,P]*$)"  # "suction off please, and the cautry too"
+    r"|_{1,3}(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz]))"
 )
 # What a recogniser may have made of one name, behind a verb: "stop the die a thermy", "switch the infuse in pump off"
 _PIECES: Final = re.compile(r"(?:[s=S][of]|[vxyhcNVXYs])([^,&ofztPvxyhscwkrADUCK]{2,6})(?=[,&oftPAD]|$)")
 # The same before a particle: "our gone beam on please"
-_CALLED: Final = re.compile(r"(?<![^,&Ptm])([d_+aM]{2,5})(?=[ofz](?:[,&PtkI]|$))")
+_CALLED: Final = re.compile(r"(?<![^,&Ptm])(l?[d_+aM]{1,5})(?=[ofz](?:[,&PtkI]|$))")
 
 
 class Repair:

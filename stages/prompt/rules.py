@@ -32,6 +32,7 @@ _TEMPORAL: Final = {
     "till": "before",
     "prior": "before",
     "during": "during",
+    "for": "during",
     "while": "during",
     "whilst": "during",
     "throughout": "during",

@@ -50,7 +50,7 @@ def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, 
     if tokens[first].text in _UNTIL:  # "leave it on until the field is clear, then ..."
         return first, last
     said = words[tokens[first].start : tokens[last - 1].end]
-    waits = "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[:2] == ["let", "me"]
+    waits = "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[0] == "let"
     return (first, last) if waits and last - first > 1 else None
 
 

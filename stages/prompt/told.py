@@ -1,5 +1,6 @@
 """What a construction tells, and which of it a question takes away. Runs in the prompt process."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -8,6 +9,10 @@ from pipeline.messages import Action
 from stages.prompt.tokens import Sentence, Token
 
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
+_GOES_ON: Final = re.compile(r"u|&[vxyhs=k]")
+_PLEADED: Final = re.compile(
+    r"[&,]*[j%][daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S][of])"
+)  # "could the lights be put on?"
 _REQUESTS: Final = ("can ", "could ", "may ", "might ", "any chance ")
 
 
@@ -36,7 +41,8 @@ def not_asked(told: list[Told], sentence: Sentence, end: int) -> list[Told]:
     part = letters.rstrip(",")
     cut = part.rfind(",") if part == letters else -1
     tail = part[cut + 1 :]
-    polite = "p" in tail or "P" in tail or (tail.startswith("u") and "p" in part)  # "could you, Anna, to ..."
+    polite = "p" in tail or "P" in tail or (_GOES_ON.match(tail) and "p" in part)  # "could you, Anna, to ..."
+    polite = polite or _PLEADED.match(tail) is not None
     bare = part != letters  # a tag such as "okay?" was left out
     kept: list[Told] = []
     for one in told:

@@ -1,0 +1,51 @@
+"""From the text of an utterance to its words and marks. Runs in the prompt process."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from stages.prompt.language import Language, plain
+
+_WORD: Final = re.compile(
+    r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:'(?!(?:s|re|ll|ve|d)\b)[a-z]+)?|'(?:s|re|ll|ve|d)\b|[,:;—–.!?()]"
+)
+_SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
+# A name in capitals as the last word, behind what switches: "turn the suction off Anna"
+_CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][a-z]+)(?:\s*[,.!?;]|\s*$))")
+
+
+class Spoken:
+    """Writes short forms out; leaves out sounds, and words said twice."""
+
+    def __init__(self, language: Language, is_known: Callable[[str], bool]) -> None:
+        """`is_known`: whether a word is one of the rules', so that it is nobody's name."""
+        self._is_known = is_known
+        self._sound = _any_of(language.glue.sound)
+        self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
+        self._rewrite = _any_of(self._rewrites)
+        self._titles = re.compile(rf"\b({'|'.join(language.glue.titles)})\.")
+        resuming = "|".join(sorted(map(re.escape, language.glue.resuming), key=len, reverse=True))
+        self._resuming = re.compile(rf"[,:—–.;!-] *(?:oh |so |but |and )*(?:{resuming})\b[,:—–]?")
+
+    def words(self, text: str) -> list[str]:
+        """The words and marks of an utterance; no "uh", no word said twice."""
+        text = _CALLED.sub(self._addressed, text)
+        text = " ".join(
+            text.lower().replace("’", "'").replace("-", " ").replace("...", " — ").replace("…", " — ").split()
+        )
+        if self._sound.search(text):
+            text = " ".join(self._sound.sub(" ", text).split())
+        text = self._resuming.sub(" . ", self._titles.sub(r"\1", text))
+        words: list[str] = []
+        for word in _WORD.findall(self._rewrite.sub(lambda found: self._rewrites[found.group()], text)):
+            if words[-1:] != [word] or word == "no":  # "the the"
+                words.append(_SHORT.get(word, word))
+        return words
+
+    def _addressed(self, found: re.Match[str]) -> str:
+        said = found.group()
+        return said if self._is_known(found.group(1).lower()) else f"{said.rstrip()}, "
+
+
+def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(r"\b(?:" + "|".join(map(re.escape, phrases)) + r")\b")
