@@ -13,7 +13,7 @@ from pipeline.messages import Action
 # Pieces. A machine may have articles and adjectives before it. A noun behind it makes it another thing ("suction
 # tip"), so a list ends before one; only a particle verb may be followed by a word that is no known part ("turn off
 # the lights Anna"). A machine that has its own state behind it ("stop A and B on") does not belong to the list.
-_ALONE = r"(?![d_+O]|W(?![bH%mL]))"  # "turn it off it is loud", but no "on it"
+_ALONE = r"(?![_+O]|d(?!a*[MGF]n?[ofz])|W(?![bH%mL]))"  # "turn it off it is loud", but no "on it"
 _STATE = rf"(?:[ofze]|r(?![ofz]))(?!l|=|&[ofz]|a(?![,.&Pt]|$)){_ALONE}"  # "suction on low", but no "on low bed"
 _ONE = r"[daO]*[MGFWET](?![_+F])"
 _LOOSE = r"[daO]*[MGFWET](?!\+)"
@@ -73,8 +73,8 @@ RULES: Final[dict[str, str]] = {
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}",  # "I stopped the suction"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)%?b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
-    "activity": r"b?G(?=$|[,.&PCR])|i(?![+b])",  # "we are ventilating", "ventilate now"
-    "request": rf"(?<![^,]){_LIST},[Pp](?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
+    "activity": r"b?G(?=$|[,.&PCR])|i(?![+b]|O[of])",  # "we are ventilating", "ventilate now"
+    "request": rf"(?<![^,]){_LIST},[Ppt](?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": rf"(?<!d)s[of][daO]*_{{1,3}}\+?|s[daO]*_{{1,3}}\+?[of](?!l){_ALONE}"  # "turn on the music"
     rf"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?!l){_ALONE}"  # "turn on the navigation tower"

@@ -165,6 +165,7 @@ class Things(Table, frozen=True, kw_only=True):
     """Nouns: see the comments in the file."""
 
     lamps: Words
+    some: Words
     held: Words
     hand: Words
     parts: Words

@@ -13,23 +13,24 @@ from msgspec.structs import replace
 from stages.prompt.amounts import Amounts
 from stages.prompt.grammar import GRAMMAR, action_of
 from stages.prompt.language import Language, plain
+from stages.prompt.names import alike, in_triggers, is_doer, names, phrases
 from stages.prompt.phrases import PhraseIndex
 from stages.prompt.repair import Repair
 from stages.prompt.rereading import Rereading
 from stages.prompt.spoken import Spoken
-from stages.prompt.tokens import MatchType, Mention, Phrase, Sentence, Token
-from stages.surgery import Machine, Surgery
+from stages.prompt.tokens import Mention, Phrase, Sentence, Token
+from stages.surgery import Surgery
 
-_ASIDES: Final = re.compile(r"\([^)]*\)")
 _NOBODY: Final = frozenset(("nobody", "no one"))
 _BEING: Final = frozenset(("is", "was", "has"))
 _ALL_OF_THEM: Final = frozenset(("both", "all"))
 _YES: Final = frozenset(("yes", "yeah", "yep"))
+_OKAY: Final = frozenset(("okay", "ok", "alright", "oh"))
+_FOR_ME: Final = frozenset(("for me", "for us"))
 _THANKS: Final = frozenset(("please", "thanks", "thank", "cheers"))
 _MOST_VOCATIVE: Final = 3  # words
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
-_SHORTEST_DOER: Final = 6  # letters
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
 _NAMED: Final = re.compile(r"(?:_,)?[da]*M(?:[,&]*[da]*M)*")
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sxv_])d$")
@@ -51,7 +52,7 @@ class Lexicon:
         self._amounts = Amounts(language)
         self._spoken = Spoken(language, lambda word: bool(self._index.of(word)))
         self.words = self._spoken.words
-        lamps = {m.id for m in surgery.machines if any(name.endswith(language.things.lamps) for name in _names(m))}
+        lamps = {m.id for m in surgery.machines if any(name.endswith(language.things.lamps) for name in names(m))}
         self._rereading = Rereading(language, lambda token: _machine_of(token) in lamps)
         self._vocative = frozenset(map(plain, language.glue.vocative))
         self._vocative_first = frozenset(words.split()[0] for words in self._vocative)
@@ -59,18 +60,23 @@ class Lexicon:
         self._beginning = self._determiners | frozenset(language.glue.subject)
         taken = set[str]()
         for machine in surgery.machines:
-            for words, letter, match_type in _phrases(machine, self._kinds):
+            for words, letter, match_type in phrases(machine, self._kinds):
                 if words not in taken:
                     taken.add(words)
                     self._add(words, letter, Mention(machine.id, machine.name, words, match_type))
-        doers = {name.split()[-1] for m in surgery.machines for name in _names(m) if _is_doer(name, language)}
+        for machine in surgery.machines:
+            for words in in_triggers(machine):
+                if words not in taken and words not in language.phrases and words not in language.things.ordinary:
+                    taken.add(words)
+                    self._add(words, "M", Mention(machine.id, machine.name, words, "alias"))
+        doers = {name.split()[-1] for m in surgery.machines for name in names(m) if is_doer(name, language)}
         self._kinds |= doers
         for kind in (*language.things.sole, *sorted(doers)):
-            owners = [m for m in surgery.machines if any(words.split()[-1] == kind for words in _names(m))]
+            owners = [m for m in surgery.machines if any(words.split()[-1] == kind for words in names(m))]
             if len(owners) == 1 and kind not in taken:
                 taken.add(kind)
                 self._add(kind, "M", Mention(owners[0].id, owners[0].name, kind, "alias"))
-        foreign = {w for other in others for m in other.machines for w in _names(m)} | set(language.things.devices)
+        foreign = {w for other in others for m in other.machines for w in names(m)} | set(language.things.devices)
         for words in sorted(map(plain, foreign)):
             if words not in taken and words not in language.phrases and not self._is_ours(words):
                 taken.add(words)
@@ -91,7 +97,7 @@ class Lexicon:
             for trigger in map(plain, machine.triggers):
                 if not trigger or self._is_construction(trigger):
                     continue
-                for words in _alike(trigger, machine):
+                for words in alike(trigger, machine):
                     if words not in taken:
                         taken.add(words)
                         subjects.add(words.split()[0])
@@ -135,6 +141,8 @@ class Lexicon:
             return mark in ".!"
         if words[at + 1 : at + 2] and words[at + 1] in _ALL_OF_THEM:  # "camera, suction. Both off."
             at += 1
+        if words[at + 1 : at + 2] == ["now"] and _NAMED.fullmatch(letters):  # "suction! now!"
+            return mark in ".!" and (words[at + 2 :] or ["."])[0] in _ENDS
         state = next((p.letter for p in self._index.of(words[at + 1]) if not p.rest), "") if words[at + 1 :] else ""
         following = words[at + 2] if words[at + 2 :] else "."
         alone = following in _ENDS or following in _PAUSES or following in self._language.glue.please
@@ -185,6 +193,8 @@ class Lexicon:
             return Token(",", word, at, at + 1)
         if word in _YES and before and before[-1].letter != ",":  # "defib on, yes, the defib"
             return Token(",", word, at, at + 1)
+        if word in _OKAY and before and before[-1].letter != "," and self._begins(words, at + 1):
+            return Token(",", word, at, at + 1)  # "it is loud okay suction off"
         if (end := self._addressed(words, at, before)) > at:
             return Token("", "", at, end)
         if self._amounts.may_begin(word) and (amount := self._amount(words, at, before)) is not None:
@@ -198,6 +208,8 @@ class Lexicon:
                 continue
             if not letter and word == "for" and self._is_noun(words[end : end + 1]):
                 return Token("l", word, at, at + 1)  # "for a second look"
+            if text in _FOR_ME and _is_last(before, "of", at):
+                return Token("P", text, at, end)  # "suction on for me"
             if letter == "q" and rest and word in _BEING and _is_last(before, "n", at):
                 continue  # "under no circumstances is that pump to be stopped"
             if not rest and (read := self._in_context(word, at, following, before)):
@@ -217,6 +229,11 @@ class Lexicon:
                         end += 1
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _begins(self, words: list[str], at: int) -> bool:
+        """Whether a machine or an order begins here."""
+        at += words[at : at + 1] != [] and words[at] in self._articles
+        return at < len(words) and any(phrase.letter in tuple("MGTvxysk=") for phrase in self._index.of(words[at]))
 
     def _addressed(self, words: list[str], at: int, before: list[Token]) -> int:
         """Where words end that only say who is spoken to: "suction off, mate"; else `at`."""
@@ -302,46 +319,3 @@ def _last_pause(tokens: list[Token]) -> int:
     """Where to cut tokens that do not end: before the last comma or "and" of their second half, or behind them all."""
     later = range(len(tokens) - 1, len(tokens) // 2, -1)
     return next((at for at in later if tokens[at].letter in (",", "&")), len(tokens))
-
-
-def _names(machine: Machine) -> list[str]:
-    """A machine's own name without what stands in brackets, and its aliases."""
-    return [words for words in map(plain, (*machine.aliases, _ASIDES.sub("", machine.name))) if words]
-
-
-def _is_doer(name: str, language: Language) -> bool:
-    """Whether a name of several words ends in what the machine does: "stone crusher" may be called "the crusher"."""
-    last = name.split()[-1]
-    known = last in language.phrases or last in language.things.ordinary or last in language.things.kinds
-    return " " in name and len(last) >= _SHORTEST_DOER and last.endswith(("er", "or")) and not known
-
-
-def _alike(trigger: str, machine: Machine) -> Iterator[str]:
-    """A trigger phrase, and what it is with other names of its machine at the end: "insert drain", "chest drain"."""
-    yield trigger
-    names = sorted(_names(machine), key=len, reverse=True)
-    for name in names:
-        if trigger.endswith(f" {name}"):
-            verb = trigger.removesuffix(name)
-            yield from (verb + other for other in names if other != name)
-            return
-
-
-def _phrases(machine: Machine, kinds: frozenset[str]) -> Iterator[tuple[str, str, MatchType]]:
-    """The names of a machine with their letters, aliases first, and the forms made of them."""
-    aliases = [plain(alias) for alias in machine.aliases]
-    for alias in aliases:
-        doing = alias.endswith("ing") and alias[:-3] in aliases  # suctioning
-        yield alias, "G" if doing else "M", "alias"
-    for name in _names(machine)[len(aliases) :]:
-        yield name, "M", "name"
-    for alias in aliases:
-        last = alias.split()[-1]
-        if last.endswith("s") and len(last) > 4:
-            yield alias[:-1], "M", "alias"
-        elif last in kinds:
-            yield f"{alias}s", "M", "alias"
-        if last.endswith(("ation", "ator")):  # ventilation, irrigator: ventilating, irrigate
-            stem = alias[: -len("ion" if last.endswith("ation") else "or")]
-            yield f"{stem}ing", "G", "alias"
-            yield f"{stem}e", "i", "alias"

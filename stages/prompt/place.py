@@ -86,6 +86,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "it stopped": the bleeding, perhaps
     if rule in ("state", "passive") and place.subject in _THIRD and lead.endswith("_"):
         return False  # "he wanted the lights off"
+    if rule == "state" and place.following == "u" and any(token.letter == "b" for token in place.tokens):
+        return False  # "everything is off to a good start"
     if rule == "state" and "n" in lead:  # "no one turns the ventilator off"
         return False
     if rule == "state" and place.refused and place.tokens[-1].text in _WANTED:

@@ -91,6 +91,7 @@ class RuleEngine:
         self._handheld = frozenset(self._language.things.held)
         self._hand = frozenset(self._language.things.hand)
         self._articles = frozenset(self._language.glue.the)
+        self._some = frozenset(self._language.things.some)
         self._tokens = {m.id: _name_token(m) for m in surgery.machines}
         essential = self._language.things.essential
         self._all = [self._tokens[m.id] for m in surgery.machines if m.category not in essential]
@@ -106,7 +107,7 @@ class RuleEngine:
         for sentence in sentences:
             Clauses(sentence, self._language, told, named)
         if told == earlier and (bare := self._bare(sentences, speaker)):
-            told.append(Told(bare, "ON", sentences[0].tokens[:1], text))
+            told.append(Told(bare, "ON", [t for t in sentences[0].tokens if t.letter == "M"], text))
         if _speaks(speaker, self._language.speakers.bystanders):
             told = earlier
         return self._reading(words, sentences, told, earlier, named_before, named[len(named_before) :])
@@ -122,9 +123,11 @@ class RuleEngine:
     def _bare(self, sentences: list[Sentence], speaker: str) -> str:
         """The rule if a name and nothing else is said: a trigger, or by one who asks for machines so."""
         first = sentences[0]
-        if first.letters.rstrip(",") != "M" or first.asked or any(s.tokens for s in sentences[1:]):
+        named = [token for token in first.tokens if token.letter != "," and token.text not in self._some]
+        alone = len(named) == 1 and named[0].letter == "M" and not any(s.tokens for s in sentences[1:])
+        if not alone or first.asked:
             return ""
-        mention = first.tokens[0].mention
+        mention = named[0].mention
         if mention is not None and any(mention.words == trigger for _, trigger in self._triggers[mention.machine_id]):
             return "phrase"
         return "bare name" if _speaks(speaker, self._language.speakers.askers) else ""

@@ -10,6 +10,7 @@ _WORD: Final = re.compile(
     r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:'(?!(?:s|re|ll|ve|d)\b)[a-z]+)?|'(?:s|re|ll|ve|d)\b|[,:;—–.!?()]"
 )
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
+_SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+(?=[\s,;:!?]|$)")  # "E.M.G."
 # A name in capitals as the last word, behind what switches: "turn the suction off Anna"
 _CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][a-z]+)(?:\s*[,.!?;]|\s*$))")
 
@@ -29,6 +30,7 @@ class Spoken:
 
     def words(self, text: str) -> list[str]:
         """The words and marks of an utterance; no "uh", no word said twice."""
+        text = _SPELLED.sub(lambda found: found.group().replace(".", ""), text)
         text = _CALLED.sub(self._addressed, text)
         text = " ".join(
             text.lower().replace("’", "'").replace("-", " ").replace("...", " — ").replace("…", " — ").split()
