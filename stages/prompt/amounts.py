@@ -12,6 +12,7 @@ _ROUGHLY: Final = frozenset(
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _GIVEN: Final = (["it"], ["him"], ["her"], ["them"], ["me"], ["us"])
+_LONG: Final = frozenset(f"{unit}{s}" for unit in ("day", "week", "month", "year") for s in ("", "s"))
 MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
 RECENT_S: Final = 600.0  # "a minute ago" is as good as now
 
@@ -101,6 +102,8 @@ class Amounts:
         if number is None:
             return None
         unit = words[at] if at < len(words) else ""
+        if unit in _LONG and words[start] == "after":
+            return Token("_", " ".join(words[start : at + 1]), start, at + 1)  # "after seven years" puts nothing off
         if unit not in self._units:
             ends = not unit or unit in (".", "!")
             if words[start] == "in" and number > 1 and (ends or (begins and unit in (",", "we", "i", "you"))):

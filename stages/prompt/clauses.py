@@ -25,6 +25,7 @@ _VERBS: Final = frozenset("vxyhsk=")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
+_CALLED: Final = re.compile(r",?P|t|,p(?:,|$)")  # behind what is called for
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
 _GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
 _ONCE: Final = ("after", "once", "as soon as", "soon as", "the moment", "the minute")
@@ -272,6 +273,7 @@ class Clauses:
             if not self._leaves_zone(rule, lead, tokens, start):
                 if rule in CALLS:
                     self._uncounted = tell(rule, self._sentence, start, end, lead, self._referents)
+                self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
                 self._lead_from = end
                 return
             lead = letters[self._lead_from : start]
@@ -298,6 +300,7 @@ class Clauses:
                 lead,
                 subject=self._subject(lead),
                 following=letters[end : end + 1],
+                called=_CALLED.match(letters, end) is not None,
                 told_before=last is not None,
                 corrected=last is not None and last.rule.endswith("corrected"),
                 refused=last is not None and last.rule == "cancel",

@@ -25,6 +25,7 @@ class Place(NamedTuple):
     lead: str  # the letters before it in its clause
     subject: str  # the pronoun in the lead, or ""
     following: str  # the letter behind it, or ""
+    called: bool  # "please", "now" or "would you" behind it
     told_before: bool  # something was told before, which it may speak of
     corrected: bool  # and corrects what was told before it
     refused: bool  # what was told before is not wanted
@@ -35,7 +36,7 @@ class Place(NamedTuple):
 
 def counts_in_story(place: Place) -> bool:
     """Whether it counts beside a story: an order does, or a call ("argon off please")."""
-    ordered = place.rule in ORDERS or (place.rule == "state" and place.following in ("P", "t"))
+    ordered = place.rule in ORDERS or (place.rule == "state" and place.called)
     told = place.tokens[0].letter in _PAST  # "in March, somebody stopped it"
     return ordered and "I" not in place.lead and not place.tokens[0].ing and not told
 

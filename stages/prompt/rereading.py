@@ -22,6 +22,7 @@ _ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
 _LAST: Final = r"(?=[,PtK]|&(?![daO]*[_+])|$)"
 _OUT: Final = re.compile(rf"(M)(?:%?b|H|Hb)?(l){_LAST}")  # "the headlight is out"
 _OF: Final = re.compile(rf"[MGFEW](l){_LAST}")  # "suction of, please" is heard for "off"
+_GOING_ON: Final = re.compile(r"M(r)o")  # "argon going on"; what is "going off" may be an alarm
 _HOLD_ON: Final = re.compile(r"ho(?=,|$)")  # "suction off, hold on, ..."
 _SUPPOSING: Final = frozenset(("suppose", "assume", "imagine"))
 
@@ -54,6 +55,8 @@ class Rereading:
                     letters, tokens = _put_if("out", "f", letters, tokens, found.start(2))
             for found in _OF.finditer(letters):
                 letters, tokens = _put_if("of", "f", letters, tokens, found.start(1))
+        if (going := _GOING_ON.search(letters)) is not None:
+            letters, tokens = _put_if("going", "b", letters, tokens, going.start(1))
         if (waits := _HOLD_ON.search(letters)) is not None:
             at, (held, on) = waits.start(), tokens[waits.start() : waits.end()]
             tokens = [*tokens[:at], replace(held, letter="K", text="hold on", end=on.end), *tokens[at + 2 :]]

@@ -12,7 +12,9 @@ _WORD: Final = re.compile(
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
 _SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+(?=[\s,;:!?]|$)")  # "E.M.G."
 # A name in capitals as the last word, behind what switches: "turn the suction off Anna"
-_CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][a-z]+)(?:\s*[,.!?;]|\s*$))")
+_CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][^\W\d_A-Z]+)(?:\s*[,.!?;]|\s*$))")
+_CLAUSE: Final = re.compile(r"[,:;—–.!?]")
+_CALLED_BARE: Final = re.compile(r"(?:the |my |our )?[^\W\d_]+(?: (?!is\b|are\b)[^\W\d_]+)?")  # "operating light"
 
 
 class Spoken:
@@ -21,6 +23,7 @@ class Spoken:
     def __init__(self, language: Language, is_known: Callable[[str], bool]) -> None:
         """`is_known`: whether a word is one of the rules', so that it is nobody's name."""
         self._is_known = is_known
+        self._switching = frozenset((*language.verbs.open, "pop"))
         self._sound = _any_of(language.glue.sound)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = _any_of(self._rewrites)
@@ -45,8 +48,13 @@ class Spoken:
         return words
 
     def _addressed(self, found: re.Match[str]) -> str:
+        """A pause before the name, but for what a camera or a lamp is "on": "the light is on Anna"."""
         said = found.group()
-        return said if self._is_known(found.group(1).lower()) else f"{said.rstrip()}, "
+        clause = plain(_CLAUSE.split(found.string[: found.start()])[-1])
+        aimed = (
+            said.strip() == "on" and not _CALLED_BARE.fullmatch(clause) and self._switching.isdisjoint(clause.split())
+        )
+        return said if aimed or self._is_known(found.group(1).lower()) else f"{said.rstrip()}, "
 
 
 def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
