@@ -53,12 +53,14 @@ TUNING = rows("tuning.jsonl")
 CALIBRATION = rows("calibration/utterances.jsonl")
 UNSEEN = rows("unseen/utterances.jsonl")
 UNSEEN_SURGERIES = load_surgeries(SET / "unseen" / "machines")
-EVERY = [*UTTERANCES, *TUNING, *CALIBRATION, *UNSEEN]
+OTHERS = rows("others/utterances.jsonl")
+OTHER_SURGERIES = load_surgeries(SET / "others" / "machines")
+EVERY = [*UTTERANCES, *TUNING, *OTHERS, *CALIBRATION, *UNSEEN]
 CHATTER = rows("chatter.jsonl")
 
 
 def surgery_of(row: dict[str, Any]) -> Surgery:
-    return (SURGERIES | UNSEEN_SURGERIES)[row["surgery"]]
+    return (SURGERIES | OTHER_SURGERIES | UNSEEN_SURGERIES)[row["surgery"]]
 
 
 def test_every_utterance_has_an_id_and_a_wording_of_its_own() -> None:
@@ -118,9 +120,15 @@ def test_an_unknown_device_is_given_as_it_is_said() -> None:
 
 
 def test_what_is_calibrated_with_is_of_the_half_to_tune_with_and_about_the_shipped_surgeries() -> None:
-    assert {row["half"] for row in (*TUNING, *CALIBRATION)} == {"tune"}
+    assert {row["half"] for row in (*TUNING, *OTHERS, *CALIBRATION)} == {"tune"}
     assert {row["surgery"] for row in CALIBRATION} == set(SURGERIES)
     assert {row["category"] for row in CALIBRATION} >= {row["category"] for row in UTTERANCES} - {"other_surgery"}
+
+
+def test_what_is_tuned_for_generality_on_is_about_two_surgeries_that_do_not_ship_and_are_not_unseen() -> None:
+    assert {row["surgery"] for row in OTHERS} == set(OTHER_SURGERIES)
+    assert len(OTHER_SURGERIES) == 2
+    assert not set(OTHER_SURGERIES) & {*SURGERIES, *UNSEEN_SURGERIES}
 
 
 def test_what_is_unseen_is_about_surgeries_that_nothing_else_knows() -> None:
