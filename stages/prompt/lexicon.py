@@ -191,9 +191,9 @@ class Lexicon:
             word = word[:-2] if word.endswith(("ches", "shes")) else word[:-1]  # "nobody stops it"
         if word in _PAUSES:
             return Token(",", word, at, at + 1)
-        if word in _YES and before and before[-1].letter != ",":  # "defib on, yes, the defib"
+        if word in _YES and _is_said(before):  # "defib on, yes, the defib"
             return Token(",", word, at, at + 1)
-        if word in _OKAY and before and before[-1].letter != "," and self._begins(words, at + 1):
+        if word in _OKAY and _is_said(before) and self._begins(words, at + 1):
             return Token(",", word, at, at + 1)  # "it is loud okay suction off"
         if (end := self._addressed(words, at, before)) > at:
             return Token("", "", at, end)
@@ -249,7 +249,7 @@ class Lexicon:
         """The letter of "for" and "so" behind what switches, or "": "off for the scan", "on so we can see"."""
         if word == "for" and _is_last(before, "of", at) and following in self._determiners:
             return "U"
-        if word == "so" and before and before[-1].letter in "ofzelrMWGPt" and following in self._beginning:
+        if word == "so" and _is_said(before) and before[-1].letter in "ofzelrMWGPt" and following in self._beginning:
             clause = "".join([token.letter for token in before]).rpartition(",")[2]
             return "," if {"b", "B", "H"} & set(clause) else "Q"  # "it is out, so the lights can go on" follows from it
         return ""
@@ -309,6 +309,12 @@ class Lexicon:
 def _is_last(before: list[Token], letters: str, at: int) -> bool:
     """Whether such a token ends at `at`."""
     return bool(before) and before[-1].end == at and before[-1].letter != "" and before[-1].letter in letters
+
+
+def _is_said(before: list[Token]) -> bool:
+    """Whether something may be over here: not behind a verb without its object ("start okay the suction")."""
+    letters = "".join([token.letter for token in before[-2:]])
+    return letters[-1:] in tuple("_+lrebPtofzM") and letters not in ("so", "sf", "=o", "=f")
 
 
 def _machine_of(token: Token) -> str:
