@@ -19,6 +19,7 @@ SETS: Final = (
     "examples/understanding",
     "examples/understanding/calibration",
     "examples/understanding/unseen",
+    "examples/understanding/others",
     "examples/surgeries/sessions",
     "examples",
 )

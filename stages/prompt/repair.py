@@ -15,7 +15,6 @@ _MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=!]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
-    r""
     r"|((?<=[ofz]&d)_(?=[,P]*$)|(?<=[ofz]P&d)_(?=[,P]*$)"  # "suction off please, and the cautry too"
     r"|_{1,3}(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz]))"
 )
