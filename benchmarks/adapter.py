@@ -38,7 +38,7 @@ def main(model: str, rounds: int, path: Path | None) -> None:
         raise ConfigError(f"--model {model}: has no adapter; give one of {', '.join(_taught())}")
     assert isinstance(taught.source, MergedSource)
     base = find_manifest(taught.source.model)
-    bare = msgspec.structs.replace(base, examples=taught.examples, window_lines=taught.window_lines)
+    bare = msgspec.structs.replace(base, examples=taught.examples, window_lines=taught.window_lines, links=taught.links)
     with Bar("bench adapter", 2 * (1 + rounds), still=True) as bar:
         bound = _rounds({"with": taught, "without": bare}, BOUNDS, rounds, bar)
         free = _rounds({"taught": taught, "base": base}, None, rounds, bar)
@@ -84,8 +84,10 @@ def _rounds(sides: dict[str, Manifest], bounds: Bounds | None, rounds: int, bar:
 def _questions(manifest: Manifest, count: int) -> list[Question]:
     config = load_config(None, ())
     surgeries = choose(list(load_surgeries(resolve(config.prompt.machines)).values()), "same")
-    shown, lines = manifest.examples, manifest.window_lines
-    [asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,), shown=shown, window_lines=lines)
+    shown, lines, linked = manifest.examples, manifest.window_lines, manifest.links
+    [asked] = questions(
+        surgeries, manifest.prompt, "small", 1, count, (1,), shown=shown, window_lines=lines, linked=linked
+    )
     return asked
 
 

@@ -80,10 +80,12 @@ class UpdateBench:
         self._surgeries = load_surgeries(resolve(self._config.prompt.machines))
         surgeries: Sequence[Surgery] = choose(list(self._surgeries.values()), "same")
         count = 1 + max(rounds * UPDATES, rounds + 1)
-        shown, lines = manifest.examples, manifest.window_lines
-        [self._asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,), shown=shown, window_lines=lines)
+        shown, lines, linked = manifest.examples, manifest.window_lines, manifest.links
+        [self._asked] = questions(
+            surgeries, manifest.prompt, "small", 1, count, (1,), shown=shown, window_lines=lines, linked=linked
+        )
         [[self._first_line]] = questions(
-            surgeries, manifest.prompt, "small", 1, 1, first_lines=1, shown=shown, window_lines=lines
+            surgeries, manifest.prompt, "small", 1, 1, first_lines=1, shown=shown, window_lines=lines, linked=linked
         )
 
     def updates(self, bar: Bar) -> tuple[dict[str, Any], dict[str, float]]:

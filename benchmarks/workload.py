@@ -17,6 +17,7 @@ from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
 from stages.prompt.examples import Examples
 from stages.prompt.language import load_language
+from stages.prompt.links import Link, Links
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Session
@@ -68,11 +69,12 @@ def questions(
     first_lines: int = FIRST_LINES,
     shown: Examples = "many",
     window_lines: int = MOST_LINES,
+    linked: bool = False,
 ) -> list[list[Question]]:
     """`each` questions of each session, in the order in which they must be asked. Sessions take turns in surgeries.
 
     `lines_each`: how many lines may come before each further question; drawn anew for each. `first_lines`: how many
-    come before the first. `shown`, `window_lines`: what a prompt shows, as the model's manifest says.
+    come before the first. `shown`, `window_lines`, `linked`: what a prompt shows, as the model's manifest says.
     """
     prompts = Prompts(form, answer, shown)
     return [
@@ -86,6 +88,7 @@ def questions(
                 lines_each,
                 first_lines,
                 window_lines,
+                linked,
             )
         )
         for number in range(sessions)
@@ -131,9 +134,11 @@ def _session(
     lines_each: Sequence[int],
     first_lines: int,
     window_lines: int,
+    linked: bool,
 ) -> Iterator[Question]:
     draw = random.Random(f"times {number}")
     engine = RuleEngine(surgery)
+    link: Link = Links(surgery).link if linked else str
     said = lines(surgery, f"lines {number}")
     start = SessionStart(session=f"bench{number}", seq=1, t=0.0, surgery=surgery.surgery, started_at=0.0)
     session = Session(start, surgery, PhaseCues(surgery, load_language()), PromptSection(), 0.0, window_lines)
@@ -145,7 +150,7 @@ def _session(
             line = Transcript(session=session.name, seq=seq, t=t, speaker=speaker, text=words)
             session.take(line)
             change = session.hear(line, engine.read(words))
-            session.window.append(t, speaker, words)
+            session.window.append(t, speaker, words, link(words))
             if seq % LINES_A_PHASE == 0:
                 session.observe(_phase_after(session))
         prompt = prompts.build(surgery, session.window.transcript, session.moment())

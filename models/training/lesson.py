@@ -7,8 +7,10 @@ to wait is about several lines. The prompt marks neither, so a lesson must be de
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from stages.prompt.links import Links
 from stages.prompt.tail import Moment
 from stages.prompt.window import format_line
 from stages.surgery import Surgery
@@ -63,5 +65,11 @@ class Lesson:
 
     @property
     def transcript(self) -> str:
-        """The lines as the prompt has them, each ended by a newline."""
-        return "".join(format_line(*line) + "\n" for line in self.lines)
+        """The lines as the prompt has them, with ids behind the names of machines, each ended by a newline."""
+        link = _links(self.surgery).link
+        return "".join(format_line(t, speaker, link(text)) + "\n" for t, speaker, text in self.lines)
+
+
+@lru_cache(64)
+def _links(surgery: Surgery) -> Links:
+    return Links(surgery)

@@ -63,6 +63,7 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
         label=name,  # a modified model is not called as the one that it was made of
         examples="none",
         window_lines=settings.lessons.most_lines,
+        links=True,
         licence=msgspec.structs.replace(base.licence, notice=NOTICE) if base.licence else None,
         adapter=Adapter(
             file=target.name,

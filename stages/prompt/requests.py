@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline.messages import Action, Deferred, LLMRequest, LLMResponse, ModelState, RuleOutcome
 from stages.prompt.change import Change
+from stages.prompt.links import Link
 from stages.prompt.rules import Reading
 from stages.prompt.silence import Rules
 from stages.prompt.tail import Moment
@@ -36,12 +37,19 @@ class Requests:
     """Which requests can be taken, and which came before: what is sent again under its id gets the same answer."""
 
     def __init__(
-        self, surgeries: Mapping[str, Surgery], engines: Mapping[str, Rules], *, window_lines: int, most: int
+        self,
+        surgeries: Mapping[str, Surgery],
+        engines: Mapping[str, Rules],
+        *,
+        window_lines: int,
+        links: Mapping[str, Link],
+        most: int,
     ) -> None:
         """`most` requests may be open at one time."""
         self._surgeries = surgeries
         self._engines = engines
         self._window_lines = window_lines
+        self._links = links
         self._most = most
         self._waiting: set[str] = set()  # ids of requests without their answer
         self._answers: OrderedDict[str, LLMResponse] = OrderedDict()  # the newest ones
@@ -75,6 +83,7 @@ class Requests:
             surgery,
             self._engines[surgery.surgery],
             window_lines=self._window_lines,
+            link=self._links[surgery.surgery],
             model=model,
             model_error=model_error,
             now=now,
@@ -114,6 +123,7 @@ def _read(
     engine: Rules,
     *,
     window_lines: int,
+    link: Link,
     model: ModelState,
     model_error: str,
     now: float,
@@ -133,7 +143,7 @@ def _read(
     window = Window(float("inf"), window_lines)
     for raw in request.transcript_context.splitlines():
         at, speaker, text = _split(raw, t)
-        window.append(at, speaker, text)
+        window.append(at, speaker, text, link(text))
         reading = engine.read(text, speaker, reading)
         for toggle in reading.toggles:
             machines[toggle.machine_id], set_by[toggle.machine_id] = toggle.action, "rule"

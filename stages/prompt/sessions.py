@@ -9,6 +9,7 @@ from pipeline.messages import Input, Observation, Override, SessionEnd, SessionS
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language
+from stages.prompt.links import Link
 from stages.prompt.numbers import AllNumbers
 from stages.prompt.questions import Asking
 from stages.prompt.session import Session
@@ -27,11 +28,13 @@ class Sessions:
         language: Language,
         incarnation: int,
         window_lines: int,
+        links: Mapping[str, Link],
     ) -> None:
         self._section = section
         self._window_lines = window_lines
         self._surgeries = surgeries
         self._engines = engines
+        self._links = links
         self._cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
         self._open: dict[str, Asking] = {}
         self._over = Counter(gap=0, deferred=0)  # what sessions that are over had dropped
@@ -94,9 +97,9 @@ class Sessions:
         if not message.is_final:
             return asking, None
         session = asking.session
-        engine = self._engines[session.surgery.surgery]
+        engine, link = self._engines[session.surgery.surgery], self._links[session.surgery.surgery]
         change = session.hear(message, engine.read(message.text, message.speaker, session.recent(message.t)))
-        if session.window.append(message.t, message.speaker, message.text):
+        if session.window.append(message.t, message.speaker, message.text, link(message.text)):
             asking.heard = asking.numbers.inputs + 1
         return asking, change
 

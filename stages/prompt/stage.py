@@ -39,6 +39,7 @@ from stages.prompt.change import Change
 from stages.prompt.crashes import Crashes
 from stages.prompt.examples import Examples
 from stages.prompt.language import Language, load_language
+from stages.prompt.links import Links
 from stages.prompt.pace import Pace, cost_s
 from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, Open, OpenQuestions
@@ -69,6 +70,7 @@ class PromptStage:
         *,
         shown: Examples = "many",
         window_lines: int = MOST_LINES,
+        linked: bool = False,
         language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
@@ -77,8 +79,9 @@ class PromptStage:
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`shown`: the examples that the model needs, and `window_lines` what it can read, where the section leaves it
-        to the model. `incarnation` counts the starts of the process, so that job ids never come twice.
-        `on_their_way`: outcomes that parse may not have had when a process before this one died, at most.
+        to the model. `linked`: whether it was taught with ids behind the names of machines. `incarnation` counts the
+        starts of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had
+        when a process before this one died, at most.
         """
         lines = window_lines if section.window_lines == "model" else section.window_lines
         self._section = section
@@ -88,17 +91,18 @@ class PromptStage:
             name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
             for name, surgery in surgeries.items()
         }
+        links = {name: Links(surgery).link if linked else str for name, surgery in surgeries.items()}
         self._prompts = Prompts(form, answer, shown if section.examples == "model" else section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
-        self._sessions = Sessions(section, surgeries, self._engines, language, incarnation, lines)
+        self._sessions = Sessions(section, surgeries, self._engines, language, incarnation, lines, links)
         self._on_their_way = on_their_way
         self._clock = clock
         self._model: ModelState = "loading"
         self._model_error = ""
         self._open = OpenQuestions()
-        self._requests = Requests(surgeries, self._engines, window_lines=lines, most=section.max_requests)
+        self._requests = Requests(surgeries, self._engines, window_lines=lines, links=links, most=section.max_requests)
         self._pace = Pace(section.min_interval_s, section.utilization, lockstep=lockstep)
         self._before = Relive(self._sessions, self._requests, self._pace, self._take, wall)
         self._crashes = Crashes()
@@ -379,6 +383,7 @@ def create(config: Config, incarnation: int = 0) -> PromptStage:
         config.inference.answer,
         shown=manifest.examples,
         window_lines=manifest.window_lines,
+        linked=manifest.links,
         language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,

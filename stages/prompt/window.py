@@ -62,8 +62,11 @@ class Window:
         """The lines for the prompt, each ended by a newline; append-only between cuts."""
         return self._text
 
-    def append(self, t: float, speaker: str, text: str) -> bool:
-        """Take a final line; False if it is blank, or too old for the window, and so not taken."""
+    def append(self, t: float, speaker: str, text: str, shown: str = "") -> bool:
+        """Take a final line; False if it is blank, or too old for the window, and so not taken.
+
+        `shown`: the text as the transcript has it, if otherwise.
+        """
         if not text or text.isspace() or (self._entries and t < self._newest - self._window_s):
             return False
         self.appended += 1
@@ -72,7 +75,7 @@ class Window:
         self._oldest = min(self._oldest, t) if self._entries else t
         self._entries.append(Entry(t, text, speaker))
         self._evict()
-        self._show(t, format_line(t, speaker, text) + "\n")
+        self._show(t, format_line(t, speaker, shown or text) + "\n")
         return True
 
     def note(self, t: float, text: str) -> None:

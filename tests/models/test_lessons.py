@@ -22,6 +22,7 @@ from pipeline.messages import Action
 from stages.answer import answer_schema
 from stages.parse.safety import find_violations, not_advisory
 from stages.prompt.language import load_language
+from stages.prompt.links import Links
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
 from stages.surgery import load_surgeries
@@ -301,7 +302,8 @@ def test_the_prompt_takes_every_lesson() -> None:
     prompts = Prompts("completion", "small", "few")
     for lesson in LESSONS[:100]:
         prompt = prompts.build(lesson.surgery, lesson.transcript, lesson.moment)
-        assert prompt.transcript.endswith(lesson.lines[-1].text + "\n")
+        shown = Links(lesson.surgery).link(lesson.lines[-1].text)
+        assert prompt.transcript.endswith(f"{shown}\n")
 
 
 def test_lines_are_seldom_said_twice() -> None:
