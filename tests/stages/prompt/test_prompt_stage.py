@@ -751,6 +751,18 @@ def test_the_prompt_shows_as_many_examples_as_the_configuration_says() -> None:
     assert 1 == shown(examples="none") < shown(examples="few") < shown(examples="many")
 
 
+@pytest.mark.parametrize(("linked", "shown"), [(True, "Suction (M06) on."), (False, "Suction on.")])
+def test_names_have_ids_behind_them_for_a_model_that_was_taught_so(linked: bool, shown: str) -> None:
+    stage = PromptStage(PromptSection(), SURGERIES, "completion", "small", linked=linked)
+    list(stage.handle(ModelChanged(state="ready", error="")))
+    list(stage.handle(SessionStart(session="s1", seq=1, t=0.0, surgery="PCNL")))
+    asked = job(list(stage.handle(Transcript(session="s1", seq=2, t=1.0, text="Suction on."))))
+    assert asked.prompt.transcript == f"[1.0s] {shown}\n"
+    assert asked.rules.toggles[0].machine_id == "M06"
+    request = LLMRequest(request_id="r1", surgery="PCNL", transcript_context="Suction on.", session_time_s=3.0)
+    assert shown in job(list(stage.handle(request))).prompt.transcript
+
+
 @pytest.mark.parametrize("examples", ["none", "few", "many"])
 def test_the_prompt_shows_what_the_model_needs_where_the_configuration_leaves_it_to_the_model(examples: Any) -> None:
     def shared(section: PromptSection) -> str:
