@@ -122,9 +122,10 @@ def test_an_answer_keeps_that_order(monkeypatch: pytest.MonkeyPatch) -> None:
         return Said("three", "All of it.", dict.fromkeys(reversed(machines), "ON"))
 
     monkeypatch.setattr(Talker, "say", all_backwards)
-    for lesson in lessons(3, 20):
-        if settled(lesson):
-            assert lesson.answer.on == tuple(reversed(lesson.surgery.machine_ids))
+    kept = [lesson for lesson in lessons(3, 20) if settled(lesson)]
+    assert kept
+    for lesson in kept:
+        assert lesson.answer.on == tuple(reversed(lesson.surgery.machine_ids))
 
 
 def test_next_is_the_phase_that_follows() -> None:

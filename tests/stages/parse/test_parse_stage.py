@@ -20,7 +20,7 @@ from parse_builders import (
 )
 from remembered import Remembered
 
-from pipeline.config import Config, ParseSection, PromptSection
+from pipeline.config import Config, InferenceSection, ParseSection, PromptSection
 from pipeline.errors import ConfigError, Rejected
 from pipeline.messages import Certainty, Message, ModelChanged, SurgeryState, Verdict
 from pipeline.stage import Stage
@@ -369,6 +369,14 @@ def test_the_stage_is_made_from_the_configuration() -> None:
     stage = create(Config(parse=ParseSection(apply_model_toggles=True)))
     _, verdict = settle(stage, make_completion(small_answer(on=["M05"])))
     assert len(verdict.toggles) == 1
+
+
+@pytest.mark.parametrize(("rules", "counts"), [(True, False), (False, True)])
+def test_what_was_measured_against_rules_says_nothing_where_they_read_nothing(rules: bool, counts: bool) -> None:
+    inference = InferenceSection(model="gemma-3-270m-taught")  # of which phases were measured to be seldom right
+    stage = create(Config(prompt=PromptSection(rules=rules), inference=inference))
+    _, verdict = settle(stage, make_completion(small_answer(phase="Phase2", conf=0.9)))
+    assert (verdict.confidence > 0.0) == counts
 
 
 def test_a_folder_without_surgeries_is_a_configuration_error(tmp_path: Any) -> None:

@@ -763,6 +763,14 @@ def test_names_have_ids_behind_them_for_a_model_that_was_taught_so(linked: bool,
     assert shown in job(list(stage.handle(request))).prompt.transcript
 
 
+@pytest.mark.parametrize(("model", "shown"), [("gemma-3-270m-taught", "(M06)"), ("gemma-3-270m", "Suction on")])
+def test_the_manifest_says_whether_names_have_ids_behind_them(model: str, shown: str) -> None:
+    stage = create(Config(inference=InferenceSection(model=model)))
+    list(stage.handle(ModelChanged(state="ready", error="")))
+    request = LLMRequest(request_id="r1", surgery="PCNL", transcript_context="Suction on.", session_time_s=3.0)
+    assert shown in job(list(stage.handle(request))).prompt.transcript
+
+
 @pytest.mark.parametrize("examples", ["none", "few", "many"])
 def test_the_prompt_shows_what_the_model_needs_where_the_configuration_leaves_it_to_the_model(examples: Any) -> None:
     def shared(section: PromptSection) -> str:
