@@ -3,7 +3,8 @@
 Each piece of evidence is one step: the belief moves on a little (TO_NEXT and so on), then is multiplied by how much
 likelier each phase makes what was said or seen. Without evidence nothing moves. The opinion of a model is no
 evidence that adds up, because it was told the phase before it answered: it is one vote on top of the belief. Only
-where the rules read nothing its answers are all the evidence there is, each as heavy as a vote.
+where the rules read nothing its answers are all the evidence there is, each as heavy as a vote; then an answer that
+agrees with what it was told says nothing.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from random import Random
 from typing import Final
 
 from models.training.apart import is_apart
-from models.training.lesson import NEWEST_S, Answer, Lesson, Line
+from models.training.lesson import NEWEST_S, SEEN, Answer, Lesson, Line, shown
 from models.training.mishear import misheard
 from models.training.reasons import tips, why
 from models.training.rooms import Room
@@ -95,9 +95,15 @@ class Course:
                 return said
         return Said("chatter", "Okay.")
 
+    def _tells_another_phase(self, text: str) -> bool:
+        told = {phase for phase in self._room.surgery.phase_ids if f" ({phase})" in shown(self._room.surgery, text)}
+        return bool(told - {self._phase})
+
     def _said(self) -> Said:
         for _ in range(_TRIES):
             said = self._talker.say(self._machines, self._phase)
+            if said.effects and self._tells_another_phase(said.text) and self._rng.random() < 0.9:
+                continue  # who closes or wakes somebody up is in that phase
             if is_apart(said.text) and all(is_apart(line.text) for line in said.before):
                 return said
         return Said("chatter", "Okay.")
@@ -108,7 +114,7 @@ class Course:
         rng = self._rng
         if rng.random() < 0.06:
             self._lines.append(
-                Line(self._pause(), "", f"(video) {rng.choice(_SEEN)} {rng.choice((0.5, 0.6, 0.72, 0.8, 0.9))}")
+                Line(self._pause(), "", f"{SEEN} {rng.choice(_SEEN)} {rng.choice((0.5, 0.6, 0.72, 0.8, 0.9))}")
             )
         asked_by = rng.choice(self._team)
         for line in said.before:
@@ -145,7 +151,7 @@ class Course:
         if behind:
             shown = max(shown, len(self._lines) - self._shown_at)
         believed = self._believed
-        if not behind and (told_by := self._decided_by()) and rng.random() < 0.12:
+        if not behind and (told_by := self._decided_by()) and rng.random() < (0.2 if told_by == 1 else 0.12):
             believed = self._mistaken()
             shown = max(shown, told_by)
         t = round(self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), 1)

@@ -7,6 +7,7 @@ dictionary can tell which id is meant. Some specialties and devices are kept for
 from random import Random
 from typing import Any
 
+from models.training.cues import cues
 from models.training.rooms import Part, PhaseTalk, Room, Thing, absent_names, split
 from models.training.vocabulary import table
 from stages.surgery import Machine, Phase, Surgery
@@ -54,14 +55,15 @@ def _phases(rng: Random, chosen: dict[str, Any]) -> list[dict[str, Any]]:
 def _written_phases(rng: Random, known: list[dict[str, Any]]) -> list[Phase]:
     """As a dictionary has them. Two phases of one name would be one phase for who speaks."""
     style, phases, names = rng.choice(table("rooms")["ids"]["phases"]), [], set[str]()
-    for n, phase in enumerate(known):
+    for n, (phase, told_by) in enumerate(zip(known, cues(rng, known), strict=True)):
         free = [name for name in phase["names"] if name not in names] or [f"{phase['names'][0]} {n}"]
         name = rng.choice(free)
         names.add(name)
         slug = "-".join(split(name.replace("&", "").replace("'", "")))[:30].strip("-")
         letter = "ABCDEFGHIJKLMN"[n]
         phase_id = style.format(n=n + 1, n0=n, slug=slug, letter=letter)
-        phases.append(Phase(id=phase_id, name=name, description=rng.choice([*phase["about"], ""]) or phase["about"][0]))
+        about = rng.choice([*phase["about"], ""]) or phase["about"][0]
+        phases.append(Phase(id=phase_id, name=name, description=about, cues=told_by))
     return phases
 
 

@@ -7,15 +7,17 @@ to wait is about several lines. The prompt marks neither, so a lesson must be de
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
+from stages.prompt.language import Language, load_language
 from stages.prompt.links import Links
 from stages.prompt.tail import Moment
 from stages.prompt.window import format_line
 from stages.surgery import Surgery
 
 NEWEST_S: Final = 2.5
+SEEN: Final = "(video)"
 
 
 class Line(NamedTuple):
@@ -65,11 +67,21 @@ class Lesson:
 
     @property
     def transcript(self) -> str:
-        """The lines as the prompt has them, with ids behind the names of machines, each ended by a newline."""
-        link = _links(self.surgery).link
-        return "".join(format_line(t, speaker, link(text)) + "\n" for t, speaker, text in self.lines)
+        """The lines as the prompt has them, with ids behind names and cues, each ended by a newline."""
+        lines = ((t, speaker, shown(self.surgery, text)) for t, speaker, text in self.lines)
+        return "".join(format_line(*line) + "\n" for line in lines)
+
+
+def shown(surgery: Surgery, text: str) -> str:
+    """A line as the prompt has it: what was seen and not said has no ids."""
+    return text if text.startswith(SEEN) else _links(surgery).link(text)
 
 
 @lru_cache(64)
 def _links(surgery: Surgery) -> Links:
-    return Links(surgery)
+    return Links(surgery, _language())
+
+
+@cache
+def _language() -> Language:
+    return load_language()

@@ -18,6 +18,7 @@ class PhaseLines:
             "implied": (12, self._implied),
             "work": (12, self._work),
             "decoy": (5, self._decoy),
+            "cue_decoy": (5, self._cue_decoy),
             "phase_back": (1, self._phase_back),
         }
 
@@ -65,6 +66,18 @@ class PhaseLines:
         talk = some(self._rng, others)
         template = self._rng.choice(table("compound")["phase"]["decoy"])
         text = sentence(self._speech.say(template, self._phase_slots(talk.phase.id)))
+        return Said("decoy", text, topic=talk.phase.id)
+
+    def _cue_decoy(self) -> Said:
+        """A cue of another phase in a line that tells nothing of now: what is asked, planned, remembered, left over."""
+        words = table("compound")["phase"]
+        earlier = self._rng.random() < 0.4
+        at = self._at(self._speech.phase)
+        phases = self._speech.room.phases
+        talk = some(self._rng, phases[:at] if earlier else phases[at + 1 :])
+        cue = some(self._rng, talk.phase.cues or tuple(noun.removeprefix("the ") for noun in talk.nouns))
+        template = self._rng.choice(words["cue_decoy"] + words["cue_leftover"] * (2 * earlier))
+        text = sentence(self._speech.say(template, {"cue": lambda: cue}))
         return Said("decoy", text, topic=talk.phase.id)
 
     def _phase_back(self) -> Said:

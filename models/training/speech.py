@@ -92,7 +92,7 @@ class Speech:
 
     def _action(self, standby: bool = True) -> Action:
         actions: tuple[Action, ...] = ("ON", "OFF", "STANDBY")
-        return self.rng.choices(actions, (55, 38, 7 if standby else 0))[0]
+        return self.rng.choices(actions, (54, 37, 9 if standby else 0))[0]
 
     def clause(self, single: bool = False, need: str = "", most: int = 4, standby: bool = True) -> Clause:
         """Something that one or more machines shall do. `need`: a list that their devices must have."""

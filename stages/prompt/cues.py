@@ -5,7 +5,7 @@ description. Words are compared by their stems, so that "closing" is "closure". 
 no cue.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -24,6 +24,7 @@ AFTER_USE: Final = 2.0  # it goes off: the first phase that does not use it any 
 MOST: Final = 60.0  # of all cues of one line together
 WIDE: Final = 4  # a machine that is used in more phases tells nothing
 
+_KEPT: Final = frozenset(("in", "out", "on", "off", "up", "down"))
 _ENDS: Final = frozenset(".!?;")
 _PAUSES: Final = frozenset(",:—–")
 _BE: Final = frozenset(
@@ -118,8 +119,10 @@ class PhaseCues:
 
     def content(self, words: Iterable[str], *, keep: bool = False) -> tuple[str, ...]:
         """The stems of the words that say something; with `keep` also "in", "on", "off", "out"."""
-        kept = ("in", "out", "on", "off", "up", "down") if keep else ()
-        return tuple(self.stem(w) for w in words if w.isalnum() and (w in kept or w not in self._small))
+        return tuple(self.stem(word) for word in words if self._says(word, keep=keep))
+
+    def _says(self, word: str, *, keep: bool) -> bool:
+        return word.isalnum() and (word not in self._small or (keep and word in _KEPT))
 
     def asserts(self, words: Iterable[str], stems: Iterable[str], *, done: bool) -> bool:
         """Whether a sentence of the line says all of `stems` to be so; with `done`: that it is over."""
@@ -157,27 +160,47 @@ class PhaseCues:
         """Whether a sentence states nothing of now: a question, a condition, a story."""
         return sentence[-1] == "?" or self._put_off(sentence)
 
+    def places(self, words: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Where a cue ends, and the phase that it is one of. A single word of a name or description is none."""
+        yield from ((at + 1, phase) for at, phase in self._spoken(words))
+        said = [at for at, word in enumerate(words) if self._says(word, keep=True)]
+        for at, length, here in self._found([self.stem(words[at]) for at in said]):
+            phases = {phase for phase, weight in here if weight > WORD}
+            if len(phases) == 1:
+                yield said[at + length - 1], phases.pop()
+
     def _clause(self, words: list[str]) -> dict[str, float]:
-        evidence: dict[str, float] = {}
-        for one, other in pairwise(words) if "phase" in words else ():
-            if one == "phase" and (number := self._number(other)) is not None and 0 < number <= len(self._phases):
-                evidence[self._phases[number - 1]] = SPOKEN
+        evidence = {phase: SPOKEN for _, phase in self._spoken(words)}
         stems = self.content(words, keep=True)
         heard = set[tuple[str, str]]()
+        for at, _, here in self._found(stems):
+            for phase, weight in here:
+                if (phase, stems[at]) not in heard:
+                    heard.add((phase, stems[at]))
+                    evidence[phase] = evidence.get(phase, 1.0) * weight
+        return evidence
+
+    def _spoken(self, words: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Where "phase four" begins, and which one it is."""
+        for at, (one, other) in enumerate(pairwise(words)) if "phase" in words else ():
+            if one == "phase" and (number := self._number(other)) is not None and 0 < number <= len(self._phases):
+                yield at, self._phases[number - 1]
+
+    def _found(self, stems: Sequence[str]) -> Iterator[tuple[int, int, list[tuple[str, float]]]]:
+        """Where a cue begins, how many stems it has, and the phases that have it. Of cues that begin together the
+        longest: "nephrostomy tube is in" is no "tube is in".
+        """
         at = 0
-        while at < len(stems):  # of cues that begin together the longest: "nephrostomy tube is in" is no "tube is in"
+        while at < len(stems):
             beginning = self._cues.get(stems[at])
             if beginning is None:
                 at += 1
                 continue
-            here = [found for found in beginning if stems[at : at + len(found[0])] == found[0]]
+            here = [found for found in beginning if tuple(stems[at : at + len(found[0])]) == found[0]]
             longest = max((len(cue) for cue, _, _ in here), default=1)
-            for cue, phase, weight in here:
-                if len(cue) == longest and (phase, cue[0]) not in heard:
-                    heard.add((phase, cue[0]))
-                    evidence[phase] = evidence.get(phase, 1.0) * weight
+            if here:
+                yield at, longest, [(phase, weight) for cue, phase, weight in here if len(cue) == longest]
             at += longest
-        return evidence
 
     def _number(self, word: str) -> int | None:
         if word.isdigit():

@@ -231,7 +231,7 @@ class Session:
         if not newer_seen and self.surgery.phase(verdict.phase) is not None:
             if self._section.rules:
                 self._vote = (verdict.phase, verdict.confidence, verdict.t)
-            else:
+            elif verdict.phase != self._belief.phase:
                 self._belief.learn(answered(verdict.phase, verdict.confidence))
         for toggle in verdict.toggles:
             machine = toggle.machine_id

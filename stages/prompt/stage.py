@@ -79,7 +79,7 @@ class PromptStage:
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`shown`: the examples that the model needs, and `window_lines` what it can read, where the section leaves it
-        to the model. `linked`: whether it was taught with ids behind the names of machines. `incarnation` counts the
+        to the model. `linked`: whether it was taught with ids behind names and cues. `incarnation` counts the
         starts of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had
         when a process before this one died, at most.
         """
@@ -91,7 +91,7 @@ class PromptStage:
             name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
             for name, surgery in surgeries.items()
         }
-        links = {name: Links(surgery).link if linked else str for name, surgery in surgeries.items()}
+        links = {name: Links(surgery, language).link if linked else str for name, surgery in surgeries.items()}
         self._prompts = Prompts(form, answer, shown if section.examples == "model" else section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep

@@ -303,7 +303,7 @@ def test_the_prompt_takes_every_lesson() -> None:
     prompts = Prompts("completion", "small", "few")
     for lesson in LESSONS[:100]:
         prompt = prompts.build(lesson.surgery, lesson.transcript, lesson.moment)
-        shown = Links(lesson.surgery).link(lesson.lines[-1].text)
+        shown = Links(lesson.surgery, load_language()).link(lesson.lines[-1].text)
         assert prompt.transcript.endswith(f"{shown}\n")
 
 

@@ -1,8 +1,9 @@
-"""Ids behind the names of machines in a line that a model is shown."""
+"""Ids behind names and cues in a line that a model is shown."""
 
 import pytest
 
 from pipeline.config import resolve
+from stages.prompt.language import load_language
 from stages.prompt.links import Links
 from stages.surgery import Machine, Phase, Surgery, load_surgeries
 
@@ -18,7 +19,19 @@ ROOM = Surgery(
         Machine(id="K4", name="Infusion", category="Drugs", aliases=("pump",), triggers=("start drip", "drip on")),
     ),
 )
-LINKS = Links(ROOM)
+LANGUAGE = load_language()
+LINKS = Links(ROOM, LANGUAGE)
+DAY = Surgery(
+    "Day",
+    "Day Surgery",
+    "OR 5",
+    (
+        Phase("A1", "Setup", "Time-out, drapes", cues=("drape", "side is marked")),
+        Phase("A2", "Stone Removal", "Basket, wash", cues=("stone", "stone basket", "sheath is in")),
+        Phase("A3", "Wash & Closing", "Clear view", cues=("stone free", "sheath out", "flush bag")),
+    ),
+    (Machine(id="K1", name="Flush Bag Pump", category="Fluid", aliases=("flush",)),),
+)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +57,39 @@ def test_what_is_no_name_or_that_of_two_machines_stays_as_it_is(said: str) -> No
 
 @pytest.mark.parametrize("surgery", load_surgeries(resolve("configs/machines")).values(), ids=lambda it: it.surgery)
 def test_every_alias_of_a_shipped_surgery_leads_to_its_machine(surgery: Surgery) -> None:
-    link = Links(surgery).link
+    link = Links(surgery, LANGUAGE).link
     for machine in surgery.machines:
         for alias in machine.aliases:
-            assert link(f"now the {alias} please") == f"now the {alias} ({machine.id}) please"
+            shown = link(f"now the {alias} please")
+            assert shown.startswith(f"now the {alias} ({machine.id}) ") and shown.endswith(" please")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("There's the stone.", "There's the stone (A2)."),
+        ("Stones, all STONES", "Stones (A2), all STONES (A2)"),  # by their stems
+        ("the stone basket please", "the stone basket (A2) please"),  # the longest
+        ("we are stone free, sheath out", "we are stone free (A3), sheath out (A3)"),
+        ("the sheath is in now", "the sheath is in (A2) now"),  # small words in between
+        ("so the sheath. Out with you", "so the sheath. Out with you"),  # not over the end of a clause
+        ("flush bag please", "flush (K1) bag (A3) please"),
+        ("this is phase three", "this is phase three (A3)"),  # by its number
+        ("the wash", "the wash"),  # one word of a name is no cue
+        ("extubate", "extubate"),  # of a phase that this surgery does not have
+        ("closing now", "closing now (A3)"),  # said in every closing
+    ],
+)
+def test_a_cue_has_its_phases_id_behind_it(said: str, shown: str) -> None:
+    assert Links(DAY, LANGUAGE).link(said) == shown
+
+
+def test_a_cue_in_a_name_has_its_id_behind_the_name() -> None:
+    phases = (Phase("A1", "Setup"), Phase("A2", "Flow", cues=("flush",)))
+    room = Surgery("B", "B", "OR", phases, (Machine(id="K1", name="Flush Pump", category="Fluid"),))
+    assert Links(room, LANGUAGE).link("Flush pump, flush") == "Flush pump (K1) (A2), flush (A2)"
 
 
 def test_a_surgery_without_names_links_nothing() -> None:
     bare = Surgery("Bare", "Bare", "OR", ROOM.phases, (Machine(id="K1", name="(none)", category="Any"),))
-    assert Links(bare).link("suction on") == "suction on"
+    assert Links(bare, LANGUAGE).link("suction on") == "suction on"

@@ -1,0 +1,75 @@
+"""Cues for the phases of invented surgeries: words of what is said in one, as a dictionary has them. Training only."""
+
+import re
+from functools import cache
+from random import Random
+from typing import Any, Final
+
+from models.training.vocabulary import table
+
+_MOST: Final = 24
+_SHORTEST: Final = 4
+_EVERYWHERE: Final = 3  # phases that say a word: it tells nothing then
+_BREAK: Final = re.compile(r"[\[\]|,.;:?!{}]+")
+_WORD: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_SAID_BY_ALL: Final = frozenset(
+    "please there that this with from into over under here down back next first last more once then them they your "
+    "have some just let's good nice look slowly again ready still where what when which will would only goes comes "
+    "left right small other second before after both half side minutes another through little gently want anything "
+    "something everything nothing tell show bring went know till leave number find choose putting goes everybody".split()
+)
+
+
+def cues(rng: Random, phases: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Some cues of each phase, none for all in some rooms, few or many in others.
+
+    Mostly what no other phase of the room says; a dictionary that a person wrote has cues that others say too.
+    """
+    chance = rng.random()
+    if chance < 0.12:
+        return [()] * len(phases)
+    share = rng.uniform(0.08, 0.3) if chance < 0.4 else rng.uniform(0.3, 0.9)
+    strict = rng.random() < 0.7
+    keys = [phase["key"] for phase in phases]
+    found = []
+    for phase in phases:
+        others = set().union(*(_words(key) for key in keys if key != phase["key"])) if strict else set()
+        usual = phase["key"] in _USUAL and rng.random() < 0.6  # the language knows what is said in these
+        known = () if usual else sorted(_candidates(phase["key"]) - others)
+        found.append(tuple(rng.sample(known, min(_MOST, round(share * len(known))))))
+    return found
+
+
+_USUAL: Final = ("preparation", "induction", "closure", "emergence")
+
+
+@cache
+def _candidates(key: str) -> frozenset[str]:
+    """Words and pairs of words that tell a phase, and how it is called."""
+    nouns = {noun.removeprefix("the ") for noun in table("phases")[key]["nouns"]}
+    return frozenset(nouns | {it for it in _words(key) - _of_any_talk() if _frequency(it) <= _EVERYWHERE})
+
+
+@cache
+def _words(key: str) -> frozenset[str]:
+    """The longer words that are said in a phase, and pairs that stand side by side."""
+    found = set[str]()
+    for template in table("phases")[key]["said"]:
+        for part in _BREAK.split(template.casefold()):
+            words = [word for word in _WORD.findall(part) if word not in _SAID_BY_ALL]
+            long = [word for word in words if len(word) >= _SHORTEST]
+            found |= set(long)
+            if len(long) == 2 and f"{long[0]} {long[1]}" in part:
+                found.add(f"{long[0]} {long[1]}")
+    return frozenset(found)
+
+
+@cache
+def _of_any_talk() -> frozenset[str]:
+    says = table("chatter")["says"]
+    return frozenset(_WORD.findall(" ".join((*says["clause"], *says["line"])).casefold()))
+
+
+@cache
+def _frequency(word: str) -> int:
+    return sum(word in _words(key) for key in table("phases"))
