@@ -10,14 +10,9 @@ from models.training.vocabulary import table
 _MOST: Final = 24
 _SHORTEST: Final = 4
 _EVERYWHERE: Final = 3  # phases that say a word: it tells nothing then
+_USUAL: Final = ("preparation", "induction", "closure", "emergence")
 _BREAK: Final = re.compile(r"[\[\]|,.;:?!{}]+")
 _WORD: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
-_SAID_BY_ALL: Final = frozenset(
-    "please there that this with from into over under here down back next first last more once then them they your "
-    "have some just let's good nice look slowly again ready still where what when which will would only goes comes "
-    "left right small other second before after both half side minutes another through little gently want anything "
-    "something everything nothing tell show bring went know till leave number find choose putting goes everybody".split()
-)
 
 
 def cues(rng: Random, phases: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -40,9 +35,6 @@ def cues(rng: Random, phases: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return found
 
 
-_USUAL: Final = ("preparation", "induction", "closure", "emergence")
-
-
 @cache
 def _candidates(key: str) -> frozenset[str]:
     """Words and pairs of words that tell a phase, and how it is called."""
@@ -54,9 +46,10 @@ def _candidates(key: str) -> frozenset[str]:
 def _words(key: str) -> frozenset[str]:
     """The longer words that are said in a phase, and pairs that stand side by side."""
     found = set[str]()
+    everywhere = frozenset(table("compound")["phase"]["everywhere"])
     for template in table("phases")[key]["said"]:
         for part in _BREAK.split(template.casefold()):
-            words = [word for word in _WORD.findall(part) if word not in _SAID_BY_ALL]
+            words = [word for word in _WORD.findall(part) if word not in everywhere]
             long = [word for word in words if len(word) >= _SHORTEST]
             found |= set(long)
             if len(long) == 2 and f"{long[0]} {long[1]}" in part:

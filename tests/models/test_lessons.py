@@ -16,6 +16,7 @@ from models.training.lesson import NEWEST_S, Lesson
 from models.training.phase_lines import PhaseLines
 from models.training.rooms import Room, Thing, shipped_room, split
 from models.training.said import Said
+from models.training.speech import Speech
 from models.training.talk import Talker
 from pipeline.config import resolve
 from pipeline.messages import Action
@@ -243,6 +244,55 @@ def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_pha
             assert any(lesson.answer.phase in told_by[text] for text in texts), lesson
             far += abs(phases.index(lesson.moment.phase) - phases.index(lesson.answer.phase)) > 1
     assert far > 60
+
+
+def newest_tells(lesson: Lesson) -> set[str]:
+    """Phases whose ids stand in the newest line, as the prompt shows it."""
+    newest = lesson.transcript.splitlines()[-1]
+    return {phase for phase in lesson.surgery.phase_ids if f" ({phase})" in newest}
+
+
+def test_a_cue_of_another_phase_tells_nothing_where_it_is_only_talked_about() -> None:
+    room = shipped_room(SURGERIES["PCNL"])
+    kinds = PhaseLines(speech := Speech(Random(3), room)).kinds
+    link, with_id = Links(room.surgery, load_language()).link, 0
+    for speech.phase in room.surgery.phase_ids[1:-1]:
+        for _ in range(60):
+            said = kinds["cue_decoy"][1]()
+            assert said.topic != speech.phase
+            assert (said.phase, said.effects) == ("", {})
+            with_id += f"({said.topic})" in link(said.text)
+    assert with_id > 120  # so what is learned is not to trust every id
+
+
+def test_who_switches_a_machine_seldom_says_the_cue_of_another_phase() -> None:
+    orders = [lesson for lesson in LESSONS if lesson.kind in NAMED | {"indirect"}]
+    elsewhere = [lesson for lesson in orders if newest_tells(lesson) - {lesson.answer.phase}]
+    assert len(orders) > 1000
+    assert len(elsewhere) < len(orders) / 20
+
+
+def test_most_phases_that_are_shown_have_their_id_behind_a_cue_and_many_have_not() -> None:
+    shown = [lesson for lesson in LESSONS if lesson.kind == "phase" and settled(lesson)]
+    told = sum(lesson.answer.phase in newest_tells(lesson) for lesson in shown)
+    assert len(shown) / 3 < told < len(shown) * 0.85
+
+
+def test_the_cues_of_an_invented_phase_are_said_in_it_and_mostly_in_no_other() -> None:
+    without = others = checked = 0
+    for number in range(60):
+        room = invented_room(Random(number), number, "train")
+        without += not any(talk.phase.cues for talk in room.phases)
+        for talk in room.phases:
+            own = " ".join((*talk.said, *talk.nouns)).casefold()
+            rest = " ".join(line for other in room.phases if other is not talk for line in other.said).casefold()
+            for cue in talk.phase.cues:
+                checked += 1
+                assert cue in own
+                others += re.search(rf"\b{re.escape(cue)}\b", rest) is not None
+    assert checked > 1000
+    assert 0 < others < checked / 5
+    assert 0 < without < 20
 
 
 def test_the_rules_seldom_read_the_opposite() -> None:

@@ -61,7 +61,7 @@ def test_every_alias_of_a_shipped_surgery_leads_to_its_machine(surgery: Surgery)
     for machine in surgery.machines:
         for alias in machine.aliases:
             shown = link(f"now the {alias} please")
-            assert shown.startswith(f"now the {alias} ({machine.id}) ") and shown.endswith(" please")
+            assert shown.startswith(f"now the {alias} ({machine.id}) ")
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,17 @@ def test_where_the_rules_read_nothing_the_answers_of_the_model_add_up_and_stay()
     assert running.phase == "Phase3"
 
 
+def test_without_rules_an_answer_that_agrees_with_what_it_was_told_says_nothing() -> None:
+    once, often = session(rules=False), session(rules=False)
+    for t in range(1, 50):
+        often.learn(verdict(float(t), "Phase1", confidence=1.0))
+    for running in (once, often):
+        running.learn(verdict(60.0, "Phase2", confidence=0.9))
+    assert (once.phase, often.phase) == ("Phase2", "Phase2")
+    beliefs = [running.snapshot(Change(), "ready", "", {}).phase_belief for running in (once, often)]
+    assert beliefs[0] == beliefs[1]
+
+
 def test_the_models_vote_does_not_add_up_and_ends_with_its_time() -> None:
     running = session()
     for t in range(1, 50):
