@@ -38,6 +38,7 @@ from pipeline.config import Config, load_config, resolve
 from pipeline.console import Bar
 from pipeline.errors import ConfigError
 from stages.answer import AnswerForm, answer_schema
+from stages.prompt.taught import Taught
 from stages.surgery import Surgery, load_surgeries
 
 SHAPES = ("medgemma-4b",)
@@ -80,13 +81,9 @@ class UpdateBench:
         self._surgeries = load_surgeries(resolve(self._config.prompt.machines))
         surgeries: Sequence[Surgery] = choose(list(self._surgeries.values()), "same")
         count = 1 + max(rounds * UPDATES, rounds + 1)
-        shown, lines, linked = manifest.examples, manifest.window_lines, manifest.links
-        [self._asked] = questions(
-            surgeries, manifest.prompt, "small", 1, count, (1,), shown=shown, window_lines=lines, linked=linked
-        )
-        [[self._first_line]] = questions(
-            surgeries, manifest.prompt, "small", 1, 1, first_lines=1, shown=shown, window_lines=lines, linked=linked
-        )
+        taught = Taught(manifest.examples, manifest.window_lines, manifest.links)
+        [self._asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,), taught=taught)
+        [[self._first_line]] = questions(surgeries, manifest.prompt, "small", 1, 1, first_lines=1, taught=taught)
 
     def updates(self, bar: Bar) -> tuple[dict[str, Any], dict[str, float]]:
         """What was measured of both designs, in turn, and what is compared."""

@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Literal
 
 from pipeline.config import ROOT, PromptSection
@@ -15,14 +16,13 @@ from pipeline.messages import Observation, Prompt, PromptJob, SessionStart, Tran
 from stages.answer import AnswerForm
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
-from stages.prompt.examples import Examples
 from stages.prompt.language import load_language
 from stages.prompt.links import Link, Links
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Session
 from stages.prompt.tail import PromptForm
-from stages.prompt.window import MOST_LINES
+from stages.prompt.taught import UNTAUGHT, Taught
 from stages.surgery import Surgery
 
 EXAMPLE = ROOT / "examples" / "pcnl_session.jsonl"
@@ -67,31 +67,17 @@ def questions(
     each: int,
     lines_each: Sequence[int] = LINES_EACH,
     first_lines: int = FIRST_LINES,
-    shown: Examples = "many",
-    window_lines: int = MOST_LINES,
-    linked: bool = False,
+    taught: Taught = UNTAUGHT,
 ) -> list[list[Question]]:
     """`each` questions of each session, in the order in which they must be asked. Sessions take turns in surgeries.
 
     `lines_each`: how many lines may come before each further question; drawn anew for each. `first_lines`: how many
-    come before the first. `shown`, `window_lines`, `linked`: what a prompt shows, as the model's manifest says.
+    come before the first. `taught`: what a prompt shows, as the model's manifest says.
     """
-    prompts = Prompts(form, answer, shown)
+    prompts = Prompts(form, answer, taught.examples)
     return [
-        list(
-            _session(
-                number,
-                surgeries[number % len(surgeries)],
-                prompts,
-                answer,
-                each,
-                lines_each,
-                first_lines,
-                window_lines,
-                linked,
-            )
-        )
-        for number in range(sessions)
+        list(_session(number, surgery, prompts, answer, each, lines_each, first_lines, taught))
+        for number, surgery in zip(range(sessions), cycle(surgeries), strict=False)
     ]
 
 
@@ -133,15 +119,14 @@ def _session(
     each: int,
     lines_each: Sequence[int],
     first_lines: int,
-    window_lines: int,
-    linked: bool,
+    taught: Taught,
 ) -> Iterator[Question]:
     draw = random.Random(f"times {number}")
     engine = RuleEngine(surgery)
-    link: Link = Links(surgery).link if linked else str
+    link: Link = Links(surgery, load_language()).link if taught.links else str
     said = lines(surgery, f"lines {number}")
     start = SessionStart(session=f"bench{number}", seq=1, t=0.0, surgery=surgery.surgery, started_at=0.0)
-    session = Session(start, surgery, PhaseCues(surgery, load_language()), PromptSection(), 0.0, window_lines)
+    session = Session(start, surgery, PhaseCues(surgery, load_language()), PromptSection(), 0.0, taught.window_lines)
     for at in range(each):
         change = Change()
         for _ in range(draw.choice(lines_each) if at else first_lines):

@@ -37,7 +37,6 @@ from pipeline.restore import Past, Restored
 from stages.answer import AnswerForm
 from stages.prompt.change import Change
 from stages.prompt.crashes import Crashes
-from stages.prompt.examples import Examples
 from stages.prompt.language import Language, load_language
 from stages.prompt.links import Links
 from stages.prompt.pace import Pace, cost_s
@@ -51,7 +50,7 @@ from stages.prompt.sessions import Sessions
 from stages.prompt.silence import Rules, Silence
 from stages.prompt.site_words import load_vocabulary
 from stages.prompt.tail import PromptForm
-from stages.prompt.window import MOST_LINES
+from stages.prompt.taught import UNTAUGHT, Taught
 from stages.surgery import Surgery
 
 ON_THEIR_WAY: Final = 128  # outcomes, at most, that wait for a slot: two bursts of the loop
@@ -68,9 +67,7 @@ class PromptStage:
         form: PromptForm,
         answer: AnswerForm,
         *,
-        shown: Examples = "many",
-        window_lines: int = MOST_LINES,
-        linked: bool = False,
+        taught: Taught = UNTAUGHT,
         language: Language | None = None,
         lockstep: bool = False,
         incarnation: int = 0,
@@ -78,12 +75,11 @@ class PromptStage:
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`shown`: the examples that the model needs, and `window_lines` what it can read, where the section leaves it
-        to the model. `linked`: whether it was taught with ids behind names and cues. `incarnation` counts the
-        starts of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had
-        when a process before this one died, at most.
+        """`taught`: what the model can read, where the section leaves it to the model. `incarnation` counts the starts
+        of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had when a
+        process before this one died, at most.
         """
-        lines = window_lines if section.window_lines == "model" else section.window_lines
+        lines = taught.window_lines if section.window_lines == "model" else section.window_lines
         self._section = section
         self._surgeries = surgeries
         language = language or load_language()
@@ -91,8 +87,8 @@ class PromptStage:
             name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
             for name, surgery in surgeries.items()
         }
-        links = {name: Links(surgery, language).link if linked else str for name, surgery in surgeries.items()}
-        self._prompts = Prompts(form, answer, shown if section.examples == "model" else section.examples)
+        links = {name: Links(surgery, language).link if taught.links else str for name, surgery in surgeries.items()}
+        self._prompts = Prompts(form, answer, taught.examples if section.examples == "model" else section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
@@ -381,9 +377,7 @@ def create(config: Config, incarnation: int = 0) -> PromptStage:
         words.surgeries,
         manifest.prompt,
         config.inference.answer,
-        shown=manifest.examples,
-        window_lines=manifest.window_lines,
-        linked=manifest.links,
+        taught=Taught(manifest.examples, manifest.window_lines, manifest.links),
         language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,

@@ -32,6 +32,7 @@ from pipeline.messages import (
 from pipeline.stage import Stage
 from stages.prompt.prompts import shared_part
 from stages.prompt.stage import PromptStage, create
+from stages.prompt.taught import Taught
 from stages.surgery import load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))
@@ -753,7 +754,7 @@ def test_the_prompt_shows_as_many_examples_as_the_configuration_says() -> None:
 
 @pytest.mark.parametrize(("linked", "shown"), [(True, "Suction (M06) on."), (False, "Suction on.")])
 def test_names_have_ids_behind_them_for_a_model_that_was_taught_so(linked: bool, shown: str) -> None:
-    stage = PromptStage(PromptSection(), SURGERIES, "completion", "small", linked=linked)
+    stage = PromptStage(PromptSection(), SURGERIES, "completion", "small", taught=Taught(links=linked))
     list(stage.handle(ModelChanged(state="ready", error="")))
     list(stage.handle(SessionStart(session="s1", seq=1, t=0.0, surgery="PCNL")))
     asked = job(list(stage.handle(Transcript(session="s1", seq=2, t=1.0, text="Suction on."))))
@@ -774,7 +775,7 @@ def test_the_manifest_says_whether_names_have_ids_behind_them(model: str, shown:
 @pytest.mark.parametrize("examples", ["none", "few", "many"])
 def test_the_prompt_shows_what_the_model_needs_where_the_configuration_leaves_it_to_the_model(examples: Any) -> None:
     def shared(section: PromptSection) -> str:
-        stage = PromptStage(section, SURGERIES, "completion", "small", shown=examples)
+        stage = PromptStage(section, SURGERIES, "completion", "small", taught=Taught(examples))
         list(stage.handle(ModelChanged(state="ready", error="")))
         list(stage.handle(SessionStart(session="s1", seq=1, t=0.0, surgery="PCNL")))
         return job(list(stage.handle(Transcript(session="s1", seq=2, t=1.0, text="suction on")))).prompt.shared
@@ -785,7 +786,7 @@ def test_the_prompt_shows_what_the_model_needs_where_the_configuration_leaves_it
 
 def test_the_prompt_shows_as_many_lines_as_the_model_was_taught_on_unless_the_configuration_says_how_many() -> None:
     def shown(section: PromptSection) -> list[str]:
-        stage = PromptStage(section, SURGERIES, "completion", "small", window_lines=4)
+        stage = PromptStage(section, SURGERIES, "completion", "small", taught=Taught(window_lines=4))
         list(stage.handle(SessionStart(session="s1", seq=1, t=0.0, surgery="PCNL")))
         said = [Transcript(session="s1", seq=at, t=float(at), text=f"line {at}") for at in range(2, 9)]
         for line in said[:-1]:
