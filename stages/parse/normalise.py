@@ -17,6 +17,7 @@ from stages.surgery import Surgery
 MAX_SUGGESTIONS: Final = 8
 SUGGESTION_CHARACTERS: Final = 200
 REASONING_CHARACTERS: Final = 1000
+LEAST: Final = 0.4  # probability of a change, to be one; of the tuned-on sentences most come right at 0.4 to 0.6
 
 _ACTIONS: Final[Mapping[str, Action]] = {"ON": "ON", "OFF": "OFF", "STANDBY": "STANDBY"}
 _KINDS: Final = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
@@ -78,16 +79,25 @@ def normalise(found: Mapping[str, Any], surgery: Surgery, machines: Mapping[str,
 def as_sure_as(answer: ModelAnswer, certainty: Certainty) -> ModelAnswer:
     """The answer with the confidences that its model's own choices show, instead of the number it wrote.
 
-    A toggle is as sure as the choice of its machine; the whole is as sure as the least of its phase and toggles.
+    A toggle is as sure as the choice of its machine; the whole is as sure as the least of its phase and toggles. One
+    below LEAST is left out: the likeliest of many choices is still none that the model stands for.
     """
+    sure = certainty.machines
+    unsure = [t.machine_id for t in answer.toggles if t.machine_id in sure and sure[t.machine_id] < LEAST]
     toggles = tuple(
-        msgspec.structs.replace(toggle, confidence=round(certainty.machines.get(toggle.machine_id, 0.0), 3))
+        msgspec.structs.replace(toggle, confidence=round(sure.get(toggle.machine_id, 0.0), 3))
         for toggle in answer.toggles
+        if toggle.machine_id not in unsure
     )
     phase = [round(certainty.phase, 3)] if answer.phase else []
     confidence = min([*phase, *(toggle.confidence for toggle in toggles)], default=0.0)
     return msgspec.structs.replace(
-        answer, toggles=toggles, confidence=confidence, phase_confidence=sum(phase), measured=True
+        answer,
+        toggles=toggles,
+        confidence=confidence,
+        phase_confidence=sum(phase),
+        measured=True,
+        dropped=(*answer.dropped, *(f"{machine}: at {sure[machine]:.2f} less sure than {LEAST}" for machine in unsure)),
     )
 
 

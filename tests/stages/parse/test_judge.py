@@ -7,7 +7,7 @@ from parse_builders import PCNL, make_completion, make_rules, small_answer, with
 
 from pipeline.messages import Certainty
 from stages.parse.judge import judge
-from stages.parse.normalise import ModelAnswer, as_sure_as, normalise
+from stages.parse.normalise import LEAST, ModelAnswer, as_sure_as, normalise
 
 SURE = Certainty(mean_logprob=-0.2, phase=0.9, next_phase=0.4, machines={"M05": 0.7, "M06": 0.8})
 
@@ -56,6 +56,15 @@ def test_an_answer_is_as_sure_as_the_least_sure_of_its_phase_and_toggles(
     said: dict[str, Any], confidence: float
 ) -> None:
     assert as_sure_as(normalised(**said), SURE).confidence == confidence
+
+
+@pytest.mark.parametrize(("sure", "kept"), [(LEAST, {"M05": 0.4, "M06": 0.8}), (LEAST - 0.01, {"M06": 0.8})])
+def test_a_change_that_is_only_the_likeliest_of_many_is_left_out_and_noted(sure: float, kept: dict[str, float]) -> None:
+    certainty = Certainty(mean_logprob=0.0, phase=0.9, next_phase=0.9, machines={"M05": sure, "M06": 0.8})
+    answer = as_sure_as(normalised(on=["M05"], off=["M06"]), certainty)
+    assert confidences(answer) == kept
+    assert answer.confidence == min(kept.values())
+    assert [note.split(":")[0] for note in answer.dropped] == [i for i in ("M05", "M06") if i not in kept]
 
 
 def test_only_confidences_are_changed_and_rounded() -> None:
