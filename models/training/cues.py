@@ -1,6 +1,7 @@
 """Cues for the phases of invented surgeries: words of what is said in one, as a dictionary has them. Training only."""
 
 import re
+from collections import Counter
 from functools import cache
 from random import Random
 from typing import Any, Final
@@ -39,7 +40,8 @@ def cues(rng: Random, phases: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 def _candidates(key: str) -> frozenset[str]:
     """Words and pairs of words that tell a phase, and how it is called."""
     nouns = {noun.removeprefix("the ") for noun in table("phases")[key]["nouns"]}
-    return frozenset(nouns | {it for it in _words(key) - _of_any_talk() if _frequency(it) <= _EVERYWHERE})
+    telling = {it for it in _words(key) if _frequency(it) <= _EVERYWHERE and _of_any_talk().isdisjoint(it.split())}
+    return frozenset(nouns | telling)
 
 
 @cache
@@ -59,8 +61,14 @@ def _words(key: str) -> frozenset[str]:
 
 @cache
 def _of_any_talk() -> frozenset[str]:
+    """Words of talk about anything, and such as are said of several devices."""
     says = table("chatter")["says"]
-    return frozenset(_WORD.findall(" ".join((*says["clause"], *says["line"])).casefold()))
+    talk = frozenset(_WORD.findall(" ".join((*says["clause"], *says["line"])).casefold()))
+    devices = Counter[str]()
+    for device in table("devices").values():
+        lines = (*device.get("need", ()), *device.get("rest", ()))
+        devices.update(set(_WORD.findall(" ".join(lines).casefold())))
+    return talk | {word for word, count in devices.items() if count >= _EVERYWHERE}
 
 
 @cache

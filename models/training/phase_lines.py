@@ -76,7 +76,10 @@ class PhaseLines:
         phases = self._speech.room.phases
         talk = some(self._rng, phases[:at] if earlier else phases[at + 1 :])
         cue = some(self._rng, talk.phase.cues or tuple(noun.removeprefix("the ") for noun in talk.nouns))
-        template = self._rng.choice(words["cue_decoy"] + words["cue_leftover"] * (2 * earlier))
+        lists = ("behind", "cue_leftover", "asked") if earlier else ("laid_out", "asked", "cue_decoy")
+        template = self._rng.choice(
+            words["announced" if at == 0 and self._rng.random() < 0.5 else some(self._rng, lists)]
+        )
         text = sentence(self._speech.say(template, {"cue": lambda: cue}))
         return Said("decoy", text, topic=talk.phase.id)
 
