@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
 import jsonschema_rs
@@ -12,7 +13,7 @@ import pytest
 from models.training.generate import lessons
 from models.training.idle import BYSTANDERS
 from models.training.invent import invented_room
-from models.training.lesson import NEWEST_S, Lesson
+from models.training.lesson import NEWEST_S, Lesson, Line
 from models.training.phase_lines import PhaseLines
 from models.training.rooms import Room, Thing, shipped_room, split
 from models.training.said import Said
@@ -355,6 +356,12 @@ def test_the_prompt_takes_every_lesson() -> None:
         prompt = prompts.build(lesson.surgery, lesson.transcript, lesson.moment)
         shown = Links(lesson.surgery, load_language()).link(lesson.lines[-1].text)
         assert prompt.transcript.endswith(f"{shown}\n")
+
+
+def test_what_was_seen_has_no_ids_as_in_a_run() -> None:
+    line = Line(1.0, "", "(video) instrument suction 0.5")
+    lesson = replace(LESSONS[0], surgery=SURGERIES["PCNL"], lines=(line, Line(2.0, "", "Suction on.")))
+    assert lesson.transcript == "[1.0s] (video) instrument suction 0.5\n[2.0s] Suction (M06) on.\n"
 
 
 def test_lines_are_seldom_said_twice() -> None:
