@@ -21,10 +21,10 @@ class Idle:
             "part": (2, lambda: self._idle("part", need="parts")),
             "amounts": (3, lambda: self._idle("amounts", need="amounts")),
             "story": (3, lambda: self._idle("story")),
-            "elsewhere": (2, lambda: self._idle("elsewhere", single=True)),
+            "elsewhere": (3, lambda: self._idle("elsewhere", single=True)),
             "deferred": (5, lambda: self._idle("deferred")),
             "unreal": (2.5, lambda: self._idle("unreal")),
-            "unknown": (4, self._unknown),
+            "unknown": (5, self._unknown),
             "unknown_too": (1, self._unknown_too),
             "bystander": (0.7, self._bystander),
         }

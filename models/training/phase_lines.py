@@ -15,10 +15,10 @@ class PhaseLines:
         self._rng = speech.rng
         self.kinds: Kinds = {
             "begins": (6, self._begins),
-            "implied": (12, self._implied),
+            "implied": (20, self._implied),
             "work": (12, self._work),
             "decoy": (5, self._decoy),
-            "cue_decoy": (5, self._cue_decoy),
+            "cue_decoy": (8, self._cue_decoy),
             "phase_back": (1, self._phase_back),
         }
 
