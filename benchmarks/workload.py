@@ -123,10 +123,11 @@ def _session(
 ) -> Iterator[Question]:
     draw = random.Random(f"times {number}")
     engine = RuleEngine(surgery)
-    link: Link = Links(surgery, load_language()).link if taught.links else str
+    cues = PhaseCues(surgery, load_language())
+    link: Link = Links(surgery, cues).link if taught.links else str
     said = lines(surgery, f"lines {number}")
     start = SessionStart(session=f"bench{number}", seq=1, t=0.0, surgery=surgery.surgery, started_at=0.0)
-    session = Session(start, surgery, PhaseCues(surgery, load_language()), PromptSection(), 0.0, taught.window_lines)
+    session = Session(start, surgery, cues, PromptSection(), 0.0, taught.window_lines)
     for at in range(each):
         change = Change()
         for _ in range(draw.choice(lines_each) if at else first_lines):

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 
 from stages.prompt.cues import PhaseCues
-from stages.prompt.language import Language, plain
+from stages.prompt.language import plain
 from stages.prompt.names import in_triggers, names
 from stages.surgery import Surgery
 
@@ -24,7 +24,7 @@ _CLAUSE: Final = re.compile(r"[^.!?;:,—–]+")
 class Links:
     """The names and cues of one surgery. What two machines are called is no link, nor is a name that was misheard."""
 
-    def __init__(self, surgery: Surgery, language: Language) -> None:
+    def __init__(self, surgery: Surgery, cues: PhaseCues) -> None:
         owners: dict[str, set[str]] = {}
         for machine in surgery.machines:
             own = {*names(machine), *in_triggers(machine)}
@@ -36,7 +36,7 @@ class Links:
         longest_first = sorted(owners, key=len, reverse=True)
         any_name = "|".join(r"[\W_]{0,2}".join(map(re.escape, key.split())) for key in longest_first)
         self._name = re.compile(rf"(?<![^\W_])(?:{any_name})(?:s(?![^\W_])|(?![^\W_]))", re.IGNORECASE)
-        self._cues = PhaseCues(surgery, language)
+        self._cues = cues
 
     def link(self, text: str) -> str:
         """The line with the id of each machine behind each of its names, and of each phase behind each of its cues."""

@@ -8,7 +8,6 @@ from pipeline.errors import Rejected
 from pipeline.messages import Input, Observation, Override, SessionEnd, SessionStart, Transcript
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
-from stages.prompt.language import Language
 from stages.prompt.links import Link
 from stages.prompt.numbers import AllNumbers
 from stages.prompt.questions import Asking
@@ -25,7 +24,7 @@ class Sessions:
         section: PromptSection,
         surgeries: Mapping[str, Surgery],
         engines: Mapping[str, Rules],
-        language: Language,
+        cues: Mapping[str, PhaseCues],
         incarnation: int,
         window_lines: int,
         links: Mapping[str, Link],
@@ -35,7 +34,7 @@ class Sessions:
         self._surgeries = surgeries
         self._engines = engines
         self._links = links
-        self._cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
+        self._cues = cues
         self._open: dict[str, Asking] = {}
         self._over = Counter(gap=0, deferred=0)  # what sessions that are over had dropped
         self.numbers = AllNumbers(incarnation)

@@ -37,6 +37,7 @@ from pipeline.restore import Past, Restored
 from stages.answer import AnswerForm
 from stages.prompt.change import Change
 from stages.prompt.crashes import Crashes
+from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language, load_language
 from stages.prompt.links import Links
 from stages.prompt.pace import Pace, cost_s
@@ -87,12 +88,13 @@ class PromptStage:
             name: RuleEngine(surgery, surgeries.values(), language) if section.rules else Silence()
             for name, surgery in surgeries.items()
         }
-        links = {name: Links(surgery, language).link if taught.links else str for name, surgery in surgeries.items()}
+        cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
+        links = {name: Links(surgery, cues[name]).link if taught.links else str for name, surgery in surgeries.items()}
         self._prompts = Prompts(form, answer, taught.examples if section.examples == "model" else section.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
-        self._sessions = Sessions(section, surgeries, self._engines, language, incarnation, lines, links)
+        self._sessions = Sessions(section, surgeries, self._engines, cues, incarnation, lines, links)
         self._on_their_way = on_their_way
         self._clock = clock
         self._model: ModelState = "loading"

@@ -23,6 +23,7 @@ from pipeline.config import resolve
 from pipeline.messages import Action
 from stages.answer import answer_schema
 from stages.parse.safety import find_violations, not_advisory
+from stages.prompt.cues import PhaseCues
 from stages.prompt.language import load_language
 from stages.prompt.links import Links
 from stages.prompt.prompts import Prompts
@@ -256,7 +257,7 @@ def newest_tells(lesson: Lesson) -> set[str]:
 def test_a_cue_of_another_phase_tells_nothing_where_it_is_only_talked_about() -> None:
     room = shipped_room(SURGERIES["PCNL"])
     kinds = PhaseLines(speech := Speech(Random(3), room)).kinds
-    link, with_id = Links(room.surgery, load_language()).link, 0
+    link, with_id = Links(room.surgery, PhaseCues(room.surgery, load_language())).link, 0
     for speech.phase in room.surgery.phase_ids[1:-1]:
         for _ in range(60):
             said = kinds["cue_decoy"][1]()
@@ -354,7 +355,7 @@ def test_the_prompt_takes_every_lesson() -> None:
     prompts = Prompts("completion", "small", "few")
     for lesson in LESSONS[:100]:
         prompt = prompts.build(lesson.surgery, lesson.transcript, lesson.moment)
-        shown = Links(lesson.surgery, load_language()).link(lesson.lines[-1].text)
+        shown = Links(lesson.surgery, PhaseCues(lesson.surgery, load_language())).link(lesson.lines[-1].text)
         assert prompt.transcript.endswith(f"{shown}\n")
 
 
