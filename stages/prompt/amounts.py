@@ -9,6 +9,7 @@ from stages.prompt.tokens import Token
 _ROUGHLY: Final = frozenset(
     ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
 )
+_SMALL: Final = frozenset(("wee", "little", "short", "good", "tiny", "full", "brief"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _GIVEN: Final = (["it"], ["him"], ["her"], ["them"], ["me"], ["us"])
@@ -101,6 +102,8 @@ class Amounts:
         number, at = self._amount(words, at)
         if number is None:
             return None
+        while at < len(words) and words[at] in _SMALL:  # "in a wee while"
+            at += 1
         unit = words[at] if at < len(words) else ""
         if unit in _LONG and words[start] == "after":
             return Token("_", " ".join(words[start : at + 1]), start, at + 1)  # "after seven years" puts nothing off
@@ -152,9 +155,9 @@ class Amounts:
 
     def _goes_on(self, words: list[str], at: int, begins: bool) -> bool:
         """Whether something follows on a time that was said: "two minutes, then ...", "a minute more and we ..."."""
-        following = [word for word in words[at : at + 5] if word not in (",", "more", "please")]
-        if following[:1] == ["then"] or following[:2] == ["and", "then"]:
-            return True
+        following = [word for word in words[at : at + 7] if word not in (",", "more", "please")]
+        if "then" in following[: 1 + (following[:1] == ["and"])] or following[1:3] == ["and", "then"]:
+            return True  # also behind a name: "two minutes, Anna, and then ..."
         return begins and following[:1] == ["and"] and following[1:2] in (["we"], ["i"], ["you"])
 
     def _time_of_day(self, words: list[str], at: int, begins: bool) -> int:
@@ -167,6 +170,8 @@ class Amounts:
             end += 2
             return end + ((*words[end : end + 1],) in self._numbers)
         hour, end = self._amount(words, at)
+        if hour is not None and words[end : end + 1] in (["past"], ["to"]):  # "twenty past", "ten to four"
+            return end + 1 + ((*words[end + 1 : end + 2],) in self._numbers)
         if not begins or hour is None or hour > MOST_HOURS or words[at] in self._articles:
             return 0
         if words[end : end + 1] in ([":"], ["."]):

@@ -8,7 +8,7 @@ from stages.prompt.tokens import Sentence
 _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
 _WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")
 _REPEATED: Final = re.compile(r",?n?(?:[svxyk=]|[da]*[MG](?:&[da]*[MG])*[ofz][,Pt]*$)")
-_PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P|[daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S][of])")
+_PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P|[daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S][ofz])")
 _WISHING: Final = frozenset(("would", "what"))
 _PLEAS: Final = frozenset(("can", "could", "might", "may"))
 _PERHAPS: Final = frozenset(("maybe", "perhaps", "possibly"))

@@ -108,7 +108,8 @@ class Clauses:
                 self._boundary(at)
             else:
                 self._lead_from = at + 1
-            if self._mood == "void" and not self._asked:
+            turns = self._sentence.tokens[at].text == "but" and letters[at + 1 : at + 2] in tuple("mpsvx")
+            if self._mood == "void" and (not self._asked or turns):  # "... which I cannot recall, but stop the pump"
                 self._mood = ""
             if self._sentence.tokens[at].text.endswith(("then", "after that")):
                 self._then(at)
@@ -168,7 +169,8 @@ class Clauses:
         goes_on = letters[at] == "&" and letters[at + 1 : at + 2] in _VERBS  # "you go back to two lungs and stop ..."
         if self._later and self._last_end <= self._clause_from and not goes_on and is_spent(clause):
             self._later, self._delay_s, self._condition = False, None, []
-        self._clause_from = at + 1
+        more = letters[at] == "&" and self._condition[1:] == [at - 1] and letters[self._condition[0]] == "A"
+        self._clause_from = at if more else at + 1  # "when she sleeps, and not before, ..."
         self._zone = ""
         self._lead_from = at + 1
 
@@ -308,7 +310,9 @@ class Clauses:
                 waits=self._later and self._waits_for().startswith(_ONCE),
                 joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
             )
-            if (not self._in_story or counts_in_story(place)) and counts(place, self._sentence, self._language):
+            if (not self._in_story or counts_in_story(place) or self._goes_on(rule, start)) and counts(
+                place, self._sentence, self._language
+            ):
                 self._only(told, tokens[0], end)
                 self._take(told, end)
             else:
@@ -319,6 +323,12 @@ class Clauses:
             self._uncounted = told
         self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
         self._lead_from = end
+
+    def _goes_on(self, rule: str, start: int) -> bool:
+        """Whether it belongs to what was ordered in the midst of a story: "fluoro on please and the camera off"."""
+        if self._last is None:
+            return False
+        return rule == "correction" or not self._sentence.letters[self._last_end : start].strip("P&,d")
 
     def _leaves_zone(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """Whether the main clause begins here; else the construction is part of the side clause."""

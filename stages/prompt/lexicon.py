@@ -31,6 +31,7 @@ _THANKS: Final = frozenset(("please", "thanks", "thank", "cheers"))
 _MOST_VOCATIVE: Final = 3  # words
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
+LONG_TALK: Final = 8  # tokens, without an end mark
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
 _NAMED: Final = re.compile(r"(?:_,)?[da]*M(?:[,&]*[da]*M)*")
 _OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sxv_])d$")
@@ -119,6 +120,11 @@ class Lexicon:
                 tokens = []
                 at += 1
                 continue
+            if word in _OKAY and self._resumes(tokens, words, at):
+                yield self._sentence(tokens, words, "")
+                tokens = []
+                at += 1
+                continue
             if word in self._particles and self._separated(tokens, word, at):
                 at += 1
                 continue
@@ -147,6 +153,12 @@ class Lexicon:
         following = words[at + 2] if words[at + 2 :] else "."
         alone = following in _ENDS or following in _PAUSES or following in self._language.glue.please
         return mark in ".!" and state != "" and state in "ofz" and alone and _NAMED.fullmatch(letters) is not None
+
+    def _resumes(self, tokens: list[Token], words: list[str], at: int) -> bool:
+        """Whether long talk ends here, and an order begins: "... with ice cream, okay, suction on"."""
+        if len(tokens) < LONG_TALK or tokens[-1].letter != ",":
+            return False
+        return self._begins(words, at + 1 + (words[at + 1 : at + 2] == [","]))
 
     def _separated(self, tokens: list[Token], particle: str, at: int) -> bool:
         """Whether a particle belongs to a verb before a machine: "power the camera up" is "power up the camera"."""
@@ -224,11 +236,17 @@ class Lexicon:
                     continue  # another device: "balloon pump"; another tube: "the nephrostomy tube is in"
                 if letter in "MF":
                     while end < len(words) and (
-                        words[end] in self._heads or (letter == "F" and words[end] in self._kinds)
+                        words[end] in self._heads
+                        or (letter == "F" and (words[end] in self._kinds or self._is_device(words[end])))
                     ):
                         end += 1
+                    if letter == "F" and self._is_device(words[end - 1]):
+                        text = " ".join(words[at:end])  # "the microwave generator"
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _is_device(self, word: str) -> bool:
+        return word.endswith(self._language.things.device_endings) and not self._index.of(word)
 
     def _begins(self, words: list[str], at: int) -> bool:
         """Whether a machine or an order begins here."""

@@ -22,6 +22,10 @@ _SLOT: Final = re.compile(
 _PIECES: Final = re.compile(r"(?:[s=S][of]|[vxyhcNVXYs])([^,&ofztPvxyhscwkrADUCK]{2,6})(?=[,&oftPAD]|$)")
 # The same before a particle: "our gone beam on please"
 _CALLED: Final = re.compile(r"(?<![^,&Ptm])(l?[d_+aM]{1,5})(?=[ofz](?:[,&PtkI]|$))")
+_NAMED: Final = frozenset("MFGiE")
+_SWITCHING: Final = frozenset("ofzrvxysSVXY=")
+_MOST_PIECES: Final = 4
+_APART: Final = frozenset(",PtKCRpnofzvxyshkwcSVXY=MFT")  # none of these is a piece of a name
 
 
 class Repair:
@@ -31,6 +35,7 @@ class Repair:
         self._names = names
         self._verbs = verbs
         self._beginnings = frozenset(name[:length] for name in names for length in range(1, len(name)))
+        self._nouns = frozenset((*language.things.kinds, *language.things.heads))
         self._ear = Ear(names, (*language.things.ordinary, *language.things.kinds))
         # Where a verb is expected a short one may be misspelt too: "tunr off"
         self._verb_ear = Ear(verbs, language.things.ordinary, shortest=4, near=75.0)
@@ -67,6 +72,25 @@ class Repair:
                     letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
                     break
             searched = first + 1
+        if not _SWITCHING.isdisjoint(letters) and not any(t.letter in _NAMED and not t.misheard for t in tokens):
+            letters, tokens = self._anywhere(letters, tokens)
+        return letters, tokens
+
+    def _anywhere(self, letters: str, tokens: list[Token]) -> tuple[str, list[Token]]:
+        """Pieces of a name wherever they stand, in an order that names no machine: "eerie gation on"."""
+        start = 0
+        while start < len(tokens):
+            for length in range(min(_MOST_PIECES, len(tokens) - start), 1, -1):
+                pieces = tokens[start : start + length]
+                here = letters[start : start + length]
+                if "_" not in here or not _APART.isdisjoint(here):
+                    continue
+                if name := self._pieced(pieces, most_between=1):
+                    end = start + length
+                    end += end < len(tokens) and tokens[end].text in self._nouns
+                    letters, tokens = _put(letters, tokens, start, end, self._names[name], True)
+                    break
+            start += 1
         return letters, tokens
 
     def _together(
@@ -87,18 +111,21 @@ class Repair:
                 start += 1
         return letters, tokens
 
-    def _pieced(self, tokens: list[Token]) -> str:
-        """The name that all of these words together are, or ""; if another stands among them they must be very near."""
+    def _pieced(self, tokens: list[Token], most_between: int = 0) -> str:
+        """The name that all of these words together are, or ""; if another stands among them they must be very near.
+
+        `most_between` two of them so many words that say nothing may stand.
+        """
         joined = "".join(t.text.replace(" ", "") for t in tokens)
-        if not self._joins(tokens, len(tokens)):
+        if not self._joins(tokens, len(tokens), most_between):
             return ""
         name = self._ear.near(joined)
         named = any(t.mention is not None for t in tokens)
         return "" if abs(len(joined) - len(name)) > _MOST_LETTERS or (named and not same(joined, name)) else name
 
     @staticmethod
-    def _joins(tokens: list[Token], length: int) -> bool:
-        return len(tokens) == length and all(one.end == other.start for one, other in pairwise(tokens))
+    def _joins(tokens: list[Token], length: int, most_between: int = 0) -> bool:
+        return len(tokens) == length and all(other.start - one.end <= most_between for one, other in pairwise(tokens))
 
 
 def _put(

@@ -74,6 +74,8 @@ def story(letters: str) -> tuple[int, int]:
 
 def is_spent(clause: str) -> bool:
     """Whether a condition has its main clause, about no machine: "when it rings, you let it ring"."""
+    if clause.startswith("&"):
+        return False  # the condition goes on
     if clause.startswith("A"):
         return clause.count("I") > 1 and "j" in clause  # "if I had known that I would have ..."
     words = clause[max(clause.find("bA"), clause.find("QA")) + 1 :].strip("&P")  # "the rule is whenever she coughs"
