@@ -81,6 +81,7 @@ def is_spent(clause: str) -> bool:
     words = clause[max(clause.find("bA"), clause.find("QA")) + 1 :].strip("&P")  # "the rule is whenever she coughs"
     if words.startswith("A"):
         return False
-    if words.startswith("l") and words.endswith("D") and not {"I", "b", "B"} & set(words):
-        return False  # "for the closure later, suction off"
+    timed = words.startswith("D") or (words.startswith("l") and words.endswith("D"))
+    if timed and not {"I", "b", "B"} & set(words):
+        return False  # "for the closure later, suction off", "two minutes more, Anna, and then ..."
     return ("I" in words and len(words) > 1) or len(words) > 2
