@@ -169,7 +169,7 @@ class Clauses:
         goes_on = letters[at] == "&" and letters[at + 1 : at + 2] in _VERBS  # "you go back to two lungs and stop ..."
         if self._later and self._last_end <= self._clause_from and not goes_on and is_spent(clause):
             self._later, self._delay_s, self._condition = False, None, []
-        more = letters[at] == "&" and self._condition[1:] == [at - 1] and letters[self._condition[0]] == "A"
+        more = letters[at] == "&" and self._condition[1:] == [at - 1] and letters[self._condition[0]] in "AD"
         self._clause_from = at if more else at + 1  # "when she sleeps, and not before, ..."
         self._zone = ""
         self._lead_from = at + 1
