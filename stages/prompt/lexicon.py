@@ -26,6 +26,7 @@ _BEING: Final = frozenset(("is", "was", "has"))
 _ALL_OF_THEM: Final = frozenset(("both", "all"))
 _YES: Final = frozenset(("yes", "yeah", "yep"))
 _OKAY: Final = frozenset(("okay", "ok", "alright", "oh"))
+_IF_SO: Final = frozenset(("if it is", "if it is not"))
 _FOR_ME: Final = frozenset(("for me", "for us"))
 _THANKS: Final = frozenset(("please", "thanks", "thank", "cheers"))
 _MOST_VOCATIVE: Final = 3  # words
@@ -224,6 +225,8 @@ class Lexicon:
                 return Token("P", text, at, end)  # "suction on for me"
             if letter == "q" and rest and word in _BEING and _is_last(before, "n", at):
                 continue  # "under no circumstances is that pump to be stopped"
+            if text in _IF_SO and words[end : end + 1] and words[end] not in _PAUSES | _ENDS:
+                continue  # "if it is not too much to ask"
             if not rest and (read := self._in_context(word, at, following, before)):
                 return Token(read, word, at, at + 1)
             if mention is not None:
