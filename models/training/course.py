@@ -151,7 +151,7 @@ class Course:
         if behind:
             shown = max(shown, len(self._lines) - self._shown_at)
         believed = self._believed
-        if not behind and (told_by := self._decided_by()) and rng.random() < (0.2 if told_by == 1 else 0.12):
+        if not behind and (told_by := self._decided_by()) and rng.random() < (0.3 if told_by == 1 else 0.2):
             believed = self._mistaken()
             shown = max(shown, told_by)
         t = round(self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), 1)
@@ -210,11 +210,15 @@ class Course:
         return shown if shown <= self._most else 0
 
     def _mistaken(self) -> str:
-        """A belief that is wrong: mostly an earlier phase, for a beginning that was missed is never told again."""
+        """A belief that is wrong: an earlier phase, whose end was missed, or a later one, begun too early; mostly near.
+
+        A model that is alone is never told again what it missed, and what it began too early it is told each time.
+        """
         phases = self._room.surgery.phase_ids
-        earlier = phases[: phases.index(self._phase)]
-        others = [phase for phase in phases if phase != self._phase]
-        return self._rng.choice(earlier if earlier and self._rng.random() < 0.7 else others)
+        at = phases.index(self._phase)
+        sides = [side for side in (phases[:at][::-1], phases[at + 1 :]) if side]
+        side = self._rng.choice(sides)
+        return side[0] if self._rng.random() < 0.7 else self._rng.choice(side)
 
     def _catch_up(self) -> None:
         """The belief follows, at the latest (see _talk) before what told it leaves the window."""

@@ -20,8 +20,8 @@ class Orders:
         self._speech = speech
         self._rng = speech.rng
         self.kinds: Kinds = {
-            "command": (13, lambda: self._ordered("command")),
-            "bare": (9, lambda: self._ordered("bare")),
+            "command": (15, lambda: self._ordered("command")),
+            "bare": (11, lambda: self._ordered("bare")),
             "want": (8, lambda: self._ordered("want")),
             "long": (8, lambda: self._ordered("long")),
             "courtesy": (4, lambda: self._ordered("courtesy")),
@@ -34,7 +34,7 @@ class Orders:
             "last": (4, lambda: self._half("last")),
             "trigger": (1.5, self._trigger),
             "all": (1, self._all),
-            "indirect": (18, self._indirect),
+            "indirect": (12, self._indirect),
         }
 
     def _ordered(self, kind: str) -> Said:

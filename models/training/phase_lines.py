@@ -14,9 +14,9 @@ class PhaseLines:
         self._speech = speech
         self._rng = speech.rng
         self.kinds: Kinds = {
-            "begins": (6, self._begins),
-            "implied": (20, self._implied),
-            "work": (12, self._work),
+            "begins": (5, self._begins),
+            "implied": (12, self._implied),
+            "work": (24, self._work),
             "decoy": (5, self._decoy),
             "cue_decoy": (8, self._cue_decoy),
             "phase_back": (1, self._phase_back),
@@ -97,7 +97,7 @@ class PhaseLines:
     def _later_phase(self) -> PhaseTalk:
         at = self._at(self._speech.phase)
         later = self._speech.room.phases[at + 1 :]
-        return later[0] if later and self._rng.random() < 0.7 else some(self._rng, later)
+        return later[0] if later and self._rng.random() < 0.92 else some(self._rng, later)
 
     def _phase_slots(self, phase_id: str) -> Slots:
         at = self._at(phase_id)

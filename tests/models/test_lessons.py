@@ -70,12 +70,13 @@ def is_named(thing: Thing, text: str) -> bool:
 
 
 def place(thing: Thing, room: Room, text: str) -> int | None:
-    """Where the line names the thing first; None where that may be the name of another one too."""
+    """Where the line names the thing; None where it does so twice ("my phone camera"), or may name another one."""
     others = {name for other in room.things if other is not thing for name in other.spoken}
     others.add("vent")  # of what people do to each other, too
     own = [name for name in thing.spoken if not any(name in other or other in name for other in others)]
-    found = [at.start() for name in own if (at := re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE))]
-    return min(found, default=None)
+    any_name = "|".join(map(re.escape, sorted(own, key=len, reverse=True)))
+    found = [at.start() for at in re.finditer(rf"\b(?:{any_name})\b", text, re.IGNORECASE)] if own else []
+    return found[0] if len(found) == 1 else None
 
 
 def settled(lesson: Lesson) -> bool:
@@ -245,7 +246,7 @@ def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_pha
             texts = {text for line in lesson.lines for text in re.findall(r"q\d+q", line.text.lower())}
             assert any(lesson.answer.phase in told_by[text] for text in texts), lesson
             far += abs(phases.index(lesson.moment.phase) - phases.index(lesson.answer.phase)) > 1
-    assert far > 60
+    assert far > 30
 
 
 def newest_tells(lesson: Lesson) -> set[str]:
