@@ -1,10 +1,15 @@
 """Lines that tell which phase it is, and such that only speak of one. Used by training only."""
 
+import re
+from typing import Final
+
 from models.training.phrases import sentence, some
 from models.training.rooms import PhaseTalk
 from models.training.said import Kinds, Said
 from models.training.speech import Slots, Speech
 from models.training.vocabulary import table
+
+_ENDED: Final = re.compile(r"[.?!](?:\s|$)")  # a line of several sentences, or a question
 
 
 class PhaseLines:
@@ -55,9 +60,10 @@ class PhaseLines:
 
     def _of_phase(self, lines: tuple[str, ...]) -> str:
         template = self._rng.choice(lines)
-        wrapped = self._rng.choice(
-            (template, template, template, "{open}, " + template, "{who}, " + template, template + ", {clause}")
-        )
+        ways = [template, template, template, "{open}, " + template, "{who}, " + template]
+        if not _ENDED.search(template):
+            ways.append(template + ", {clause}")
+        wrapped = self._rng.choice(ways)
         return sentence(self._speech.say(wrapped, {}))
 
     def _decoy(self) -> Said:

@@ -119,5 +119,6 @@ def _phase_talk(surgery: Surgery, phase: Phase) -> PhaseTalk:
     place = f"{surgery.surgery}/{phase.id}"
     for known in table("phases").values():
         if place in known.get("of", ()):
-            return PhaseTalk(phase, tuple(known["said"]), tuple(known["nouns"]))
+            own = table("shipped").get(place, {}).get("said", ())
+            return PhaseTalk(phase, (*known["said"], *own), tuple(known["nouns"]))
     return PhaseTalk(phase)
