@@ -133,7 +133,11 @@ def counted(sidecar: Sidecar, stage: str, least: int, *causes: str) -> dict[str,
 def test_a_known_client_publishes_asks_and_reads_states(sidecar: Sidecar, keys: Path) -> None:
     with Client(sidecar.launch.wait_ready(1).requests, keys=keys / "given" / "camera") as client:
         moves(client, "or1")
-        counters = client.states().status.stages  # type: ignore[union-attr]
+        states = client.states()
+        while True:  # a status may be from before a stage has counted
+            counters = states.wait_status(WAIT_S).stages
+            if all("strangers.denied" in counters[stage].counters for stage in ("prompt", "parse")):
+                break
     for stage in ("prompt", "parse"):
         assert {cause: counters[stage].counters[f"strangers.{cause}"] for cause in CAUSES} == dict.fromkeys(CAUSES, 0.0)
 
