@@ -170,7 +170,7 @@ class Amounts:
             end += 2
             return end + ((*words[end : end + 1],) in self._numbers)
         hour, end = self._amount(words, at)
-        if hour is not None and words[end : end + 1] in (["past"], ["to"]):  # "twenty past", "ten to four"
+        if hour is not None and words[end : end + 1] == ["past"]:  # "twenty past", "ten past four"
             return end + 1 + ((*words[end + 1 : end + 2],) in self._numbers)
         if not begins or hour is None or hour > MOST_HOURS or words[at] in self._articles:
             return 0
