@@ -19,6 +19,7 @@ from models.training.rooms import Room, Thing, shipped_room, split
 from models.training.said import Said
 from models.training.speech import Speech
 from models.training.talk import Talker
+from models.training.vocabulary import table
 from pipeline.config import resolve
 from pipeline.messages import Action
 from stages.answer import answer_schema
@@ -239,14 +240,34 @@ def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_pha
     monkeypatch.setattr(PhaseLines, "_case", lambda lines: marked(lines, lines._speech.phase))
     for name in ("_begins", "_implied", "_phase_back"):
         monkeypatch.setattr(PhaseLines, name, begins)
-    far = 0
+    far, sides = 0, Counter[str]()
     for lesson in lessons(9, 2500):
         phases = lesson.surgery.phase_ids
         if lesson.moment.phase != lesson.answer.phase:
             texts = {text for line in lesson.lines for text in re.findall(r"q\d+q", line.text.lower())}
             assert any(lesson.answer.phase in told_by[text] for text in texts), lesson
-            far += abs(phases.index(lesson.moment.phase) - phases.index(lesson.answer.phase)) > 1
+            ahead = phases.index(lesson.moment.phase) - phases.index(lesson.answer.phase)
+            far += abs(ahead) > 1
+            sides["ahead" if ahead > 0 else "behind"] += 1
     assert far > 30
+    assert min(sides["ahead"], sides["behind"]) > 60, sides
+
+
+def test_a_phase_that_begins_is_mostly_the_next_one() -> None:
+    room = shipped_room(SURGERIES["PCNL"])
+    kinds = PhaseLines(speech := Speech(Random(3), room)).kinds
+    speech.phase = room.surgery.phase_ids[0]
+    begun = Counter(kinds["implied"][1]().phase for _ in range(300))
+    assert begun[room.surgery.phase_ids[1]] > 250
+    assert len(begun) > 2
+
+
+def test_what_is_said_in_a_shipped_phase_of_its_own_is_said_in_its_lessons() -> None:
+    rooms = {name: shipped_room(surgery) for name, surgery in SURGERIES.items()}
+    for place, talk in table("shipped").items():
+        surgery, phase = place.split("/")
+        assert set(talk["said"]) < set(rooms[surgery].phase_talk(phase).said), place
+    assert len(table("shipped")) == sum(len(room.phases) for room in rooms.values())
 
 
 def newest_tells(lesson: Lesson) -> set[str]:
