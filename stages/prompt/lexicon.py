@@ -149,7 +149,8 @@ class Lexicon:
         if words[at + 1 : at + 2] and words[at + 1] in _ALL_OF_THEM:  # "camera, suction. Both off."
             at += 1
         if words[at + 1 : at + 2] == ["now"] and _NAMED.fullmatch(letters):  # "suction! now!"
-            return mark in ".!" and (words[at + 2 :] or ["."])[0] in _ENDS
+            rest = words[at + 2 :]
+            return mark in ".!" and (_PAUSES.issuperset(rest) or rest[0] in _ENDS)
         state = next((p.letter for p in self._index.of(words[at + 1]) if not p.rest), "") if words[at + 1 :] else ""
         following = words[at + 2] if words[at + 2 :] else "."
         alone = following in _ENDS or following in _PAUSES or following in self._language.glue.please

@@ -10,7 +10,7 @@ _WORD: Final = re.compile(
     r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:'(?!(?:s|re|ll|ve|d)\b)[a-z]+)?|'(?:s|re|ll|ve|d)\b|[,:;—–.!?()]"
 )
 _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would"}
-_SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+(?=[\s,;:!?]|$)")  # "E.M.G."
+_SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+[A-Za-z0-9]?(?=[\s,;:!?.]|$)")  # "E.M.G.", "C.O.2"
 # A name in capitals as the last word, behind what switches: "turn the suction off Anna"
 _CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][^\W\d_A-Z]+)(?:\s*[,.!?;]|\s*$))")
 _CLAUSE: Final = re.compile(r"[,:;—–.!?]")

@@ -1,6 +1,7 @@
 """What the rules read in an utterance: commands switch machines, everything else does not."""
 
 import random
+import re
 import string
 import tomllib
 from functools import cache
@@ -299,7 +300,11 @@ def said_of(text: str) -> set[str]:
     return {f"{toggle.machine_id} {toggle.action}" for toggle in engine(P).read(text).toggles}
 
 
-@given(st.sampled_from([c for c in COMMANDS if c[0] == P]), st.data())
+# But for who is called behind what switches: a capital tells a name there from a part of the machine
+CALLED = re.compile(r" (?:on|off|please|now|standby) [A-Z]\w")
+
+
+@given(st.sampled_from([c for c in COMMANDS if c[0] == P and not CALLED.search(c[1])]), st.data())
 def test_letter_case_never_changes_a_toggle(case: tuple[str, str, str], data: st.DataObject) -> None:
     upper = data.draw(st.lists(st.booleans(), min_size=len(case[1]), max_size=len(case[1])))
     text = "".join(c.upper() if u else c for c, u in zip(case[1], upper, strict=True))
