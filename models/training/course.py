@@ -2,8 +2,8 @@
 
 It knows how the room truly is. What a prompt tells of it is what the rules believe, or what the model itself
 answered before: where rules run, the newest line is mostly in effect already; where the model is alone, it is not.
-Both are taught, so that an answer follows from what is said. The phase that a prompt tells may be behind, or another
-one altogether: a model that is alone is told its own mistake again, and finds back only by what is said.
+Both are taught, so that an answer follows from what is said. The phase that the rules tell may be behind, or another
+one altogether. A model that is alone is told none: it would be its own answer, and it would agree with itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -146,16 +146,10 @@ class Course:
         self, said: Said, speaker: str, told: dict[str, Action], effects: dict[str, Action], least: int
     ) -> Lesson:
         rng, surgery = self._rng, self._room.surgery
-        shown = max(least, self._window())
-        behind = self._believed != self._phase
-        if behind:
-            shown = max(shown, len(self._lines) - self._shown_at)
-        believed = self._believed
-        if not behind and (told_by := self._decided_by()) and rng.random() < (0.3 if told_by == 1 else 0.2):
-            believed = self._mistaken()
-            shown = max(shown, told_by)
+        phase, decided_by = self._told_phase()
+        shown = max(least, self._window(), decided_by)
         t = round(self._lines[-1].t + rng.choice((0.0, 0.0, 0.0, 0.4, 1.0, 1.5)), 1)
-        moment = Moment(t=t, phase=believed, machines=told)
+        moment = Moment(t=t, phase=phase, machines=told)
         after = told | effects
         while True:
             reason = why(rng, self._room, said, effects, self._phase, speaker)
@@ -180,18 +174,29 @@ class Course:
 
     def _window(self) -> int:
         chance = self._rng.random()
-        if chance < 0.35:
+        if chance < (0.25 if self._alone else 0.35):
             return 1
-        return self._rng.randint(2, 4) if chance < 0.7 else self._rng.randint(5, self._most)
+        return self._rng.randint(2, 4) if chance < (0.5 if self._alone else 0.7) else self._rng.randint(5, self._most)
 
     # --- the phase ----------------------------------------------------------------------------------------
+
+    def _told_phase(self) -> tuple[str, int]:
+        """What the prompt says of the phase, "" for nothing, and how many lines it takes to find the true one."""
+        decided_by = self._decided_by()
+        if self._alone:
+            return "", decided_by if self._rng.random() < 0.7 else 0
+        if self._believed != self._phase:
+            return self._believed, len(self._lines) - self._shown_at
+        if decided_by and self._rng.random() < (0.3 if decided_by == 1 else 0.2):
+            return self._mistaken(), decided_by
+        return self._believed, 0
 
     def _enter(self, said: Said) -> None:
         if said.phase and said.phase != self._phase:
             self._phase = said.phase
             self._shown_at = len(self._lines) - 1
             self._evidence = []
-            if not self._alone and self._rng.random() < 0.6:
+            if self._rng.random() < 0.6:
                 self._believed = said.phase
 
     def _note(self, said: Said) -> None:
@@ -212,7 +217,7 @@ class Course:
     def _mistaken(self) -> str:
         """A belief that is wrong: an earlier phase, whose end was missed, or a later one, begun too early; mostly near.
 
-        A model that is alone is never told again what it missed, and what it began too early it is told each time.
+        What rules missed they are never told again, and what they began too early they tell each time.
         """
         phases = self._room.surgery.phase_ids
         at = phases.index(self._phase)
@@ -222,7 +227,7 @@ class Course:
 
     def _catch_up(self) -> None:
         """The belief follows, at the latest (see _talk) before what told it leaves the window."""
-        if self._alone or self._rng.random() < 0.35:
+        if self._rng.random() < 0.35:
             self._believed = self._phase
 
     # --- lines --------------------------------------------------------------------------------------------

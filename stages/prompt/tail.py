@@ -12,7 +12,7 @@ PromptForm = Literal["chat", "completion"]
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """What changes from one question to the next. `t`: seconds since the session began."""
+    """What changes from one question to the next. `t`: seconds since the session began; `phase`: "" tells none."""
 
     t: float
     phase: str
@@ -29,7 +29,9 @@ def tail_part(surgery: Surgery, moment: Moment, form: PromptForm) -> str:
     minutes, seconds = divmod(int(moment.t), 60)
     time, states = f"{minutes}:{seconds:02d}", _states(moment.machines)
     if form == "chat":
-        return f"{time} {moment.phase}. {states}\nJSON:"
+        return f"{f'{time} {moment.phase}'.rstrip()}. {states}\nJSON:"
+    if not moment.phase:
+        return f"Time {time}. {states}\nJSON:"
     following = surgery.phase_after(moment.phase) or moment.phase
     return (
         f"Time {time}. {states}\n"
