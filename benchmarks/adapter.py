@@ -25,7 +25,7 @@ from models.manifest import Manifest, MergedSource, find_manifest, load_manifest
 from pipeline.config import load_config, resolve
 from pipeline.console import Bar
 from pipeline.errors import ConfigError
-from stages.prompt.taught import Taught
+from stages.prompt.taught import taught_by
 from stages.surgery import load_surgeries
 
 BOUNDS = Bounds(characters=36, tips=1, machines=1)  # about what the shipped adapter answers
@@ -85,8 +85,7 @@ def _rounds(sides: dict[str, Manifest], bounds: Bounds | None, rounds: int, bar:
 def _questions(manifest: Manifest, count: int) -> list[Question]:
     config = load_config(None, ())
     surgeries = choose(list(load_surgeries(resolve(config.prompt.machines)).values()), "same")
-    taught = Taught(manifest.examples, manifest.window_lines, manifest.links)
-    [asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,), taught=taught)
+    [asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,), taught=taught_by(manifest))
     return asked
 
 

@@ -38,7 +38,7 @@ from pipeline.config import Config, load_config, resolve
 from pipeline.console import Bar
 from pipeline.errors import ConfigError
 from stages.answer import AnswerForm, answer_schema
-from stages.prompt.taught import Taught
+from stages.prompt.taught import taught_by
 from stages.surgery import Surgery, load_surgeries
 
 SHAPES = ("medgemma-4b",)
@@ -81,7 +81,7 @@ class UpdateBench:
         self._surgeries = load_surgeries(resolve(self._config.prompt.machines))
         surgeries: Sequence[Surgery] = choose(list(self._surgeries.values()), "same")
         count = 1 + max(rounds * UPDATES, rounds + 1)
-        taught = Taught(manifest.examples, manifest.window_lines, manifest.links)
+        taught = taught_by(manifest)
         [self._asked] = questions(surgeries, manifest.prompt, "small", 1, count, (1,), taught=taught)
         [[self._first_line]] = questions(surgeries, manifest.prompt, "small", 1, 1, first_lines=1, taught=taught)
 

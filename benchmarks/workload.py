@@ -127,7 +127,7 @@ def _session(
     link: Link = Links(surgery, cues).link if taught.links else str
     said = lines(surgery, f"lines {number}")
     start = SessionStart(session=f"bench{number}", seq=1, t=0.0, surgery=surgery.surgery, started_at=0.0)
-    session = Session(start, surgery, cues, PromptSection(), 0.0, taught.window_lines)
+    session = Session(start, surgery, cues, PromptSection(), 0.0, taught)
     for at in range(each):
         change = Change()
         for _ in range(draw.choice(lines_each) if at else first_lines):

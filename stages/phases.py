@@ -1,10 +1,11 @@
 """Which phase it is: a hidden Markov filter over the phases of a surgery, mostly forward. Used by prompt and parse.
 
 Each piece of evidence is one step: the belief moves on a little (TO_NEXT and so on), then is multiplied by how much
-likelier each phase makes what was said or seen. Without evidence nothing moves. The opinion of a model is no
-evidence that adds up, because it was told the phase before it answered: it is one vote on top of the belief. Only
-where the rules read nothing its answers are all the evidence there is, each as heavy as a vote; then an answer that
-agrees with what it was told says nothing.
+likelier each phase makes what was said or seen. Without evidence nothing moves. The opinion of a model that was told
+the phase before it answered is no evidence that adds up: it is one vote on top of the belief. Only where the rules
+read nothing its answers are all the evidence there is. One that was told its own phase then says nothing where it
+agrees, and else as much as a vote. One that was told none says how likely it holds each; but most of what it read it
+had read before, so that counts by its SHARE_NEW-th power only.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ FURTHER_BACK: Final = 0.002
 SURE_TO_GO_BACK: Final = 0.7  # belief that an earlier phase needs to be taken again
 MOST_EVIDENCE: Final = 10_000.0
 VOTE: Final = 15.0  # a model's, when it is entirely sure
+SHARE_NEW: Final = 0.5  # of what a model reads, about: lines that it had not read when it was asked before
 
 
 class PhaseBelief:
@@ -71,18 +73,23 @@ def seen(phase: str, confidence: float, phases: int) -> dict[str, float]:
 
 
 def answered(phase: str, confidence: float) -> dict[str, float]:
-    """Evidence from a model that is so sure of `phase`."""
-    return {phase: 1.0 + (VOTE - 1.0) * confidence}
+    """Evidence from a model that is so sure of `phase`; none if it is not sure at all."""
+    return {phase: 1.0 + (VOTE - 1.0) * confidence} if confidence > 0.0 else {}
 
 
-def with_vote(phase: str, belief: Mapping[str, float], voted: str, confidence: float) -> str:
-    """The phase if a model that is so sure votes too. Where no belief is known, the vote decides."""
+def judged(phases: Mapping[str, float]) -> dict[str, float]:
+    """Evidence from a model that was told no phase and holds each of `phases`, which are all, so likely."""
+    return {phase: (len(phases) * probability) ** SHARE_NEW for phase, probability in phases.items()}
+
+
+def with_vote(phase: str, belief: Mapping[str, float], vote: Mapping[str, float]) -> str:
+    """The phase if that evidence is counted too. Where no belief is known, it decides."""
+    if not vote:
+        return phase
+    voted = max(vote, key=lambda each: belief.get(each, 0.0 if belief else 1.0) * vote[each])
     if not belief:
         return voted
-    if voted not in belief or confidence <= 0.0:
-        return phase
-    vote = answered(voted, confidence)[voted]
-    return voted if belief[voted] * vote > belief.get(phase, 0.0) else phase
+    return voted if belief.get(voted, 0.0) * vote[voted] > belief.get(phase, 0.0) * vote.get(phase, 1.0) else phase
 
 
 def _move(i: int, j: int) -> float:

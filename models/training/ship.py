@@ -64,6 +64,7 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
         examples="none",
         window_lines=settings.lessons.most_lines,
         links=True,
+        own_phase=False,
         licence=msgspec.structs.replace(base.licence, notice=NOTICE) if base.licence else None,
         adapter=Adapter(
             file=target.name,

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.messages.fields import Action, MachineId, Message, ModelState, Outcome, Seq, SessionId, Unit
+from pipeline.messages.fields import Action, MachineId, Message, ModelState, NonNegative, Outcome, Seq, SessionId, Unit
 from pipeline.messages.outputs import LLMResponse
 
 
@@ -120,13 +120,15 @@ class Cancel(Message, frozen=True, kw_only=True):
 class Certainty(msgspec.Struct, frozen=True, kw_only=True):
     """How sure a model was of its answer, by the probabilities of what it chose among what the grammar allowed.
 
-    `mean_logprob`: of all its choices, natural logarithm. `machines`: of each machine that it listed.
+    `mean_logprob`: of all its choices, natural logarithm. `machines`: of each machine that it listed. `phases`: of
+    each phase that it might have named, as far as that is known.
     """
 
     mean_logprob: float  # of all its choices, natural logarithm
     phase: Unit  # of the phase it named
     next_phase: Unit  # of the next phase it named
     machines: dict[MachineId, Unit]  # of each machine that it listed
+    phases: dict[str, Unit] = {}  # of each phase that it might have named, as far as that is known
 
 
 class Completion(Message, frozen=True, kw_only=True):
@@ -158,7 +160,7 @@ class Verdict(Message, frozen=True, kw_only=True):
     outcome: Outcome  # how it ended
     t: float  # message time of the question
     phase: str = ""  # of the answer
-    confidence: Unit = 0.0  # of its phase, as far as the model is trusted with one
+    evidence: dict[str, NonNegative] = {}  # how many times likelier it makes each phase, see stages/phases.py
     toggles: tuple[Toggle, ...] = ()  # applied model toggles, if the configuration applies them
     response: LLMResponse | None = None  # the answer, if a client asked
 

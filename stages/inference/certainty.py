@@ -2,7 +2,7 @@
 
 A choice is a token that the grammar did not force. The probability of a value (a machine's id in a list, a phase)
 is that of all choices from the end of the value before it to its own end: so whether a list goes on counts for the
-machine that it goes on with.
+machine that it goes on with. What a choice of the phase did not take goes to the phases that it would have led to.
 """
 
 import re
@@ -20,27 +20,60 @@ _MACHINES: Final = frozenset({("on",), ("off",), ("machines", "1"), ("machines",
 
 
 class Scored(NamedTuple):
-    """A choice: the characters of the answer that its token wrote, and its logarithmic probability."""
+    """A choice: the characters of the answer that its token wrote, and its logarithmic probability.
+
+    `rivals`: what other tokens would have written, each with its logarithmic probability.
+    """
 
     start: int
     end: int
     logprob: float
+    rivals: tuple[tuple[str, float], ...] = ()
 
 
-def certainty(text: str, choices: Sequence[Scored]) -> Certainty:
-    """How sure the model was of the answer `text`, in either form; of a cut-off one as far as it goes."""
+def certainty(text: str, choices: Sequence[Scored], phases: Sequence[str] = ()) -> Certainty:
+    """How sure the model was of the answer `text`, in either form; of a cut-off one as far as it goes.
+
+    `phases`: the ids that it could choose from.
+    """
     values: dict[str, float] = {}
+    shares: dict[str, float] = {}
     machines: dict[str, float] = {}
     for path, value, start, end in _values(text):
-        probability = exp(sum(c.logprob for c in choices if c.start < end and c.end > start))
+        made = [c for c in choices if c.start < end and c.end > start]
+        probability = exp(sum(c.logprob for c in made))
         if path in _PHASES:
             values[_PHASES[path]] = probability
+            if _PHASES[path] == "phase":
+                shares = _shares(text, end - len(value), made, phases) | {value: probability}
         elif path in _MACHINES:
             machines[value] = min(probability, machines.get(value, 1.0))
     mean = sum(choice.logprob for choice in choices) / len(choices) if choices else 0.0
     return Certainty(
-        mean_logprob=mean, phase=values.get("phase", 0.0), next_phase=values.get("next", 0.0), machines=machines
+        mean_logprob=mean,
+        phase=values.get("phase", 0.0),
+        next_phase=values.get("next", 0.0),
+        machines=machines,
+        phases=shares,
     )
+
+
+def _shares(text: str, begin: int, choices: Sequence[Scored], phases: Sequence[str]) -> dict[str, float]:
+    """The probability of each phase that was not chosen, where `text` has a phase from `begin` on.
+
+    A token that leads to several of them counts for each with an equal share.
+    """
+    others = {phase: f'{text[:begin]}{phase}"' for phase in phases}
+    shares: dict[str, float] = {}
+    reached = 1.0
+    for choice in choices:
+        for written, logprob in choice.rivals:
+            instead = text[: choice.start] + written
+            led_to = [p for p, whole in others.items() if whole.startswith(instead) or instead.startswith(whole)]
+            for phase in led_to:
+                shares[phase] = shares.get(phase, 0.0) + reached * exp(logprob) / len(led_to)
+        reached *= exp(choice.logprob)
+    return shares
 
 
 def _values(text: str) -> Iterator[tuple[tuple[str, ...], str, int, int]]:

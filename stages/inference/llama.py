@@ -58,6 +58,7 @@ class LlamaBackend:
         self._path = path
         self._loaded = _identity(path)  # before it is read: what changes meanwhile counts as changed
         self._settings = settings
+        self._surgeries = surgeries
         self._limit_ns = round(limit_s * 1e9)
         self._refused: list[Answer] = []
         try:
@@ -119,6 +120,7 @@ class LlamaBackend:
             guide=guide,
             sampler=Sampler(self._sampling),
             limit=self._settings.max_tokens,
+            phases=self._surgeries[job.rules.surgery].phase_ids,
             deadline_ns=limit if job.deadline_ns is None else min(limit, job.deadline_ns),
         )
         self._engine.admit(task)
@@ -193,8 +195,23 @@ class LlamaBackend:
             prompt_tokens=len(task.prompt),
             reused_tokens=task.reused,
             answer_tokens=len(task.answer),
-            certainty=_certainty(text, pieces, task) if task.ending == "whole" else None,
+            certainty=self._certainty(text, pieces, task) if task.ending == "whole" else None,
         )
+
+    def _certainty(self, text: str, pieces: list[bytes], task: Task) -> Certainty:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be several tokens
+        ends = [0]
+        for piece in pieces:
+            ends.append(ends[-1] + len(decoder.decode(piece)))
+        scored = [
+            Scored(ends[at], ends[at + 1], choice.logprob, tuple(map(self._written, choice.rivals)))
+            for at, choice in task.choices
+        ]
+        return certainty(text, scored, task.phases)
+
+    def _written(self, rival: tuple[int, float]) -> tuple[str, float]:
+        token, logprob = rival
+        return self._model.piece(token).decode(errors="replace"), logprob
 
 
 def _rehearsed(model: Model, layout: Layout) -> Context:
@@ -242,11 +259,3 @@ def _prefix_files(path: Path, settings: InferenceSection, layout: Layout) -> Pre
     folder = resolve(settings.prefix_cache)
     parts = (file_sha256(path, folder), engine_version(), layout)
     return PrefixFiles(folder, repr(parts))
-
-
-def _certainty(text: str, pieces: list[bytes], task: Task) -> Certainty:
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be several tokens
-    ends = [0]
-    for piece in pieces:
-        ends.append(ends[-1] + len(decoder.decode(piece)))
-    return certainty(text, [Scored(ends[at], ends[at + 1], choice.logprob) for at, choice in task.choices])

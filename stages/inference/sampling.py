@@ -15,15 +15,20 @@ Ids = npt.NDArray[np.intp]
 Words = npt.NDArray[np.int32]  # 32 tokens each, the lowest bit first
 
 FEW_WORDS: Final = 256  # with a bit set: up to here all that is allowed is looked at
+FEW_RIVALS: Final = 32  # up to here those that were not chosen are told: ids and phases, not words
 NEGLIGIBLE: Final = 20.0  # below the best by so much: all 262,144 such tokens together weigh 0.0005 of it
 _BITS: Final = np.arange(32)
 
 
 class Choice(NamedTuple):
-    """A chosen token, and its logarithmic probability (natural, at temperature 1) among the allowed ones."""
+    """A chosen token, and its logarithmic probability (natural, at temperature 1) among the allowed ones.
+
+    `rivals`: the others that were allowed with theirs, where there were few.
+    """
 
     token: int
     logprob: float
+    rivals: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,7 @@ class Sampler:
         scores -= scores[best]
         total = float(np.exp(scores).sum())
         chosen = best if self._sampling.temperature == 0.0 else self._draw(scores)
-        return Choice(int(tokens[chosen]), float(scores[chosen]) - log(total))
+        return Choice(int(tokens[chosen]), float(scores[chosen]) - log(total), _rivals(tokens, scores, chosen, total))
 
     def _draw(self, scores: npt.NDArray[np.float64]) -> int:
         weights = np.exp(scores / self._sampling.temperature)
@@ -65,6 +70,13 @@ class Sampler:
         kept = int(np.searchsorted(sums, self._sampling.top_p * sums[-1])) + 1
         kept = min(kept, len(sums))
         return int(order[min(int(np.searchsorted(sums[:kept], self._chance.random() * sums[kept - 1])), kept - 1)])
+
+
+def _rivals(tokens: Ids, scores: npt.NDArray[np.float64], chosen: int, total: float) -> tuple[tuple[int, float], ...]:
+    if len(tokens) > FEW_RIVALS:
+        return ()
+    others = (at for at in range(len(tokens)) if at != chosen)
+    return tuple((int(tokens[at]), float(scores[at]) - log(total)) for at in others)
 
 
 def _candidates(logits: Logits, allowed: Words, margin: float) -> Ids:

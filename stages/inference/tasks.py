@@ -23,6 +23,7 @@ class Task:
     guide: Guide
     sampler: Sampler
     limit: int  # most tokens of the answer
+    phases: tuple[str, ...] = ()  # that the answer may name
     deadline_ns: int
     answer: list[int] = field(default_factory=list)
     choices: list[tuple[int, Choice]] = field(default_factory=list)  # with their places in the answer

@@ -14,6 +14,7 @@ from models.trust import Kind, Trust
 from pipeline.config import ParseSection
 from pipeline.messages import RuleOutcome, Toggle
 from stages.parse.normalise import ModelAnswer
+from stages.phases import answered, judged
 from stages.surgery import Surgery
 
 
@@ -52,10 +53,14 @@ def disagreements(answer: ModelAnswer, rules: RuleOutcome, asked: RuleOutcome) -
 class Fusion:
     """Decides what counts of a model's answer."""
 
-    def __init__(self, section: ParseSection, trust: Trust | None) -> None:
-        """`trust`: what was measured of the model against rules, None if nothing was or they read nothing."""
+    def __init__(self, section: ParseSection, trust: Trust | None, told: bool = True) -> None:
+        """`trust`: what was measured of the model against rules, None if nothing was or they read nothing.
+
+        `told`: whether the model is told the phase before it answers.
+        """
         self._section = section
         self._trust = trust
+        self._told = told
 
     def weigh(self, surgery: Surgery, rules: RuleOutcome, asked: RuleOutcome, answer: ModelAnswer) -> Weighed:
         """Which of the answer's changes are applied, when `rules` is the newest that is known."""
@@ -67,12 +72,17 @@ class Fusion:
             (applied if enough else shown).append(toggle)
         return Weighed(tuple(applied), tuple(shown))
 
-    def vote(self, answer: ModelAnswer) -> float:
-        """How much the answer's phase counts, 0 to 1."""
-        if self._trust is None:
-            return answer.phase_confidence
-        reliability = self._reliability("phase", answer.phase_confidence, answer)
-        return answer.phase_confidence * reliability if reliability >= self._section.reliability else 0.0
+    def evidence(self, answer: ModelAnswer) -> dict[str, float]:
+        """How many times likelier the answer makes each phase, as far as the model is trusted; see stages/phases.py."""
+        if not answer.phase:
+            return {}
+        if self._trust is None and not self._told and answer.phases:
+            return judged(answer.phases)
+        confidence = answer.phase_confidence
+        if self._trust is not None:
+            reliability = self._reliability("phase", confidence, answer)
+            confidence *= reliability if reliability >= self._section.reliability else 0.0
+        return answered(answer.phase, confidence)
 
     def _reliability(self, kind: Kind, probability: float, answer: ModelAnswer) -> float:
         if self._trust is None or not answer.measured:

@@ -102,8 +102,8 @@ def fused_state(
     state = rule_state(surgery, rules, model=model, processing_time_ms=processing_time_ms)
     applied, shown = fusion.weigh(surgery, rules, asked, answer)
     phase = rules.phase
-    if answer.phase and rules.phase == asked.phase:
-        phase = with_vote(phase, rules.phase_belief, answer.phase, fusion.vote(answer))
+    if rules.phase == asked.phase:
+        phase = with_vote(phase, rules.phase_belief, fusion.evidence(answer))
     metadata, details = state["metadata"], state["details"]
     metadata["phase"] = phase
     metadata["next_phase"] = _next_phase(surgery, rules, answer, phase)

@@ -32,7 +32,8 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     `toggles` stand in the dictionary's order and are all of match_type "llm", whatever the model calls them.
     "" of `phase` and `next_phase` means: not said. `dropped` tells what was left out, and why. `measured`: its
-    confidences are the probabilities of its model's choices, not what the model wrote.
+    confidences are the probabilities of its model's choices, not what the model wrote. `phases`: the probability of
+    each phase that it might have said, if that is known.
     """
 
     toggles: tuple[Toggle, ...] = ()
@@ -42,6 +43,7 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     suggestions: tuple[str, ...] = ()
     confidence: float = 0.0
     phase_confidence: float = 0.0
+    phases: dict[str, float] = {}
     measured: bool = False
     dropped: tuple[str, ...] = ()
 
@@ -96,6 +98,7 @@ def as_sure_as(answer: ModelAnswer, certainty: Certainty) -> ModelAnswer:
         toggles=toggles,
         confidence=confidence,
         phase_confidence=sum(phase),
+        phases=certainty.phases if answer.phase else {},
         measured=True,
         dropped=(*answer.dropped, *(f"{machine}: at {sure[machine]:.2f} less sure than {LEAST}" for machine in unsure)),
     )

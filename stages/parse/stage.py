@@ -79,11 +79,12 @@ class ParseStage:
         section: ParseSection,
         clock: Callable[[], int] = time.monotonic_ns,
         trust: Trust | None = None,
+        told: bool = True,
     ) -> None:
         self._surgeries = surgeries
         self._contract = Contract(surgeries, schema)
         self._section = section
-        self._fusion = Fusion(section, trust)
+        self._fusion = Fusion(section, trust, told)
         self._clock = clock
         self._sessions = Sessions()
         self._jobs = Jobs()
@@ -291,7 +292,7 @@ class ParseStage:
             outcome=result.judgement.outcome,
             t=completion.rules.t,
             phase=answer.phase if answer is not None else "",
-            confidence=self._fusion.vote(answer) if answer is not None else 0.0,
+            evidence=self._fusion.evidence(answer) if answer is not None else {},
             toggles=result.applied,
             response=response,
         )
@@ -310,10 +311,11 @@ def create(config: Config, incarnation: int = 0, trust: Trust | None = None) -> 
     from models.manifest import find_manifest
 
     surgeries = load_surgeries(resolve(config.prompt.machines))
+    model = find_manifest(config.inference.model)
     if trust is None and config.prompt.rules:
-        model = find_manifest(config.inference.model)
         trust = load_trust(model.name, model.sha256)
-    return ParseStage(surgeries, load_schema(), config.parse, trust=trust)
+    told = config.prompt.rules or model.own_phase
+    return ParseStage(surgeries, load_schema(), config.parse, trust=trust, told=told)
 
 
 def _published(

@@ -24,15 +24,16 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
-from stages.phases import PhaseBelief, answered, seen, with_vote
+from stages.phases import PhaseBelief, seen, with_vote
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues, usual
 from stages.prompt.labels import Labels
 from stages.prompt.publishers import Publishers
 from stages.prompt.rules import Reading
 from stages.prompt.tail import Moment
+from stages.prompt.taught import UNTAUGHT, Taught
 from stages.prompt.waiting import WaitingList
-from stages.prompt.window import MOST_LINES, Window
+from stages.prompt.window import Window
 from stages.surgery import Surgery
 
 NOTE_AGAIN_S: Final = 30.0  # the same thing seen again sooner is not told to the model again
@@ -51,7 +52,7 @@ class Session:
         cues: PhaseCues,
         section: PromptSection,
         now: float,
-        window_lines: int = MOST_LINES,
+        taught: Taught = UNTAUGHT,
     ) -> None:
         self.name = message.session
         self.epoch = -1
@@ -61,7 +62,7 @@ class Session:
         self.ending = False
         self._forgotten = 0  # of what was told for later
         self._section = section
-        self._window_lines = window_lines
+        self._taught = taught
         self.begin(message, surgery, cues, now)
 
     def begin(self, message: SessionStart, surgery: Surgery, cues: PhaseCues, now: float) -> None:
@@ -83,13 +84,13 @@ class Session:
         self._cues = cues
         self._labels = Labels(self.name, surgery)
         self._belief = PhaseBelief(surgery.phase_ids)
-        self._vote: tuple[str, float, float] | None = None  # the model's: phase, how sure, and of when
+        self._vote: tuple[dict[str, float], float] | None = None  # the model's, and of when
         self._phase_seen_at: float | None = None
         self._used = {m.id for m in surgery.machines if m.default_state == "ON"}
         self._waiting = WaitingList(cues, surgery.phase_ids)
         self._said: tuple[float, Reading] | None = None  # the newest line
         self._mentioned = dict[str, None]()  # machines, since the model was asked
-        self.window = Window(self._section.window_s, self._window_lines)
+        self.window = Window(self._section.window_s, self._taught.window_lines)
         self.ending = False
         self._set_at: dict[str, float] = {}
         self._overridden: set[str] = set()
@@ -128,9 +129,9 @@ class Session:
     def phase(self) -> str:
         """The phase that is believed, the model's vote counted as long as it stands."""
         believed = self._belief.phase
-        if self._vote is None or self.t - self._vote[2] > VOTE_S:
+        if self._vote is None or self.t - self._vote[1] > VOTE_S:
             return believed
-        return with_vote(believed, self._belief.weights(), self._vote[0], self._vote[1])
+        return with_vote(believed, self._belief.weights(), self._vote[0])
 
     def recent(self, t: float) -> Reading | None:
         """What was said shortly before `t`."""
@@ -230,9 +231,9 @@ class Session:
         newer_seen = self._phase_seen_at is not None and self._phase_seen_at > verdict.t
         if not newer_seen and self.surgery.phase(verdict.phase) is not None:
             if self._section.rules:
-                self._vote = (verdict.phase, verdict.confidence, verdict.t)
-            elif verdict.phase != self._belief.phase:
-                self._belief.learn(answered(verdict.phase, verdict.confidence))
+                self._vote = (verdict.evidence, verdict.t)
+            elif not self._taught.own_phase or verdict.phase != self._belief.phase:
+                self._belief.learn(verdict.evidence)
         for toggle in verdict.toggles:
             machine = toggle.machine_id
             set_later = self._set_at.get(machine, 0.0) > verdict.t
@@ -245,7 +246,8 @@ class Session:
 
     def moment(self) -> Moment:
         """What the tail of a prompt tells."""
-        return Moment(t=self.t, phase=self.phase, machines=dict(self.machines))
+        told = self._section.rules or self._taught.own_phase
+        return Moment(t=self.t, phase=self.phase if told else "", machines=dict(self.machines))
 
     def snapshot(self, change: Change, model: ModelState, model_error: str, stamps: dict[str, int]) -> RuleOutcome:
         """The whole state as it is after `change`."""

@@ -13,6 +13,7 @@ from stages.prompt.numbers import AllNumbers
 from stages.prompt.questions import Asking
 from stages.prompt.session import Session
 from stages.prompt.silence import Rules
+from stages.prompt.taught import Taught
 from stages.surgery import Surgery, find_surgery, unknown_surgery
 
 
@@ -26,11 +27,11 @@ class Sessions:
         engines: Mapping[str, Rules],
         cues: Mapping[str, PhaseCues],
         incarnation: int,
-        window_lines: int,
+        taught: Taught,
         links: Mapping[str, Link],
     ) -> None:
         self._section = section
-        self._window_lines = window_lines
+        self._taught = taught
         self._surgeries = surgeries
         self._engines = engines
         self._links = links
@@ -125,7 +126,7 @@ class Sessions:
                 f"session {message.session!r}: {len(self._open)} sessions are open, as many as "
                 "prompt.max_sessions allows; end one with SessionEnd or raise it",
             )
-        session = Session(message, surgery, self._cues[surgery.surgery], self._section, wall_s, self._window_lines)
+        session = Session(message, surgery, self._cues[surgery.surgery], self._section, wall_s, self._taught)
         asking = self._open[message.session] = Asking(session, self.numbers.of(message.session))
         return asking
 

@@ -51,7 +51,7 @@ from stages.prompt.sessions import Sessions
 from stages.prompt.silence import Rules, Silence
 from stages.prompt.site_words import load_vocabulary
 from stages.prompt.tail import PromptForm
-from stages.prompt.taught import UNTAUGHT, Taught
+from stages.prompt.taught import UNTAUGHT, Taught, taught_by
 from stages.surgery import Surgery
 
 ON_THEIR_WAY: Final = 128  # outcomes, at most, that wait for a slot: two bursts of the loop
@@ -80,7 +80,7 @@ class PromptStage:
         of the process, so that job ids never come twice. `on_their_way`: outcomes that parse may not have had when a
         process before this one died, at most.
         """
-        lines = taught.window_lines if section.window_lines == "model" else section.window_lines
+        taught = taught.under(section)
         self._section = section
         self._surgeries = surgeries
         language = language or load_language()
@@ -90,17 +90,19 @@ class PromptStage:
         }
         cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
         links = {name: Links(surgery, cues[name]).link if taught.links else str for name, surgery in surgeries.items()}
-        self._prompts = Prompts(form, answer, taught.examples if section.examples == "model" else section.examples)
+        self._prompts = Prompts(form, answer, taught.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep
         self._incarnation = f"{incarnation}." if incarnation else ""
-        self._sessions = Sessions(section, surgeries, self._engines, cues, incarnation, lines, links)
+        self._sessions = Sessions(section, surgeries, self._engines, cues, incarnation, taught, links)
         self._on_their_way = on_their_way
         self._clock = clock
         self._model: ModelState = "loading"
         self._model_error = ""
         self._open = OpenQuestions()
-        self._requests = Requests(surgeries, self._engines, window_lines=lines, links=links, most=section.max_requests)
+        self._requests = Requests(
+            surgeries, self._engines, window_lines=taught.window_lines, links=links, most=section.max_requests
+        )
         self._pace = Pace(section.min_interval_s, section.utilization, lockstep=lockstep)
         self._before = Relive(self._sessions, self._requests, self._pace, self._take, wall)
         self._crashes = Crashes()
@@ -379,7 +381,7 @@ def create(config: Config, incarnation: int = 0) -> PromptStage:
         words.surgeries,
         manifest.prompt,
         config.inference.answer,
-        taught=Taught(manifest.examples, manifest.window_lines, manifest.links),
+        taught=taught_by(manifest),
         language=words.language,
         lockstep=config.run.lockstep,
         incarnation=incarnation,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.phases import PhaseBelief, answered, seen, with_vote
+from stages.phases import PhaseBelief, answered, judged, seen, with_vote
 
 PHASES = ("A", "B", "C", "D")
 
@@ -47,11 +47,11 @@ def test_a_sure_sight_decides_and_an_unsure_one_does_not() -> None:
 
 def test_a_vote_counts_by_how_sure_it_is_and_does_not_beat_clear_evidence() -> None:
     open_ = {"A": 0.6, "B": 0.3, "C": 0.1}
-    assert with_vote("A", open_, "B", 1.0) == "B"
-    assert with_vote("A", open_, "B", 0.0) == "A"
-    assert with_vote("A", {"A": 0.99, "B": 0.01}, "B", 1.0) == "A"
-    assert with_vote("A", {}, "C", 0.1) == "C"
-    assert with_vote("A", open_, "Z", 1.0) == "A"
+    assert with_vote("A", open_, answered("B", 1.0)) == "B"
+    assert with_vote("A", open_, answered("B", 0.0)) == "A"
+    assert with_vote("A", {"A": 0.99, "B": 0.01}, answered("B", 1.0)) == "A"
+    assert with_vote("A", {}, answered("C", 0.1)) == "C"
+    assert with_vote("A", open_, answered("Z", 1.0)) == "A"
 
 
 def test_an_answer_moves_on_to_the_next_phase_at_once_and_further_only_when_it_is_given_again() -> None:
@@ -70,4 +70,21 @@ def test_any_evidence_leaves_a_belief_that_adds_up(evidence: list[dict[str, floa
 
 
 def test_a_model_that_is_not_trusted_with_phases_moves_none() -> None:
-    assert with_vote("A", {"A": 0.4, "B": 0.6}, "B", 0.0) == "A"
+    assert with_vote("A", {"A": 0.4, "B": 0.6}, answered("B", 0.0)) == "A"
+
+
+def test_what_a_model_holds_of_each_phase_moves_the_belief_and_what_it_cannot_tell_moves_nothing() -> None:
+    cannot_tell = judged(dict.fromkeys(PHASES, 0.25))
+    assert cannot_tell == dict.fromkeys(PHASES, 1.0)
+    sure = judged({"A": 0.01, "B": 0.97, "C": 0.01, "D": 0.01})
+    assert belief(sure).phase == "B"
+    torn = judged({"A": 0.48, "B": 0.5, "C": 0.01, "D": 0.01})
+    assert belief(torn, torn).phase == "A"
+    assert belief(sure, sure, torn, torn).phase == "B"
+
+
+def test_a_vote_on_all_phases_is_weighed_against_the_phase_that_stands() -> None:
+    vote = judged({"A": 0.3, "B": 0.6, "C": 0.05, "D": 0.05})
+    assert with_vote("A", {"A": 0.5, "B": 0.4, "C": 0.05, "D": 0.05}, vote) == "B"
+    assert with_vote("A", {"A": 0.8, "B": 0.1, "C": 0.05, "D": 0.05}, vote) == "A"
+    assert with_vote("A", {}, vote) == "B"

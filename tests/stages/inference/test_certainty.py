@@ -91,6 +91,33 @@ def test_of_a_cut_off_answer_whole_values_count_as_far_as_they_go(text: str) -> 
     assert certainty(text[: text.index('"Phase3"') + 7], []).phase == 0.0
 
 
+PHASES = ("Phase1", "Phase2", "Phase3")
+
+
+def test_what_was_not_chosen_goes_to_the_phases_that_it_would_have_led_to() -> None:
+    at = SMALL.index("3")
+    found = certainty(SMALL, [Scored(at, at + 1, log(0.6), (("1", log(0.3)), ("2", log(0.1))))], PHASES)
+    assert found.phases == pytest.approx({"Phase1": 0.3, "Phase2": 0.1, "Phase3": 0.6})
+
+
+def test_a_token_that_leads_to_several_phases_counts_for_each_and_one_that_leads_to_none_for_none() -> None:
+    phases = ("Tract", "Track", "End", "Phase3")
+    begin, at = SMALL.index('"phase":') + 8, SMALL.index("3")
+    choices = [
+        Scored(begin, at, log(0.5), (('"T', log(0.3)), ('"End","n', log(0.1)), ("null", log(0.1)))),
+        Scored(at, at + 1, log(0.75), (("4", log(0.25)),)),
+    ]
+    found = certainty(SMALL, choices, phases)
+    assert found.phases == pytest.approx({"Tract": 0.15, "Track": 0.15, "End": 0.1, "Phase3": 0.375})
+
+
+def test_rivals_of_machines_and_of_the_next_phase_are_none_of_the_phase() -> None:
+    rivals = (("1", log(0.3)),)
+    at = [SMALL.index("5"), SMALL.index("3"), SMALL.index("4")]
+    found = certainty(SMALL, [Scored(each, each + 1, log(0.7), rivals) for each in at], PHASES)
+    assert found.phases == pytest.approx({"Phase1": 0.3, "Phase3": 0.7})
+
+
 def test_rounding_never_makes_a_probability_more_than_one() -> None:
     found = certainty(SMALL, [Scored(0, len(SMALL), -0.0)])
     assert max(found.phase, *found.machines.values()) <= exp(0.0)

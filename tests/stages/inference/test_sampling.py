@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stages.inference.sampling import FEW_WORDS, Choice, Sampler, Sampling, Words
+from stages.inference.sampling import FEW_RIVALS, FEW_WORDS, Choice, Sampler, Sampling, Words
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -88,6 +88,17 @@ def test_a_likely_token_that_is_not_allowed_makes_no_difference(gap: float, lead
         assert sum(token == 1 for token in drawn) <= 10
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_where_few_are_allowed_those_that_are_not_chosen_are_told_with_their_probabilities(temperature: float) -> None:
+    logits = np.log(np.array([0.1, 0.4, 0.3, 0.2], np.float32))
+    choice = sampler(temperature).choose(logits, words(np.array([True, True, False, True])))
+    told = dict(choice.rivals) | {choice.token: choice.logprob}
+    assert {token: np.exp(logprob) for token, logprob in told.items()} == pytest.approx({0: 1 / 7, 1: 4 / 7, 3: 2 / 7})
+    assert len(choice.rivals) == 2
+    many = np.ones(FEW_RIVALS + 1, bool)
+    assert sampler(temperature).choose(np.zeros(len(many), np.float32), words(many)).rivals == ()
+
+
 def test_what_is_not_allowed_is_never_drawn_even_at_the_end_of_the_vocabulary() -> None:
     allowed = np.ones(40, bool)
     logits = np.zeros(37, np.float32)  # the mask is padded: its last bits stand for no token
@@ -123,7 +134,7 @@ def test_top_p_keeps_the_likeliest_that_weigh_so_much_together(top_p: float, kep
 def test_the_probability_of_a_drawn_token_is_that_at_temperature_1_and_without_top_p() -> None:
     logits = np.log(np.array([0.6, 0.4], np.float32))
     choice = sampler(0.1, 0.5).choose(logits, words(np.ones(2, bool)))
-    assert choice == Choice(0, pytest.approx(np.log(0.6)))
+    assert choice[:2] == (0, pytest.approx(np.log(0.6)))
 
 
 def test_a_token_that_is_forced_by_the_mask_is_certain() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from parse_builders import (
     PCNL,
@@ -21,6 +22,7 @@ from pipeline.messages import Certainty, RuleOutcome
 from stages.parse.fusion import Fusion, disagreements
 from stages.parse.normalise import ModelAnswer
 from stages.parse.stage import ParseStage
+from stages.phases import answered, judged
 
 NEVER = Tally(right=(0, 0), of=(40, 40))
 AT_LAST = Tally(right=(0, 40), of=(40, 40))  # right where it is sure
@@ -86,7 +88,7 @@ def test_a_model_that_was_not_measured_switches_nothing() -> None:
 def test_a_number_that_the_model_wrote_itself_is_no_measured_probability() -> None:
     answer = ModelAnswer(toggles=says("M05", sure=1.0).toggles, phase="Phase4", phase_confidence=1.0)
     assert applied(answer, make_rules(), trust(on=AT_LAST)) == []
-    assert Fusion(ParseSection(), trust(phase=AT_LAST)).vote(answer) == 0.0
+    assert Fusion(ParseSection(), trust(phase=AT_LAST)).evidence(answer) == {}
 
 
 @pytest.mark.parametrize(("machine", "action"), [("M03", "ON"), ("M02", "ON"), ("M01", "OFF")])
@@ -113,9 +115,20 @@ def test_true_takes_all_but_what_contradicts_the_rules_and_false_takes_nothing()
 def test_a_phase_counts_as_far_as_the_model_was_right_against_the_rules() -> None:
     answer = ModelAnswer(phase="Phase4", confidence=0.2, phase_confidence=0.95, measured=True)
     fusion = Fusion(ParseSection(), trust(phase=AT_LAST))
-    assert 0.85 < fusion.vote(answer) < 0.95
-    assert Fusion(ParseSection(), trust()).vote(answer) == 0.0
-    assert Fusion(ParseSection(), None).vote(answer) == 0.95
+    assert answered("Phase4", 0.85)["Phase4"] < fusion.evidence(answer)["Phase4"] < answered("Phase4", 0.95)["Phase4"]
+    assert Fusion(ParseSection(), trust()).evidence(answer) == {}
+    assert Fusion(ParseSection(), None).evidence(answer) == answered("Phase4", 0.95)
+
+
+def test_a_model_alone_that_was_told_no_phase_counts_for_all_phases_by_what_it_holds_of_each() -> None:
+    phases = {f"Phase{n}": 0.0 for n in range(1, 6)} | {"Phase2": 0.4, "Phase4": 0.6}
+    answer = ModelAnswer(phase="Phase4", phase_confidence=0.6, phases=phases, measured=True)
+    told, untold = (Fusion(ParseSection(), None, told).evidence(answer) for told in (True, False))
+    assert told == answered("Phase4", 0.6)
+    assert untold == judged(phases)
+    assert Fusion(ParseSection(), trust(), told=False).evidence(answer) == {}
+    unknown = msgspec.structs.replace(answer, phases={})
+    assert Fusion(ParseSection(), None, told=False).evidence(unknown) == told
 
 
 def test_a_state_shows_what_was_taken_from_the_model_and_how_reliable_it_is() -> None:

@@ -25,6 +25,7 @@ from pipeline.messages import (
     Transcript,
     Verdict,
 )
+from stages.phases import answered
 from stages.prompt.stage import PromptStage
 from stages.surgery import load_surgeries
 
@@ -107,7 +108,7 @@ class Process:
 def verdict(job: PromptJob, random: Random) -> Verdict:
     """What the model thought of the phase, and a machine that it switches."""
     rules = job.rules
-    machine = random.choice(sorted(rules.machines))
+    machine, phase = random.choice(sorted(rules.machines)), f"Phase{random.randint(1, 7)}"
     return Verdict(
         job_id=job.job_id,
         kind="session",
@@ -115,8 +116,8 @@ def verdict(job: PromptJob, random: Random) -> Verdict:
         epoch=rules.epoch,
         outcome=random.choice(("ok", "ok", "timeout")),
         t=rules.t,
-        phase=f"Phase{random.randint(1, 7)}",
-        confidence=0.9,
+        phase=phase,
+        evidence=answered(phase, 0.9),
         toggles=(Toggle(machine_id=machine, name=machine, action="ON", trigger="model", confidence=0.5),),
     )
 

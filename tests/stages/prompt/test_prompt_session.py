@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import PromptSection, resolve
 from pipeline.errors import Rejected
 from pipeline.messages import Action, Observation, Override, SessionStart, Toggle, Transcript, Verdict
+from stages.phases import answered
 from stages.prompt import waiting
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
@@ -15,6 +16,7 @@ from stages.prompt.language import load_language
 from stages.prompt.publishers import LATE, MAX_PUBLISHERS
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import VOTE_S, Session
+from stages.prompt.taught import UNTAUGHT, Taught
 from stages.surgery import Phase, load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))
@@ -24,9 +26,9 @@ ENGINE = RuleEngine(PCNL, SURGERIES.values(), LANGUAGE)
 CUES = PhaseCues(PCNL, LANGUAGE)
 
 
-def session(**section: Any) -> Session:
+def session(taught: Taught = UNTAUGHT, **section: Any) -> Session:
     start = SessionStart(session="a", seq=0, t=0.0, surgery="PCNL")
-    return Session(start, PCNL, CUES, PromptSection(**section), 1000.0)
+    return Session(start, PCNL, CUES, PromptSection(**section), 1000.0, taught)
 
 
 def say(to: Session, t: float, text: str) -> Change:
@@ -54,7 +56,7 @@ def verdict(
         outcome=outcome,
         t=t,
         phase=phase,
-        confidence=confidence,
+        evidence=answered(phase, confidence),
         toggles=toggles,
     )
 
@@ -238,6 +240,18 @@ def test_without_rules_an_answer_that_agrees_with_what_it_was_told_says_nothing(
     assert (once.phase, often.phase) == ("Phase2", "Phase2")
     beliefs = [running.snapshot(Change(), "ready", "", {}).phase_belief for running in (once, often)]
     assert beliefs[0] == beliefs[1]
+
+
+@pytest.mark.parametrize(
+    ("rules", "own_phase", "told"),
+    [(True, True, "Phase1"), (True, False, "Phase1"), (False, True, "Phase1"), (False, False, "")],
+)
+def test_a_model_is_not_told_the_phase_that_only_itself_has_found_if_it_was_taught_so(
+    rules: bool, own_phase: bool, told: str
+) -> None:
+    running = session(Taught(own_phase=own_phase), rules=rules)
+    assert running.moment().phase == told
+    assert running.snapshot(Change(), "ready", "", {}).phase == "Phase1"
 
 
 def test_the_models_vote_does_not_add_up_and_ends_with_its_time() -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import jsonschema_rs
 import pytest
+from msgspec import structs
 
 from pipeline.config import resolve
 from pipeline.messages import Action
@@ -109,6 +110,14 @@ def test_the_tail_tells_phase_time_and_states_and_ends_in_the_cue() -> None:
     assert "Time 3:20. On: M01 M06 M09. Standby: M05.\n" in tail
     assert "Phase now: Phase3 Access & Tract Creation. Next: Phase4 Stone Management." in tail
     assert tail.endswith("\nJSON:")
+
+
+@pytest.mark.parametrize(
+    ("form", "tail"),
+    [("completion", "Time 3:20. On: M01 M09.\nJSON:"), ("chat", "3:20. On: M01 M09.\nJSON:")],
+)
+def test_the_tail_of_a_moment_without_a_phase_speaks_of_none(form: PromptForm, tail: str) -> None:
+    assert tail_part(PCNL, structs.replace(moment(), phase=""), form) == tail
 
 
 def test_the_tail_of_a_chat_leaves_out_what_stands_in_the_dictionary() -> None:
