@@ -125,7 +125,7 @@ def type_text(kind: types.Type) -> str:
 
 def _range(kind: Any) -> str:
     low, high = getattr(kind, "ge", None), getattr(kind, "le", None)
-    words = [_number(low), _number(high)]
+    words = [_number(low) if high is not None or low is None else f"at least {_number(low)}", _number(high)]
     if (above := getattr(kind, "gt", None)) is not None:
         words[0] = f"more than {_number(above)}"
     return f", {' to '.join(filter(None, words))}" if any(words) else ""
