@@ -11,7 +11,7 @@ from random import Random
 from typing import Final
 
 from models.training.apart import is_apart
-from models.training.lesson import NEWEST_S, SEEN, Answer, Lesson, Line, shown
+from models.training.lesson import NEWEST_S, Answer, Lesson, Line, shown
 from models.training.mishear import misheard
 from models.training.reasons import tips, why
 from models.training.rooms import Room
@@ -19,6 +19,7 @@ from models.training.said import Said
 from models.training.talk import Talker
 from pipeline.messages import Action
 from stages.prompt.tail import Moment
+from stages.prompt.window import SEEN
 
 _TRIES: Final = 20
 _TEAMS: Final = (

@@ -14,11 +14,10 @@ from stages.prompt.cues import PhaseCues
 from stages.prompt.language import Language, load_language
 from stages.prompt.links import Links
 from stages.prompt.tail import Moment
-from stages.prompt.window import format_line
+from stages.prompt.window import SEEN, format_line
 from stages.surgery import Surgery
 
 NEWEST_S: Final = 2.5
-SEEN: Final = "(video)"
 
 
 class Line(NamedTuple):

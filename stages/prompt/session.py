@@ -33,7 +33,7 @@ from stages.prompt.rules import Reading
 from stages.prompt.tail import Moment
 from stages.prompt.taught import UNTAUGHT, Taught
 from stages.prompt.waiting import WaitingList
-from stages.prompt.window import Window
+from stages.prompt.window import SEEN, Window
 from stages.surgery import Surgery
 
 NOTE_AGAIN_S: Final = 30.0  # the same thing seen again sooner is not told to the model again
@@ -337,7 +337,7 @@ class Session:
             return
         self._noted = {k: t for k, t in self._noted.items() if self.t - t < NOTE_AGAIN_S}
         self._noted[key] = seen.t
-        self.window.note(seen.t, f"(video) {seen.kind} {text} {seen.confidence:.2g}")
+        self.window.note(seen.t, f"{SEEN} {seen.kind} {text} {seen.confidence:.2g}")
 
 
 def _multiply(evidence: dict[str, float], more: Mapping[str, float]) -> None:

@@ -11,6 +11,7 @@ Notes (what a video process saw) stand in the transcript only.
 from dataclasses import dataclass
 from typing import Final
 
+SEEN: Final = "(video)"  # what a note begins with
 MOST_LINES: Final = 60  # that a prompt shows, unless model or configuration say otherwise
 TRANSCRIPT_BYTES: Final = 8000  # 2,000 to 2,700 tokens: leaves room in a context of 4,096 for the rest of the prompt
 
