@@ -44,8 +44,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was measured of a model.
 
-    The kinds: the model switches a machine `on` or `off` that was not mentioned as far as the rules know; one that was
-    mentioned (`named`), though the rules did not switch it; one that the rules switched the other way
+    The kinds: the model says that a machine goes, or is, `on` or `off` that was not mentioned as far as the rules know;
+    one that was mentioned (`named`), though the rules did not switch it; one that the rules switched the other way
     (`contradicted`); it says nothing of a machine that the rules switched (`unsaid`, all in the first bin); it names
     another `phase`.
     """

@@ -83,13 +83,10 @@ def judged(phases: Mapping[str, float]) -> dict[str, float]:
 
 
 def with_vote(phase: str, belief: Mapping[str, float], vote: Mapping[str, float]) -> str:
-    """The phase if that evidence is counted too. Where no belief is known, it decides."""
-    if not vote:
-        return phase
-    voted = max(vote, key=lambda each: belief.get(each, 0.0 if belief else 1.0) * vote[each])
-    if not belief:
-        return voted
-    return voted if belief.get(voted, 0.0) * vote[voted] > belief.get(phase, 0.0) * vote.get(phase, 1.0) else phase
+    """The phase if that evidence is counted too."""
+    likely = {each: belief.get(each, 0.0) * weight for each, weight in vote.items()}
+    voted = max(likely, key=likely.__getitem__, default=phase)
+    return voted if likely.get(voted, 0.0) > likely.get(phase, belief.get(phase, 0.0)) else phase
 
 
 def _move(i: int, j: int) -> float:

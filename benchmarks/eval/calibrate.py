@@ -18,7 +18,7 @@ from models.trust import EDGES, Kind, Tally, Trust, bin_of
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.messages import Completion, Input
-from stages.parse.fusion import disagreements
+from stages.parse.fusion import claims
 from stages.parse.judge import judge
 from stages.surgery import Surgery
 
@@ -29,7 +29,7 @@ Machine = Callable[[str], State | Literal[""] | None]  # what is true of a machi
 
 
 class Seen(NamedTuple):
-    """One disagreement, and whether the model was right in it."""
+    """One thing that the model said and the rules did not, or the other way, and whether the model was right in it."""
 
     kind: Kind
     probability: float
@@ -92,18 +92,17 @@ def tally(seen: Sequence[Seen], kind: Kind) -> Tally:
 
 
 def of_utterance(row: Utterance, seq: int, course: Course, surgery: Surgery) -> Iterator[Seen]:
-    """The disagreements about the input of that number."""
+    """What was said about the input of that number."""
     for answer in course.answers:
         if answer.rules.seq == seq:
-            yield from _seen(answer, surgery, true_of(row), row.expect_phase)
+            yield from _seen(answer, surgery, true_of(row), row.expect_phase, again=True)
 
 
 def of_session(case: Case, course: Course) -> Iterator[Seen]:
-    """The disagreements of all questions of a session."""
+    """What was said at all questions of a session, but for what was so already: its truth does not tell who said it."""
     for answer in course.answers:
-        yield from _seen(
-            answer, case.surgery, true_at(case.truth, answer.rules.t), phase_at(case.truth, answer.rules.t)
-        )
+        t = answer.rules.t
+        yield from _seen(answer, case.surgery, true_at(case.truth, t), phase_at(case.truth, t), again=False)
 
 
 def true_of(row: Utterance) -> Machine:
@@ -137,12 +136,12 @@ def phase_at(truth: Truth, t: float) -> str | None:
     return starts[number - 1].phase if number else None
 
 
-def _seen(completion: Completion, surgery: Surgery, true: Machine, phase: str | None) -> Iterator[Seen]:
+def _seen(completion: Completion, surgery: Surgery, true: Machine, phase: str | None, again: bool) -> Iterator[Seen]:
     answer, rules = judge(completion, surgery).answer, completion.rules
     if answer is None or not answer.measured:
         return
-    for kind, toggle in disagreements(answer, rules, rules):
-        if (state := true(toggle.machine_id)) is not None:
+    for kind, toggle, changes in claims(answer, rules, rules):
+        if (changes or again) and (state := true(toggle.machine_id)) is not None:
             yield Seen(kind, toggle.confidence, state == toggle.action)
     said = {toggle.machine_id for toggle in answer.toggles}
     for toggle in rules.toggles:

@@ -1,8 +1,9 @@
 """Whom to believe where the model and the rules disagree. Runs in the parse process.
 
 Rules lead. What they do not see is taken from the model only where it was measured to be right often enough with such
-a change, at this probability (models/trust.py); where it was not measured, nothing is. A machine of a category that is
-relevant to safety wants more.
+a claim, at this probability (models/trust.py); where it was not measured, nothing is. A machine of a category that is
+relevant to safety wants more. What is claimed and is so already changes nothing; somebody said it all the same, as
+where the rules read it, so it is shown if it is reliable.
 """
 
 from collections.abc import Iterator
@@ -18,36 +19,39 @@ from stages.phases import answered, judged
 from stages.surgery import Surgery
 
 
-class Disagreement(NamedTuple):
-    """The model would switch a machine that is, by the rules, in another state."""
+class Claim(NamedTuple):
+    """The model says of a machine what the rules did not read. `changes`: it is, as far as they know, otherwise."""
 
     kind: Kind
     toggle: Toggle
+    changes: bool
 
 
 class Weighed(NamedTuple):
-    """The model's toggles that differ from what is known, each with how reliable it is."""
+    """The model's claims, each with how reliable it is: changes taken, changes not taken, and what is so already."""
 
     applied: tuple[Toggle, ...]
     shown: tuple[Toggle, ...]
+    again: tuple[Toggle, ...]
 
 
-def disagreements(answer: ModelAnswer, rules: RuleOutcome, asked: RuleOutcome) -> Iterator[Disagreement]:
-    """What the answer to `asked` would change of `rules`, in the dictionary's order.
+def claims(answer: ModelAnswer, rules: RuleOutcome, asked: RuleOutcome) -> Iterator[Claim]:
+    """What the answer to `asked` says that the rules did not read, in the dictionary's order.
 
     A model that says OFF says nothing against standby: it has no word of its own for it.
     """
     ruled = {toggle.machine_id for toggle in asked.toggles}
     for toggle in answer.toggles:
         machine, now = toggle.machine_id, rules.machines.get(toggle.machine_id)
-        if now == toggle.action or (now, toggle.action) == ("STANDBY", "OFF"):
+        changes = now != toggle.action
+        if (now, toggle.action) == ("STANDBY", "OFF") or (machine in ruled and not changes):
             continue
         if machine in ruled:
-            yield Disagreement("contradicted", toggle)
+            yield Claim("contradicted", toggle, changes)
         elif machine in asked.mentioned:
-            yield Disagreement("named", toggle)
+            yield Claim("named", toggle, changes)
         else:
-            yield Disagreement("on" if toggle.action == "ON" else "off", toggle)
+            yield Claim("on" if toggle.action == "ON" else "off", toggle, changes)
 
 
 class Fusion:
@@ -63,14 +67,17 @@ class Fusion:
         self._told = told
 
     def weigh(self, surgery: Surgery, rules: RuleOutcome, asked: RuleOutcome, answer: ModelAnswer) -> Weighed:
-        """Which of the answer's changes are applied, when `rules` is the newest that is known."""
-        applied, shown = list[Toggle](), list[Toggle]()
-        for kind, toggle in disagreements(answer, rules, asked):
+        """Which of the answer's claims count, when `rules` is the newest that is known."""
+        applied, shown, again = list[Toggle](), list[Toggle](), list[Toggle]()
+        for kind, toggle, changes in claims(answer, rules, asked):
             reliability = self._reliability(kind, toggle.confidence, answer)
             toggle = replace(toggle, reliability=round(reliability, 3))
             enough = _may_switch(toggle.machine_id, rules, asked) and self._enough(kind, toggle, surgery)
-            (applied if enough else shown).append(toggle)
-        return Weighed(tuple(applied), tuple(shown))
+            if changes:
+                (applied if enough else shown).append(toggle)
+            elif enough:
+                again.append(toggle)
+        return Weighed(tuple(applied), tuple(shown), tuple(again))
 
     def evidence(self, answer: ModelAnswer) -> dict[str, float]:
         """How many times likelier the answer makes each phase, as far as the model is trusted; see stages/phases.py."""

@@ -100,10 +100,12 @@ def fused_state(
 ) -> Fused:
     """What the rules know now and what the model answered to `asked`, what they knew when it was asked."""
     state = rule_state(surgery, rules, model=model, processing_time_ms=processing_time_ms)
-    applied, shown = fusion.weigh(surgery, rules, asked, answer)
+    applied, shown, again = fusion.weigh(surgery, rules, asked, answer)
     phase = rules.phase
-    if rules.phase == asked.phase:
+    if rules.phase == asked.phase and rules.phase_belief:
         phase = with_vote(phase, rules.phase_belief, fusion.evidence(answer))
+    elif rules.phase == asked.phase:  # a client asked, and nothing is known of what came before
+        phase = answer.phase or phase
     metadata, details = state["metadata"], state["details"]
     metadata["phase"] = phase
     metadata["next_phase"] = _next_phase(surgery, rules, answer, phase)
@@ -111,9 +113,9 @@ def fused_state(
     metadata["based_on_seq"] = asked.seq
     metadata["age_s"] = max(0.0, rules.t - asked.t)
     details["model_toggles"] = _entries(shown)
+    details["toggles"] = _entries((*rules.toggles, *applied, *again))
     if applied:
         actions = {toggle.machine_id: toggle.action for toggle in applied}
-        details["toggles"] = _entries((*rules.toggles, *applied))
         details["set_by"] = rules.set_by | dict.fromkeys(actions, "model")
         state["machines"] = _lists(surgery, rules.machines | actions)
         details["standby"] = _on_standby(rules.machines | actions)

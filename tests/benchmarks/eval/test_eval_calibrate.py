@@ -99,6 +99,8 @@ def test_a_model_is_right_where_it_hears_what_the_rules_do_not_and_wrong_where_n
         ("suction on", {}, {"expect_on": ["M06"]}, {"unsaid": (0, 1)}),
         ("suction on", {}, {"match": "absent"}, {"unsaid": (1, 1)}),
         ("suction on", {"on": ["M06"]}, {"expect_on": ["M06"]}, {}),
+        ("dark it must not be", {"on": ["M09"]}, {"expect_on": ["M09"]}, {"on": (1, 1)}),  # it is on already
+        ("dark it is", {"on": ["M09"]}, {"match": "exact"}, {"on": (0, 1)}),
         ("hello", {"phase": "Phase2"}, {"expect_phase": "Phase2"}, {"phase": (1, 1)}),
         ("hello", {"phase": "Phase3"}, {"expect_phase": "Phase2"}, {"phase": (0, 1)}),
         ("hello", {"phase": "Phase3"}, {"match": "absent"}, {}),
@@ -130,7 +132,7 @@ def test_in_a_session_the_truth_of_the_moment_counts(tmp_path: Path) -> None:
     folder.mkdir()
     write_session(folder, "one", lines, truth)
     write_session(folder, "other", lines, truth | {"half": "report"})
-    trust = calibrated(tmp_path, says(on=["M05"], phase="Phase2"))
+    trust = calibrated(tmp_path, says(on=["M05", "M09"], phase="Phase2"))
     assert counted(trust) == {"on": (2, 3), "phase": (1, 3)}  # nothing of it is taken: the next question finds it off
     assert trust.sets == ("0 utterances", "1 sessions")
 

@@ -19,7 +19,7 @@ from parse_builders import (
 from models.trust import Tally, Trust
 from pipeline.config import ParseSection
 from pipeline.messages import Certainty, RuleOutcome
-from stages.parse.fusion import Fusion, disagreements
+from stages.parse.fusion import Fusion, claims
 from stages.parse.normalise import ModelAnswer
 from stages.parse.stage import ParseStage
 from stages.phases import answered, judged
@@ -62,17 +62,38 @@ SWITCHED = make_rules(
     ],
 )
 def test_a_change_counts_by_how_it_disagrees_with_the_rules(answer: ModelAnswer, rules: RuleOutcome, kind: str) -> None:
-    assert [one.kind for one in disagreements(answer, rules, rules)] == [kind]
+    assert [(one.kind, one.changes) for one in claims(answer, rules, rules)] == [(kind, True)]
     silent = dict.fromkeys(("on", "off"), NOTHING)
     assert applied(answer, rules, trust(**silent | {kind: AT_LAST})) == [answer.toggles[0].machine_id]
     others = {other: AT_LAST for other in KINDS if other != kind and {other, kind} != {"on", "off"}}
     assert applied(answer, rules, trust(**others)) == []
 
 
-@pytest.mark.parametrize(("now", "action"), [("ON", "ON"), ("OFF", "OFF"), ("STANDBY", "OFF")])
-def test_a_model_that_says_how_it_is_says_nothing_against_the_rules(now: Any, action: Any) -> None:
+@pytest.mark.parametrize("now", ["ON", "OFF"])
+def test_a_model_that_says_how_it_is_says_it_again_if_it_is_reliable_and_changes_nothing(now: Any) -> None:
     rules = make_rules(machines={**make_rules().machines, "M05": now})
-    assert list(disagreements(says("M05", action), rules, rules)) == []
+    answer = says("M05", now)
+    assert [(one.kind, one.changes) for one in claims(answer, rules, rules)] == [(now.lower(), False)]
+    for measured, again in ((trust(on=AT_LAST, off=AT_LAST), ["M05"]), (trust(), [])):
+        weighed = Fusion(ParseSection(), measured).weigh(PCNL, rules, rules, answer)
+        assert (weighed.applied, weighed.shown) == ((), ())
+        assert [toggle.machine_id for toggle in weighed.again] == again
+
+
+def test_who_agrees_with_a_rule_or_says_off_of_what_is_on_standby_claims_nothing() -> None:
+    assert list(claims(says("M05", "OFF"), SWITCHED, SWITCHED)) == []
+    standby = make_rules(machines={**make_rules().machines, "M05": "STANDBY"})
+    assert list(claims(says("M05", "OFF"), standby, standby)) == []
+
+
+def test_what_is_said_again_stands_among_the_toggles_and_changes_neither_states_nor_who_set_them() -> None:
+    stage = ParseStage(SURGERIES, SCHEMA, ParseSection(), Clock(), trust=trust(on=MOSTLY, off=NOTHING))
+    sure = Certainty(mean_logprob=-0.1, phase=0.9, next_phase=0.9, machines={"M09": 0.97})
+    state, verdict = settle(stage, make_completion(small_answer(on=["M09"]), certainty=sure))
+    details = state.state["details"]
+    assert [(t["machine_id"], t["action"], t["match_type"]) for t in details["toggles"]] == [("M09", "ON", "llm")]
+    assert (details["set_by"]["M09"], verdict.toggles) == ("default", ())
+    assert details["model_toggles"] == []
 
 
 def test_a_change_is_taken_at_the_probability_at_which_the_model_was_right_and_at_no_lower_one() -> None:

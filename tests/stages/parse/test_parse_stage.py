@@ -376,7 +376,7 @@ def test_what_was_measured_against_rules_says_nothing_where_they_read_nothing(ru
     inference = InferenceSection(model="gemma-3-270m-taught")  # of which phases were measured to be seldom right
     stage = create(Config(prompt=PromptSection(rules=rules), inference=inference))
     _, verdict = settle(stage, make_completion(small_answer(phase="Phase2", conf=0.9)))
-    assert (verdict.confidence > 0.0) == counts
+    assert bool(verdict.evidence) == counts
 
 
 def test_a_folder_without_surgeries_is_a_configuration_error(tmp_path: Any) -> None:
