@@ -20,7 +20,7 @@ FURTHER_BACK: Final = 0.002
 SURE_TO_GO_BACK: Final = 0.7  # belief that an earlier phase needs to be taken again
 MOST_EVIDENCE: Final = 10_000.0
 VOTE: Final = 15.0  # a model's, when it is entirely sure
-SHARE_NEW: Final = 0.5  # of what a model reads, about: lines that it had not read when it was asked before
+SHARE_NEW: Final = 0.3  # of what a model reads, about: lines that it had not read when it was asked before
 
 
 class PhaseBelief:

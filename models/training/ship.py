@@ -18,6 +18,7 @@ from models.merge import merge
 from models.store import file_sha256, weights_path
 from models.training.asking import ask_engine
 from models.training.lesson import Lesson
+from models.training.mix import mix
 from models.training.settings import DEFAULT_FILE, Settings, load_settings
 from models.training.validating import validation_lessons
 from pipeline.config import ROOT, resolve
@@ -39,12 +40,16 @@ class Best(msgspec.Struct):
     base_sha256: str
     step: int
     scores: dict[str, float]
+    start: str = ""  # the sha256 of the adapter that it began with
 
 
-def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
+def ship(
+    settings: Settings, output: Path, name: str, asked: int, start: Path | None = None, share: float = 1.0
+) -> Manifest:
     """Copy the adapter, and write models/NAME.toml; the manifest. `asked`: lessons that the engine is asked.
 
-    Raises OrstateError if the training is of other settings or has no best adapter yet.
+    `share`: of the way from `start`, which the training began with, to what it came to. Raises OrstateError if the
+    training is of other settings or began with another adapter, or has no best one yet.
     """
     best = _best(output)
     if best.settings != settings.digest:
@@ -54,7 +59,12 @@ def ship(settings: Settings, output: Path, name: str, asked: int) -> Manifest:
         raise ConfigError(f"{output}: was trained on weights with sha256 {best.base_sha256}, {base.name} has another")
     target = adapters_folder() / f"{name}.gguf"
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(output / "best.gguf", target)
+    if start is None:
+        shutil.copyfile(output / "best.gguf", target)
+    else:
+        if best.start and best.start != file_sha256(start, None):
+            raise ConfigError(f"--start {start}: is not the adapter that {output} began with; give that one")
+        mix(start, output / "best.gguf", share, target)
     manifest = msgspec.structs.replace(
         base,
         name=name,
@@ -137,10 +147,16 @@ def main(
     config: Annotated[Path, typer.Option(help="The settings of the training.")] = DEFAULT_FILE,
     output: Annotated[Path, typer.Option(help="The folder of the training.")] = OUTPUT,
     asked: Annotated[int, typer.Option(min=1, help="Lessons that the engine is asked for the scores.")] = 300,
+    start: Annotated[Path | None, typer.Option(help="The adapter that the training began with, for --share.")] = None,
+    share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How far from --start to what the training came to.")
+    ] = 1.0,
 ) -> None:
     """Make a model of the best adapter of a training."""
+    if start is None and share != 1.0:
+        sys.exit(f"ship: --share {share:g}: of the way from which adapter? Give --start as the training had it")
     try:
-        manifest = ship(load_settings(config), output, name, asked)
+        manifest = ship(load_settings(config), output, name, asked, start, share)
     except OrstateError as error:
         sys.exit(f"ship: {error}")
     assert manifest.adapter is not None

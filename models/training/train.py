@@ -147,7 +147,12 @@ class Training:
             alpha=self._settings.adapter.alpha,
             notice=notice,
         )
-        known = {"settings": self._settings.digest, "base_sha256": self.base_sha256, "step": self.progress.step}
+        known = {
+            "settings": self._settings.digest,
+            "base_sha256": self.base_sha256,
+            "step": self.progress.step,
+            "start": self.progress.start,
+        }
         part = self._output / f"{SCORES}.part"
         part.write_text(json.dumps({**known, "scores": scores}, indent=1) + "\n")
         part.replace(self._output / SCORES)

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from small_lessons import small_lessons
-from tiny_adapters import sha256, taught, write_random_adapter
+from tiny_adapters import ALPHA, random_pairs, sha256, taught, write_random_adapter
 
+from models.adapter import Pair, read_adapter, write_adapter
 from models.manifest import Manifest, MergedSource, TrimmedSource, load_manifests
-from models.store import weights_path
+from models.store import ModelBroken, weights_path
 from models.training.asking import ask_engine
+from models.training.mix import mix
 from models.training.settings import DEFAULT_FILE, Settings, load_settings
 from models.training.ship import NOTICE, manifest_text, ship
 from pipeline.errors import ConfigError
@@ -39,8 +42,14 @@ def base(tiny_gemma: Path, adapters: Path, tmp_path: Path, monkeypatch: pytest.M
     return base
 
 
-def best(folder: Path, base: Manifest, settings: Settings = SETTINGS) -> None:
-    known = {"settings": settings.digest, "base_sha256": base.sha256, "step": 3, "scores": {"exact": 0.5}}
+def best(folder: Path, base: Manifest, settings: Settings = SETTINGS, start: str = "") -> None:
+    known = {
+        "settings": settings.digest,
+        "base_sha256": base.sha256,
+        "step": 3,
+        "scores": {"exact": 0.5},
+        "start": start,
+    }
     (folder / "best.json").write_text(json.dumps(known))
 
 
@@ -60,6 +69,41 @@ def test_what_is_shipped_is_a_manifest_that_is_read_as_it_was_made(
     assert made.licence is not None
     assert made.licence.notice == NOTICE
     assert set(made.adapter.scores) == {"toggles", "exact", "exact_invented"}
+
+
+def test_what_is_shipped_may_lie_between_what_the_training_began_with_and_what_it_came_to(
+    base: Manifest, tmp_path: Path, adapters: Path, tiny_gemma: Path
+) -> None:
+    start = write_random_adapter(tmp_path / "start.gguf", tiny_gemma, seed=8)
+    best(tmp_path, base, start=sha256(start))
+    ship(SETTINGS, tmp_path, "tiny-between", 1, start, 0.25)
+    (before, _), (after, _), (made, alpha) = map(
+        read_adapter, (start, tmp_path / "best.gguf", adapters / "tiny-between.gguf")
+    )
+    assert alpha == ALPHA
+    for name, pair in made.items():
+        for half in ("a", "b"):
+            expected = 0.75 * getattr(before[name], half) + 0.25 * getattr(after[name], half)
+            np.testing.assert_allclose(getattr(pair, half), expected, rtol=1e-3, atol=1e-6)
+    ends = [ship(SETTINGS, tmp_path, "tiny-end", 1, start, share).adapter for share in (0.0, 1.0)]
+    assert [end.sha256 for end in ends if end] == [sha256(start), sha256(tmp_path / "best.gguf")]
+
+
+def test_a_training_that_began_with_another_adapter_is_not_mixed(
+    base: Manifest, tmp_path: Path, adapters: Path, tiny_gemma: Path
+) -> None:
+    start, other = (write_random_adapter(tmp_path / f"{n}.gguf", tiny_gemma, seed=n) for n in (8, 9))
+    best(tmp_path, base, start=sha256(start))
+    with pytest.raises(ConfigError, match=r"9\.gguf: is not the adapter that .* began with"):
+        ship(SETTINGS, tmp_path, "tiny-between", 1, other, 0.25)
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(start.read_bytes()[:200])
+    with pytest.raises(ModelBroken, match=r"broken\.gguf"):
+        mix(broken, tmp_path / "best.gguf", 0.5, adapters / "m.gguf")
+    halved = {name: Pair(pair.a[:2], pair.b[:, :2]) for name, pair in random_pairs(tiny_gemma).items()}
+    write_adapter(tmp_path / "halved.gguf", halved, architecture="gemma3", alpha=ALPHA, notice={})
+    with pytest.raises(ModelBroken, match=r"halved\.gguf: has other matrices than .*best\.gguf"):
+        mix(tmp_path / "halved.gguf", tmp_path / "best.gguf", 0.5, adapters / "m.gguf")
 
 
 def test_the_engine_is_asked_about_each_lesson_in_its_own_words(
