@@ -45,7 +45,7 @@ def certainty(text: str, choices: Sequence[Scored], phases: Sequence[str] = ()) 
         if path in _PHASES:
             values[_PHASES[path]] = probability
             if _PHASES[path] == "phase":
-                shares = _shares(text, end - len(value), made, phases) | {value: probability}
+                shares = _shares(value, text[: end - len(value)], text, made, phases)
         elif path in _MACHINES:
             machines[value] = min(probability, machines.get(value, 1.0))
     mean = sum(choice.logprob for choice in choices) / len(choices) if choices else 0.0
@@ -58,22 +58,25 @@ def certainty(text: str, choices: Sequence[Scored], phases: Sequence[str] = ()) 
     )
 
 
-def _shares(text: str, begin: int, choices: Sequence[Scored], phases: Sequence[str]) -> dict[str, float]:
-    """The probability of each phase that was not chosen, where `text` has a phase from `begin` on.
+def _shares(chosen: str, before: str, text: str, choices: Sequence[Scored], phases: Sequence[str]) -> dict[str, float]:
+    """The probability of each phase, where one of them was chosen behind the text `before`.
 
-    A token that leads to several of them counts for each with an equal share.
+    A token that leads to several of them counts for each with an equal share, as does what is left if no rivals of the
+    choices are known.
     """
-    others = {phase: f'{text[:begin]}{phase}"' for phase in phases}
-    shares: dict[str, float] = {}
+    others = {phase: f'{before}{phase}"' for phase in phases if phase != chosen}
+    shares = dict.fromkeys(others, 0.0)
     reached = 1.0
     for choice in choices:
         for written, logprob in choice.rivals:
             instead = text[: choice.start] + written
             led_to = [p for p, whole in others.items() if whole.startswith(instead) or instead.startswith(whole)]
             for phase in led_to:
-                shares[phase] = shares.get(phase, 0.0) + reached * exp(logprob) / len(led_to)
+                shares[phase] += reached * exp(logprob) / len(led_to)
         reached *= exp(choice.logprob)
-    return shares
+    if not any(shares.values()):
+        shares = {phase: (1.0 - reached) / len(others) for phase in others}
+    return {phase: min(1.0, share) for phase, share in {**shares, chosen: reached}.items()}
 
 
 def _values(text: str) -> Iterator[tuple[tuple[str, ...], str, int, int]]:

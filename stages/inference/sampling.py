@@ -15,7 +15,7 @@ Ids = npt.NDArray[np.intp]
 Words = npt.NDArray[np.int32]  # 32 tokens each, the lowest bit first
 
 FEW_WORDS: Final = 256  # with a bit set: up to here all that is allowed is looked at
-FEW_RIVALS: Final = 32  # up to here those that were not chosen are told: ids and phases, not words
+FEW_RIVALS: Final = 256  # up to here those that were not chosen are told: ids and phases, not words
 NEGLIGIBLE: Final = 20.0  # below the best by so much: all 262,144 such tokens together weigh 0.0005 of it
 _BITS: Final = np.arange(32)
 

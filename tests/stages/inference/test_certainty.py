@@ -115,7 +115,24 @@ def test_rivals_of_machines_and_of_the_next_phase_are_none_of_the_phase() -> Non
     rivals = (("1", log(0.3)),)
     at = [SMALL.index("5"), SMALL.index("3"), SMALL.index("4")]
     found = certainty(SMALL, [Scored(each, each + 1, log(0.7), rivals) for each in at], PHASES)
-    assert found.phases == pytest.approx({"Phase1": 0.3, "Phase3": 0.7})
+    assert found.phases == pytest.approx({"Phase1": 0.3, "Phase2": 0.0, "Phase3": 0.7})
+
+
+def test_where_too_much_was_allowed_to_be_told_the_other_phases_share_what_was_not_chosen() -> None:
+    at = SMALL.index("3")
+    found = certainty(SMALL, [Scored(at, at + 1, log(0.6))], PHASES)
+    assert found.phases == pytest.approx({"Phase1": 0.2, "Phase2": 0.2, "Phase3": 0.6})
+    assert certainty(SMALL, [], ("Phase3",)).phases == {"Phase3": 1.0}
+    assert certainty(SMALL, [], PHASES).phases == {"Phase1": 0.0, "Phase2": 0.0, "Phase3": 1.0}
+
+
+def test_a_probability_is_never_more_than_one_however_it_is_added_up() -> None:
+    begin, at = SMALL.index('"phase":') + 8, SMALL.index("3")
+    sure = log(1.0 + 1e-12)
+    choices = [Scored(begin, at, log(1e-12), (('"Phase1', sure),)), Scored(at, at + 1, 0.0, (("1", sure),))]
+    found = certainty(SMALL, choices, PHASES)
+    assert found.phases["Phase1"] == 1.0
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Certainty) == found
 
 
 def test_rounding_never_makes_a_probability_more_than_one() -> None:
