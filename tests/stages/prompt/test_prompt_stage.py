@@ -30,6 +30,7 @@ from pipeline.messages import (
     Verdict,
 )
 from pipeline.stage import Stage
+from stages.phases import answered
 from stages.prompt.prompts import shared_part
 from stages.prompt.stage import PromptStage, create
 from stages.prompt.taught import Taught
@@ -402,7 +403,7 @@ def test_the_session_learns_phase_and_toggles_from_the_verdict() -> None:
     room = Room()
     room.start()
     asked = job(room.say(1.0, "hello"))
-    more = {"confidence": 1.0, "toggles": (Toggle(machine_id="M08", name="Camera", action="ON"),)}
+    more = {"evidence": answered("Phase2", 1.0), "toggles": (Toggle(machine_id="M08", name="Camera", action="ON"),)}
     room.answer(asked, phase="Phase2", **more)
     rules = outcome(room.see(2.0, "event", "cut"))
     assert (rules.phase, rules.next_phase, rules.machines["M08"], rules.set_by["M08"]) == (
