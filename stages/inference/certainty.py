@@ -64,19 +64,20 @@ def _shares(chosen: str, before: str, text: str, choices: Sequence[Scored], phas
     A token that leads to several of them counts for each with an equal share, as does what is left if no rivals of the
     choices are known.
     """
-    others = {phase: f'{before}{phase}"' for phase in phases if phase != chosen}
-    shares = dict.fromkeys(others, 0.0)
+    answers = {phase: f'{before}{phase}"' for phase in {*phases, chosen}}
+    shares = dict.fromkeys(answers, 0.0)
     reached = 1.0
     for choice in choices:
         for written, logprob in choice.rivals:
             instead = text[: choice.start] + written
-            led_to = [p for p, whole in others.items() if whole.startswith(instead) or instead.startswith(whole)]
-            for phase in led_to:
+            led_to = [p for p, whole in answers.items() if whole.startswith(instead) or instead.startswith(whole)]
+            for phase in led_to:  # the chosen one too, in other tokens
                 shares[phase] += reached * exp(logprob) / len(led_to)
         reached *= exp(choice.logprob)
-    if not any(shares.values()):
-        shares = {phase: (1.0 - reached) / len(others) for phase in others}
-    return {phase: min(1.0, share) for phase, share in {**shares, chosen: reached}.items()}
+    if not any(choice.rivals for choice in choices):
+        shares = {phase: (1.0 - reached) / max(1, len(answers) - 1) for phase in answers} | {chosen: 0.0}
+    shares[chosen] += reached
+    return {phase: min(1.0, share) for phase, share in shares.items()}
 
 
 def _values(text: str) -> Iterator[tuple[tuple[str, ...], str, int, int]]:

@@ -253,7 +253,7 @@ def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_pha
     assert min(sides["ahead"], sides["behind"]) > 60, sides
 
 
-def test_half_of_the_lessons_tell_no_phase_and_most_of_those_show_what_tells_it(
+def test_half_of_the_lessons_tell_no_phase_and_many_of_those_show_what_tells_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(PhaseLines, "said_in", lambda lines, phase_id: f"told {lines._at(phase_id)} told")

@@ -68,6 +68,8 @@ def check(answer: Answer, surgery: Surgery, form: AnswerForm) -> None:
     lists = (said["on"], said["off"]) if form == "small" else said["machines"].values()
     assert set(answer.certainty.machines) == {machine for ids in lists for machine in ids}
     assert answer.certainty.mean_logprob < 0.0
+    assert set(answer.certainty.phases) == set(surgery.phase_ids)
+    assert sum(answer.certainty.phases.values()) == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

@@ -254,6 +254,14 @@ def test_a_model_is_not_told_the_phase_that_only_itself_has_found_if_it_was_taug
     assert running.snapshot(Change(), "ready", "", {}).phase == "Phase1"
 
 
+def test_without_rules_an_answer_of_a_model_that_was_told_no_phase_counts_where_it_agrees_too() -> None:
+    once, often = (session(Taught(own_phase=False), rules=False) for _ in range(2))
+    for t in range(1, 50):
+        often.learn(verdict(float(t), "Phase1", confidence=1.0))
+    beliefs = [running.snapshot(Change(), "ready", "", {}).phase_belief for running in (once, often)]
+    assert beliefs[1]["Phase1"] > beliefs[0]["Phase1"]
+
+
 def test_the_models_vote_does_not_add_up_and_ends_with_its_time() -> None:
     running = session()
     for t in range(1, 50):
