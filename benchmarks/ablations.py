@@ -28,13 +28,13 @@ def main(names: list[str], steps: int, kept: Path | None, path: Path | None) -> 
     """Train each variation, print its scores, write them to `path`.
 
     `kept`: where the trainings are kept, so that what was cut off goes on; None: nowhere. Raises ConfigError
-    for an unknown name, OrstateError without PyTorch.
+    for an unknown name, OrstateError without PyTorch or if a training was stopped.
     """
     if unknown := sorted(set(names) - set(VARIATIONS)):
         raise ConfigError(f"--only {','.join(unknown)}: no such variation; there are {', '.join(VARIATIONS)}")
     with TemporaryDirectory() as folder:
         place = kept or Path(folder)
-        runs = {name: _trained(name, steps, place) for name in names or VARIATIONS}
+        runs = {name: _trained(name, steps, place, kept is not None) for name in names or VARIATIONS}
     ratios = {f"{name}: {score}": run["scores"][score] for name, run in runs.items() for score in ("exact", "invented")}
     write(report("ablations", {"steps": steps, **runs}, ratios), path)
 
@@ -50,7 +50,7 @@ def settings_of(name: str, steps: int, folder: Path) -> Settings:
     return VARIATIONS[name](shipped, folder)
 
 
-def _trained(name: str, steps: int, place: Path) -> dict[str, Any]:
+def _trained(name: str, steps: int, place: Path, kept: bool) -> dict[str, Any]:
     try:
         from models.training.train import LOG, Training
     except ImportError as error:
@@ -61,7 +61,9 @@ def _trained(name: str, steps: int, place: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings_of(name, steps, folder)
     training = Training(settings, folder, None, Console(stderr=True))
-    training.run()
+    if not training.run():
+        where = f"; the same with --keep {place} goes on" if kept else ", and is lost without --keep"
+        raise OrstateError(f"bench ablations: {name} was stopped at step {training.progress.step} of {steps}{where}")
     logged = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
     return {
         "settings": msgspec.to_builtins(settings),

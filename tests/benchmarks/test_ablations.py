@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -44,3 +45,14 @@ def test_without_pytorch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "models.training.train", None)
     with pytest.raises(OrstateError, match=r"PyTorch is not installed .*pip install 'orstate\[training\]'"):
         main(["shipped"], 50, tmp_path, None)
+
+
+@pytest.mark.parametrize(("keeps", "told"), [(True, r"--keep \S+ goes on"), (False, "lost without --keep")])
+def test_a_training_that_was_stopped_has_no_scores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keeps: bool, told: str
+) -> None:
+    stopped = SimpleNamespace(run=lambda: False, progress=SimpleNamespace(step=7))
+    module = SimpleNamespace(LOG="log.jsonl", Training=lambda *_: stopped)
+    monkeypatch.setitem(sys.modules, "models.training.train", module)
+    with pytest.raises(OrstateError, match=rf"rank-8 was stopped at step 7 of 50.*{told}"):
+        main(["rank-8"], 50, tmp_path if keeps else None, None)
