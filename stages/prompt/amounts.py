@@ -7,8 +7,24 @@ from stages.prompt.language import Language
 from stages.prompt.tokens import Token
 
 _ROUGHLY: Final = frozenset(
-    ("about", "around", "another", "roughly", "the", "next", "say", "maybe", "perhaps", "approximately", "less", "than")
+    (
+        "about",
+        "around",
+        "another",
+        "roughly",
+        "the",
+        "next",
+        "say",
+        "maybe",
+        "perhaps",
+        "approximately",
+        "less",
+        "than",
+        "like",
+        "just",
+    )
 )
+_ASIDE: Final = 7  # words and marks, at most, that somebody thinks aloud before he says how long
 _SMALL: Final = frozenset(("wee", "little", "short", "good", "tiny", "full", "brief"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -29,7 +45,7 @@ class Amounts:
         self._quantities = frozenset(language.things.quantities)
         self._articles = frozenset(words for words in language.glue.the if " " not in words)
         self._adjectives = frozenset(language.glue.adjective)
-        self._starts = frozenset(("in", "after", "within", "give", *(first for first, *_ in self._numbers)))
+        self._starts = frozenset(("in", "after", "within", "give", "count", *(first for first, *_ in self._numbers)))
         self._begin = self._starts | {"at", "for"}
 
     def may_begin(self, word: str) -> bool:
@@ -81,7 +97,7 @@ class Amounts:
         return float(word) if _DIGITS.fullmatch(word) else self._numbers.get((word,))
 
     def delay(self, words: list[str], at: int, begins: bool) -> Token | None:
-        """ "in five minutes", "after a minute", "ten seconds from now", "two minutes, then ..."; or a time of day.
+        """ "in five minutes", "ten seconds from now", "two minutes, then ...", "count to ten, then ..."; a time of day.
 
         `begins`: a clause begins here.
         """
@@ -89,19 +105,26 @@ class Amounts:
             return Token("D", " ".join(words[at:end]), at, end)
         if words[at] not in self._starts and not words[at][0].isdigit():
             return None
+        if words[at : at + 2] == ["count", "to"]:
+            number, end = self._amount(words, at + 2)
+            last = number is None or words[end : end + 1] in ([], ["."], ["!"])  # nothing waits for it
+            return None if last else Token("D", " ".join(words[at:end]), at, end, delay_s=number or 0.0)
         start = at
         if words[at] == "in" and _YEAR.fullmatch(" ".join(words[at + 1 : at + 2])):
             return Token("Z", " ".join(words[at : at + 2]), at, at + 2)
         given = words[at] == "give" and words[at + 1 : at + 2] in _GIVEN  # "give it five minutes"
         counted = given or words[at] in ("in", "after", "within")
         at += counted + given
-        while at < min(len(words), start + 5) and (
-            words[at] in _ROUGHLY or (words[at] == "," and not _ROUGHLY.isdisjoint(words[at - 1 : at + 2]))
-        ):
-            at += 1
+        at = self._behind_aside(words, at) if counted else at
+        at = _behind_roughly(words, at)
         number, at = self._amount(words, at)
         if number is None:
             return None
+        if (
+            words[at : at + 1] == [","] and (again := _behind_roughly(words, at)) > at + 1
+        ):  # "in two, maybe three minutes"
+            again = self._amount(words, again)[1]
+            at = again if words[again : again + 1] and words[again] in self._units else at
         while at < len(words) and words[at] in _SMALL:  # "in a wee while"
             at += 1
         unit = words[at] if at < len(words) else ""
@@ -132,6 +155,13 @@ class Amounts:
         elif not counted and not self._goes_on(words, end, begins):
             return None
         return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
+
+    def _behind_aside(self, words: list[str], at: int) -> int:
+        """Behind a pause or an aside, if how long it is follows: "in, let me think, ten minutes"."""
+        if words[at : at + 1] != [","]:
+            return at
+        ends = [end + 1 for end in range(at, min(len(words), at + _ASIDE)) if words[end] == ","]
+        return next((end for end in ends if self.duration(words, _behind_roughly(words, end))), at)
 
     def _amount(self, words: list[str], at: int) -> tuple[float | None, int]:
         """The number that stands here, with its words: "twenty five", "five more", "one or two"; and where it ends."""
@@ -179,6 +209,16 @@ class Amounts:
         elif words[end : end + 1] and ((words[end],) in self._numbers or words[end][0].isdigit()):
             _, end = self._amount(words, end)
         return 0 if words[end : end + 1] and words[end] in self._measures else end
+
+
+def _behind_roughly(words: list[str], at: int) -> int:
+    """Behind what makes an amount vague: "in about", "in, say,"."""
+    start = at
+    while at < min(len(words), start + 4) and (
+        words[at] in _ROUGHLY or (words[at] == "," and not _ROUGHLY.isdisjoint(words[at - 1 : at + 2]))
+    ):
+        at += 1
+    return at
 
 
 def _until_then(words: list[str], at: int) -> int:

@@ -111,6 +111,10 @@ def test_a_device_that_the_surgery_does_not_have_is_named_and_not_switched(
         ("in five minutes start the suction", "in five minutes", 300.0),
         ("suction off in about thirty seconds", "in about thirty seconds", 30.0),
         ("in half an hour turn off the suction", "in half an hour", 1800.0),
+        ("suction off in, uh, thirty seconds", "in , thirty seconds", 30.0),
+        ("the suction can go off in, let me think, ten minutes", "in , let me think , ten minutes", 600.0),
+        ("in two, maybe three minutes start the suction", "in two , maybe three minutes", 120.0),
+        ("count to sixty for me and after that stop the suction", "count to sixty", 60.0),
         ("start the suction on my signal", "on my signal", None),
         ("we are going to start the suction", "", None),
     ],
@@ -118,6 +122,18 @@ def test_a_device_that_the_surgery_does_not_have_is_named_and_not_switched(
 def test_what_is_deferred_says_what_it_waits_for(text: str, waits_for: str, delay_s: float | None) -> None:
     (one,) = engine(P).read(text).deferred
     assert (one.waits_for, one.delay_s) == (waits_for, delay_s)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "In, Anna, start the suction.",
+        "Come in, Ben, two minutes late again, start the suction.",
+        "Suction on, and count to ten.",
+    ],
+)
+def test_what_only_sounds_like_a_delay_puts_nothing_off(text: str) -> None:
+    assert (said(engine(P).read(text)), engine(P).read(text).deferred) == ("M06 ON", ())
 
 
 @pytest.mark.parametrize("line", SENTENCES["chatter"])
