@@ -19,7 +19,7 @@ from pipeline.config import read_toml
 from pipeline.errors import ConfigError
 
 FOLDER: Final = Path(__file__).resolve().parent / "trust"
-EDGES: Final = (0.0, 0.5, 0.8, 0.95)  # the probabilities at which a new bin begins, where it is measured anew
+EDGES: Final = (0.0, 0.5, 0.8, 0.95, 0.99)  # the probabilities at which a new bin begins, where it is measured anew
 Z: Final = 1.645  # the normal distribution's: an interval of 90 %, so its lower end holds with 95 %
 
 Kind = Literal["on", "off", "named", "contradicted", "unsaid", "phase"]
@@ -45,9 +45,9 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What was measured of a model.
 
     The kinds: the model says that a machine goes, or is, `on` or `off` that was not mentioned as far as the rules know;
-    one that was mentioned (`named`), though the rules did not switch it; one that the rules switched the other way
-    (`contradicted`); it says nothing of a machine that the rules switched (`unsaid`, all in the first bin); it names
-    another `phase`.
+    one that was mentioned (`named`), though the rules did not switch it; one that the rules switched the other way or
+    put off (`contradicted`); it says nothing of a machine that the rules switched (`unsaid`, all in the first bin); it
+    names another `phase`.
     """
 
     weights: str  # sha256 of those that were measured, "" if not known

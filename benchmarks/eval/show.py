@@ -15,7 +15,7 @@ MEANING: Mapping[Kind, str] = {
     "on": "switches on what the rules did not hear of",
     "off": "switches off what the rules did not hear of",
     "named": "switches what the rules heard of and left",
-    "contradicted": "switches the other way than the rules",
+    "contradicted": "switches the other way than the rules, or what they put off",
     "unsaid": "says nothing of what the rules switch",
     "phase": "names another phase",
 }

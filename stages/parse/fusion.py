@@ -41,12 +41,13 @@ def claims(answer: ModelAnswer, rules: RuleOutcome, asked: RuleOutcome) -> Itera
     A model that says OFF says nothing against standby: it has no word of its own for it.
     """
     ruled = {toggle.machine_id for toggle in asked.toggles}
+    for_later = {one.machine_id for one in asked.deferred} & set(asked.mentioned)
     for toggle in answer.toggles:
         machine, now = toggle.machine_id, rules.machines.get(toggle.machine_id)
         changes = now != toggle.action
         if (now, toggle.action) == ("STANDBY", "OFF") or (machine in ruled and not changes):
             continue
-        if machine in ruled:
+        if machine in ruled or machine in for_later:
             yield Claim("contradicted", toggle, changes)
         elif machine in asked.mentioned:
             yield Claim("named", toggle, changes)

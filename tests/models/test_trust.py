@@ -26,7 +26,7 @@ def test_an_interval_is_wilsons(right: int, of: int, low: float, high: float) ->
 
 
 def test_a_probability_lies_in_the_bin_that_begins_with_it_or_below() -> None:
-    assert [bin_of(p) for p in (0.0, 0.49, 0.5, 0.79, 0.95, 1.0)] == [0, 0, 1, 1, 3, 3]
+    assert [bin_of(p) for p in (0.0, 0.49, 0.5, 0.79, 0.95, 0.99, 1.0)] == [0, 0, 1, 1, 3, 4, 4]
 
 
 def test_what_was_never_measured_is_not_reliable() -> None:

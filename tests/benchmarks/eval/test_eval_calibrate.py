@@ -84,9 +84,9 @@ def test_a_model_is_right_where_it_hears_what_the_rules_do_not_and_wrong_where_n
     )
     trust = calibrated(path, says(on=["M05"]), sure=0.97)
     assert counted(trust) == {"on": (1, 2)}
-    assert (trust.on.right, trust.on.of) == ((0, 0, 0, 1), (0, 0, 0, 2))
+    assert (trust.on.right, trust.on.of) == ((0, 0, 0, 1, 0), (0, 0, 0, 2, 0))
     assert trust.sets == ("3 utterances", "0 sessions")
-    assert calibrated(path, says(on=["M05"]), sure=0.6).on.of == (0, 2, 0, 0)
+    assert calibrated(path, says(on=["M05"]), sure=0.6).on.of == (0, 2, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,7 @@ def test_a_model_is_right_where_it_hears_what_the_rules_do_not_and_wrong_where_n
         ("is the suction on?", {"on": ["M06"]}, {"match": "absent"}, {"named": (0, 1)}),
         ("suction on", {"off": ["M06"]}, {"expect_on": ["M06"]}, {"contradicted": (0, 1)}),
         ("suction on", {"off": ["M06"]}, {"expect_off": ["M06"]}, {"contradicted": (1, 1)}),
+        ("when I say so, suction on", {"on": ["M06"]}, {"match": "absent"}, {"contradicted": (0, 1)}),
         ("suction on", {}, {"expect_on": ["M06"]}, {"unsaid": (0, 1)}),
         ("suction on", {}, {"match": "absent"}, {"unsaid": (1, 1)}),
         ("suction on", {"on": ["M06"]}, {"expect_on": ["M06"]}, {}),

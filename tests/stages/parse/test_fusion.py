@@ -18,7 +18,7 @@ from parse_builders import (
 
 from models.trust import Tally, Trust
 from pipeline.config import ParseSection
-from pipeline.messages import Certainty, RuleOutcome
+from pipeline.messages import Certainty, Deferred, RuleOutcome
 from stages.parse.fusion import Fusion, claims
 from stages.parse.normalise import ModelAnswer
 from stages.parse.stage import ParseStage
@@ -52,9 +52,14 @@ SWITCHED = make_rules(
 )
 
 
+PUT_OFF = Deferred(machine_id="M05", name="Irrigation Pump", action="ON", trigger="irrigation", waits_for="later")
+
+
 @pytest.mark.parametrize(
     ("answer", "rules", "kind"),
     [
+        (says("M05"), make_rules(mentioned=("M05",), deferred=(PUT_OFF,)), "contradicted"),
+        (says("M05"), make_rules(deferred=(PUT_OFF,)), "on"),  # it was put off before
         (says("M05"), make_rules(), "on"),
         (says("M09", "OFF"), make_rules(), "off"),
         (says("M05"), HEARD, "named"),
