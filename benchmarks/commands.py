@@ -54,21 +54,21 @@ def evaluate(
     Examples:
         eval examples/understanding/utterances.jsonl
         eval examples/understanding/sessions --by fused --json sessions.json
-        eval examples/understanding/calibration --calibrate
+        eval examples/understanding/calibration --calibrate --json disagreements.json
     """
     from benchmarks.eval.main import calibrate, main
 
-    if calibrated:
-        if half == "report" or json:
-            raise typer.BadParameter("--calibrate: it takes the half to tune with, and writes models/trust/")
-        configured(config, model, set_)
-        calibrate(path, config, settings_of(model, set_))
-        return
+    if calibrated and half == "report":
+        raise typer.BadParameter("--calibrate takes the half to tune with; leave out --half report")
     if file is not None and not json:
         raise typer.BadParameter(f"{file}: a second file is written with --json only; give {path} --json {file}")
     to_file = file if file is not None and str(file) != "-" else None
+    quiet = json and to_file is None
     configured(config, model, set_)
-    main(path, by, half, config, settings_of(model, set_), to_file, quiet=json and to_file is None)
+    if calibrated:
+        calibrate(path, config, settings_of(model, set_), to_file, quiet)
+    else:
+        main(path, by, half, config, settings_of(model, set_), to_file, quiet)
 
 
 @bench_app.command("pipeline")

@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from benchmarks.eval.evaluate import Progress, as_session, pause_s
 from benchmarks.eval.room import Course, Room
 from benchmarks.eval.truth import ENDING, Case, Truth, read_cases
@@ -17,7 +19,7 @@ from benchmarks.eval.utterances import Utterance, read_utterances
 from models.trust import EDGES, Kind, Tally, Trust, bin_of
 from pipeline.config import Config
 from pipeline.errors import ConfigError
-from pipeline.messages import Completion, Input
+from pipeline.messages import Completion, Input, Transcript
 from stages.parse.fusion import claims
 from stages.parse.judge import judge
 from stages.surgery import Surgery
@@ -32,6 +34,18 @@ class Seen(NamedTuple):
     """One thing that the model said and the rules did not, or the other way, and whether the model was right in it."""
 
     kind: Kind
+    about: str  # the machine and its state, or the phase, that the model said; of what it did not say, the rules'
+    probability: float
+    right: bool
+
+
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen, and where: the form of a line of `--json`."""
+
+    place: str  # the id of the row, or the session and the message time
+    said: str  # the newest line
+    kind: Kind
+    about: str
     probability: float
     right: bool
 
@@ -65,25 +79,31 @@ def read_sets(path: Path, surgeries: Mapping[str, Surgery]) -> Sets:
 
 
 def measure(
-    sets: Sets, config: Config, room: Room, surgeries: Mapping[str, Surgery], weights: str, progress: Progress
-) -> Trust:
-    """The figures of the model that answers in `room`, whose weights have that sha256."""
+    sets: Sets, config: Config, room: Room, surgeries: Mapping[str, Surgery], progress: Progress
+) -> list[Disagreement]:
+    """All in which the rules and the model that answers in `room` disagree, in the order of the sets."""
     sessions = [as_session(row, pause_s(config.prompt)) for row in sets.rows]
-    seen: list[Seen] = []
+    found: list[Disagreement] = []
     with closing(room):
         for row, session, course in zip(sets.rows, sessions, room.run(sessions), strict=True):
-            seen += of_utterance(row, session[-2].seq, course, surgeries[row.surgery])
+            seen = of_utterance(row, session[-2].seq, course, surgeries[row.surgery])
+            found += [Disagreement(place=str(row.id), said=row.text, **one._asdict()) for one in seen]
             progress()
         logs = [[message for message in case.log.messages if isinstance(message, Input)] for case in sets.cases]
-        for case, course in zip(sets.cases, room.run(logs), strict=True):
-            seen += of_session(case, course)
+        for case, log, course in zip(sets.cases, logs, room.run(logs), strict=True):
+            found += of_session(case, log, course)
             progress()
-    return Trust(weights=weights, sets=sets.names, edges=EDGES, **{kind: tally(seen, kind) for kind in KINDS})
+    return found
 
 
-def tally(seen: Sequence[Seen], kind: Kind) -> Tally:
+def concluded(found: Sequence[Disagreement], sets: Sets, weights: str) -> Trust:
+    """How far the model is trusted after that; `weights`: the sha256 of its own."""
+    return Trust(weights=weights, sets=sets.names, edges=EDGES, **{kind: tally(found, kind) for kind in KINDS})
+
+
+def tally(found: Sequence[Disagreement], kind: Kind) -> Tally:
     """The counts of one kind in each bin."""
-    own = [(bin_of(one.probability), one.right) for one in seen if one.kind == kind]
+    own = [(bin_of(one.probability), one.right) for one in found if one.kind == kind]
     bins = range(len(EDGES))
     return Tally(
         right=tuple(sum(right for at, right in own if at == number) for number in bins),
@@ -98,11 +118,14 @@ def of_utterance(row: Utterance, seq: int, course: Course, surgery: Surgery) -> 
             yield from _seen(answer, surgery, true_of(row), row.expect_phase, again=True)
 
 
-def of_session(case: Case, course: Course) -> Iterator[Seen]:
+def of_session(case: Case, log: Sequence[Input], course: Course) -> Iterator[Disagreement]:
     """What was said at all questions of a session, but for what was so already: its truth does not tell who said it."""
+    lines = [message for message in log if isinstance(message, Transcript)]
     for answer in course.answers:
         t = answer.rules.t
-        yield from _seen(answer, case.surgery, true_at(case.truth, t), phase_at(case.truth, t), again=False)
+        said = next((line.text for line in reversed(lines) if line.seq <= answer.rules.seq), "")
+        for one in _seen(answer, case.surgery, true_at(case.truth, t), phase_at(case.truth, t), again=False):
+            yield Disagreement(place=f"{case.name} {t:.1f} s", said=said, **one._asdict())
 
 
 def true_of(row: Utterance) -> Machine:
@@ -142,11 +165,13 @@ def _seen(completion: Completion, surgery: Surgery, true: Machine, phase: str | 
         return
     for kind, toggle, changes in claims(answer, rules, rules):
         if (changes or again) and (state := true(toggle.machine_id)) is not None:
-            yield Seen(kind, toggle.confidence, state == toggle.action)
+            about = f"{toggle.machine_id} {toggle.action}"
+            yield Seen(kind, about, toggle.confidence, state == toggle.action)
     said = {toggle.machine_id for toggle in answer.toggles}
     for toggle in rules.toggles:
         state = true(toggle.machine_id)
         if toggle.machine_id not in said and state is not None:
-            yield Seen("unsaid", 0.0, state != ("ON" if toggle.action == "ON" else "OFF"))
+            about = f"{toggle.machine_id} {toggle.action}"
+            yield Seen("unsaid", about, 0.0, state != ("ON" if toggle.action == "ON" else "OFF"))
     if phase is not None and answer.phase and answer.phase != rules.phase:
-        yield Seen("phase", answer.phase_confidence, answer.phase == phase)
+        yield Seen("phase", answer.phase, answer.phase_confidence, answer.phase == phase)

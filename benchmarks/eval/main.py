@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.eval.answering import By, configured
-from benchmarks.eval.calibrate import measure, read_sets
+from benchmarks.eval.calibrate import concluded, measure, read_sets
 from benchmarks.eval.evaluate import evaluate_sessions, evaluate_utterances
 from benchmarks.eval.results import Sessions, Utterances
 from benchmarks.eval.room import open_room
@@ -41,18 +41,13 @@ def main(
         "machine": machine(),
         "versions": versions(),
     }
-    written = msgspec.json.format(msgspec.json.encode({**head, **msgspec.structs.asdict(result)}), indent=2) + b"\n"
+    written = _formatted({**head, **msgspec.structs.asdict(result)})
     if quiet:
         sys.stdout.buffer.write(written)
         return
     show(result)
     if out is not None:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_bytes(written)
-        except OSError as error:
-            raise ConfigError(f"--json {out}: cannot be written: {error.strerror}") from error
-        print(f"written to {out}")
+        _write(out, written)
 
 
 def evaluate(path: Path, by: By, half: Half | None, config: Config) -> Utterances | Sessions:
@@ -69,8 +64,10 @@ def evaluate(path: Path, by: By, half: Half | None, config: Config) -> Utterance
         return evaluate_utterances(rows, room, by, config.prompt, surgeries, bar.advance)
 
 
-def calibrate(path: Path, config: Path | None, settings: Iterable[str]) -> None:
+def calibrate(path: Path, config: Path | None, settings: Iterable[str], out: Path | None, quiet: bool) -> None:
     """Measure how far the model is trusted, show it, and write it where the model's trust is read.
+
+    All in which it and the rules disagreed goes to `out`, or with `quiet` to standard output in place of the table.
 
     Raises ConfigError for files that are wrong or missing, OrstateError for a model that cannot be loaded.
     """
@@ -80,6 +77,28 @@ def calibrate(path: Path, config: Path | None, settings: Iterable[str]) -> None:
     sets = read_sets(path, surgeries)
     room = open_room(loaded, with_model=True, trust=NO_TRUST)
     with Bar("calibrating", len(sets.rows) + len(sets.cases)) as bar:
-        trust = measure(sets, loaded, room, surgeries, model.sha256, bar.advance)
+        found = measure(sets, loaded, room, surgeries, bar.advance)
+    trust = concluded(found, sets, model.sha256)
+    saved = save_trust(trust, model.name)
+    head = {"path": str(path), "model": model.name, "weights": model.sha256}
+    written = _formatted({**head, "machine": machine(), "versions": versions(), "disagreements": found})
+    if quiet:
+        sys.stdout.buffer.write(written)
+        return
     show_trust(trust)
-    print(f"written to {save_trust(trust, model.name)}")
+    print(f"written to {saved}")
+    if out is not None:
+        _write(out, written)
+
+
+def _formatted(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _write(out: Path, written: bytes) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(written)
+    except OSError as error:
+        raise ConfigError(f"--json {out}: cannot be written: {error.strerror}") from error
+    print(f"written to {out}")

@@ -138,6 +138,7 @@ def test_a_faulty_line_of_a_session_is_left_out_and_told(sessions: Path) -> None
         (["{rows}", "--by", "guess"], "'guess' is not one of"),
         (["{rows}", "--half", "report"], "no row of half 'report' in it"),
         (["{rows}", "out.json"], "--json out.json"),
+        (["{rows}", "--calibrate", "--half", "report"], "leave out --half report"),
         (["{rows}", "--by", "llm", "--model", "nobody"], "nobody"),
         (["{rows}", "--json", "{rows}/no/out.json"], "cannot be written"),
     ],

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from eval_builders import SURGERIES, write_rows, write_session
 
+import benchmarks.eval.main
+import models.trust
 import stages.parse.stage
 import stages.prompt.stage
 from benchmarks.eval.answering import configured
-from benchmarks.eval.calibrate import measure, read_sets
+from benchmarks.eval.calibrate import Disagreement, concluded, measure, read_sets
+from benchmarks.eval.main import calibrate
 from benchmarks.eval.room import Room
 from models.manifest import find_manifest
-from models.trust import NO_TRUST, Trust
+from models.trust import NO_TRUST, Trust, load_trust
 from pipeline.errors import ConfigError
 from pipeline.messages import Certainty, PromptJob
 from stages.inference.backend import Answer
@@ -52,12 +55,19 @@ class SureModel(StubBackend):
         return Answer(job_id=job_id, outcome="ok", started_ns=0, text=json.dumps(said), certainty=certainty)
 
 
-def calibrated(path: Path, say: Say, sure: float = 0.97) -> Trust:
+def room(say: Say, sure: float) -> Room:
     config = configured("fused", None, ["inference.model=stub"])
     inference = InferenceStage(config.inference, find_manifest("stub"), lambda: SureModel(say, sure))
-    parse = stages.parse.stage.create(config, trust=NO_TRUST)
-    room = Room(stages.prompt.stage.create(config), parse, inference)
-    return measure(read_sets(path, SURGERIES), config, room, SURGERIES, "", lambda: None)
+    return Room(stages.prompt.stage.create(config), stages.parse.stage.create(config, trust=NO_TRUST), inference)
+
+
+def disagreements(path: Path, say: Say, sure: float = 0.97) -> list[Disagreement]:
+    config = configured("fused", None, ["inference.model=stub"])
+    return measure(read_sets(path, SURGERIES), config, room(say, sure), SURGERIES, lambda: None)
+
+
+def calibrated(path: Path, say: Say, sure: float = 0.97) -> Trust:
+    return concluded(disagreements(path, say, sure), read_sets(path, SURGERIES), "")
 
 
 def counted(trust: Trust) -> dict[str, tuple[int, int]]:
@@ -113,6 +123,22 @@ def test_each_disagreement_is_of_its_kind(
     assert counted(calibrated(rows(tmp_path, {"text": text, **expected}), says(**answer))) == counts
 
 
+def test_a_disagreement_tells_where_what_was_said_and_who_was_right(tmp_path: Path) -> None:
+    path = rows(
+        tmp_path, {"id": "murky", "text": "suction on, it is murky", "expect_on": ["M05"], "expect_phase": "Phase2"}
+    )
+    assert disagreements(path, says(on=["M05"], phase="Phase3")) == [
+        Disagreement(
+            place="murky", said="suction on, it is murky", kind=kind, about=about, probability=sure, right=right
+        )  # type: ignore[arg-type]
+        for kind, about, sure, right in (
+            ("on", "M05 ON", 0.97, True),
+            ("unsaid", "M06 ON", 0.0, True),
+            ("phase", "Phase3", 0.97, False),
+        )
+    ]
+
+
 def test_in_a_session_the_truth_of_the_moment_counts(tmp_path: Path) -> None:
     lines = [
         {"type": "SessionStart", "session": "a", "seq": 1, "t": 0.0, "surgery": "PCNL"},
@@ -136,6 +162,9 @@ def test_in_a_session_the_truth_of_the_moment_counts(tmp_path: Path) -> None:
     trust = calibrated(tmp_path, says(on=["M05", "M09"], phase="Phase2"))
     assert counted(trust) == {"on": (2, 3), "phase": (1, 3)}  # nothing of it is taken: the next question finds it off
     assert trust.sets == ("0 utterances", "1 sessions")
+    found = disagreements(tmp_path, says(on=["M05", "M09"], phase="Phase2"))
+    places = [("one 10.0 s", "good morning"), ("one 20.0 s", "it is murky in here"), ("one 30.0 s", "go on")]
+    assert list(dict.fromkeys((one.place, one.said) for one in found)) == places
 
 
 def test_nothing_but_the_half_to_tune_with_is_ever_used(tmp_path: Path) -> None:
@@ -145,3 +174,20 @@ def test_nothing_but_the_half_to_tune_with_is_ever_used(tmp_path: Path) -> None:
         read_sets(tmp_path, SURGERIES)
     with pytest.raises(ConfigError, match="no row of half 'tune'"):
         read_sets(tmp_path / "rows.jsonl", SURGERIES)
+
+
+def test_the_command_writes_the_trust_and_with_json_tells_each_disagreement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(models.trust, "FOLDER", tmp_path / "trust")
+    monkeypatch.setattr(benchmarks.eval.main, "open_room", lambda *_, **__: room(says(on=["M05"]), 0.97))
+    path = rows(tmp_path, {"id": "a", "text": "it is murky", "expect_on": ["M05"]})
+    calibrate(path, None, ["inference.model=stub"], tmp_path / "found.json", quiet=False)
+    trust = load_trust("stub", folder=tmp_path / "trust")
+    assert trust is not None
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["model"], counted(trust)) == ("stub", {"on": (1, 1)})
+    assert [(one["place"], one["about"], one["right"]) for one in found["disagreements"]] == [("a", "M05 ON", True)]
+    capfdbinary.readouterr()
+    calibrate(path, None, ["inference.model=stub"], None, quiet=True)
+    assert json.loads(capfdbinary.readouterr().out)["disagreements"] == found["disagreements"]
