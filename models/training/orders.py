@@ -34,7 +34,7 @@ class Orders:
             "last": (4, lambda: self._half("last")),
             "trigger": (1.5, self._trigger),
             "all": (1, self._all),
-            "indirect": (12, self._indirect),
+            "indirect": (18, self._indirect),
         }
 
     def _ordered(self, kind: str) -> Said:
