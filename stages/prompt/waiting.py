@@ -80,7 +80,7 @@ class WaitingList:
             toggle = one.toggle
             self.forget(toggle.machine_id)
             words = one.waits_for.split()
-            stems = self._cues.content([w for w in words if w not in _MARKERS and w not in _OVER], keep=True)
+            stems = self._cues.stems.content([w for w in words if w not in _MARKERS and w not in _OVER], keep=True)
             over = not _OVER.isdisjoint(words) and {"is", "are", "has", "have", "we", "i"}.isdisjoint(words)
             stems = () if one.delay_s is not None else stems
             self._waiting.append(Waiting(one.shown(t), stems, over, self._cues.phase_of(stems)))
