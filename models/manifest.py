@@ -93,6 +93,7 @@ class Manifest(Part, frozen=True, kw_only=True):
     examples: Literal["none", "few", "many"] = "many"  # what a prompt shows; a model that was taught the job needs none
     window_lines: Annotated[int, Meta(ge=1, le=1_000_000)] = 60  # of what was said, at most: as it was taught
     links: bool = False  # whether the names of machines in what was said have ids behind them: as it was taught
+    hints: bool = False  # and ids with a question mark behind what only hints at one
     own_phase: bool = True  # whether it is told the phase where the rules read nothing: as it was taught
     context: Annotated[int, Meta(ge=512)]  # tokens that the model was trained for
     # What is faster on few cores, measured for each shape of model (`bench layouts`):

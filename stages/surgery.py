@@ -34,7 +34,9 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A machine of a surgery. `triggers` are phrases that start it, `aliases` its other names."""
+    """A machine of a surgery. `triggers` are phrases that start it, `aliases` its other names, `hints` other words that
+    speak of it.
+    """
 
     id: MachineId
     name: Text
@@ -44,10 +46,11 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phase_usage: tuple[str, ...] = ()
     triggers: Phrases = ()
     aliases: Phrases = ()
+    hints: Phrases = ()
 
     def __post_init__(self) -> None:
         check_text(name=self.name, category=self.category, description=self.description)
-        check_text(triggers=" ".join(self.triggers), aliases=" ".join(self.aliases))
+        check_text(triggers=" ".join(self.triggers), aliases=" ".join(self.aliases), hints=" ".join(self.hints))
 
 
 class Surgery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):

@@ -1,8 +1,8 @@
-"""Lines that name machines and switch none of them. Used by training only."""
+"""Lines that name machines, or what they do, and switch none of them. Used by training only."""
 
 from typing import Final
 
-from models.training.phrases import NothingToSay, some
+from models.training.phrases import NothingToSay, sentence, some
 from models.training.said import Kinds, Said
 from models.training.speech import Speech
 
@@ -21,9 +21,10 @@ class Idle:
             "part": (2, lambda: self._idle("part", need="parts")),
             "amounts": (3, lambda: self._idle("amounts", need="amounts")),
             "story": (3, lambda: self._idle("story")),
-            "elsewhere": (3, lambda: self._idle("elsewhere", single=True)),
+            "elsewhere": (6, lambda: self._idle("elsewhere", single=True)),
             "deferred": (5, lambda: self._idle("deferred")),
             "unreal": (2.5, lambda: self._idle("unreal")),
+            "near": (26, self._near),
             "unknown": (5, self._unknown),
             "unknown_too": (1, self._unknown_too),
             "bystander": (0.7, self._bystander),
@@ -36,6 +37,13 @@ class Idle:
             raise NothingToSay("a name for one thing")
         said = self._speech.said(kind, template, clause.slots(), {}, clause)
         return Said(said.kind, said.text, {}, said.named, topic=clause.part)
+
+    def _near(self) -> Said:
+        """What a machine does or gives is talked about, and nobody wants it otherwise."""
+        thing = some(self._rng, [thing for thing in self._speech.room.things if thing.words("near")])
+        template = self._rng.choice(thing.words("near"))
+        template = self._rng.choice((template, template, template, "{open}, " + template, "{who}, " + template))
+        return Said("near", sentence(self._speech.say(template, {})), named=(thing,))
 
     def _unknown(self) -> Said:
         name = some(self._rng, self._speech.room.absent)

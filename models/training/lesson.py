@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from stages.prompt.cues import PhaseCues
+from stages.prompt.hints import Hints
 from stages.prompt.language import Language, load_language
 from stages.prompt.links import Links
 from stages.prompt.tail import Moment
@@ -79,7 +80,7 @@ def shown(surgery: Surgery, text: str) -> str:
 
 @lru_cache(64)
 def _links(surgery: Surgery) -> Links:
-    return Links(surgery, PhaseCues(surgery, _language()))
+    return Links(surgery, PhaseCues(surgery, _language()), Hints(surgery, _language()))
 
 
 @cache

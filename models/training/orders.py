@@ -34,7 +34,8 @@ class Orders:
             "last": (4, lambda: self._half("last")),
             "trigger": (1.5, self._trigger),
             "all": (1, self._all),
-            "indirect": (18, self._indirect),
+            "indirect": (70, self._indirect),
+            "indirect_too": (12, self._indirect_too),
         }
 
     def _ordered(self, kind: str) -> Said:
@@ -82,16 +83,35 @@ class Orders:
         return self._speech.said(kind, template, slots, counts.effects, counts)
 
     def _indirect(self) -> Said:
-        name = self._rng.choice(("need", "need", "need", "rest"))
+        template, clause = self._unnamed()
+        template = self._rng.choice((template, template, "{open}, " + template, "{who}, " + template))
+        return self._speech.said("indirect", template, clause.slots(), clause.effects, clause)
+
+    def _indirect_too(self) -> Said:
+        """A machine without its name, and another one with it or without."""
+        template, one = self._unnamed()
+        if self._rng.random() < 0.5:
+            more, other = self._unnamed()
+        else:
+            more, other = "{do2}", self._speech.clause(most=1)
+        if not one.effects.keys().isdisjoint(other.effects):
+            raise NothingToSay("another machine")
+        parts = self._rng.sample(((template, one), (more, other)), 2)
+        text = self._rng.choice(("{}. {}", "{}, and {}", "{}. And {}", "{}, {}")).format(*(part for part, _ in parts))
+        effects = {i: action for _, clause in parts for i, action in clause.effects.items()}
+        return self._speech.said(
+            "indirect", text, one.slots("1") | other.slots("2"), effects, *(clause for _, clause in parts)
+        )
+
+    def _unnamed(self) -> tuple[str, Clause]:
+        """A way to ask for a machine, or to end it, without its name; mostly for one that is otherwise."""
+        name = self._rng.choice(("need", "need", "rest"))
         things = [
             t for t in self._speech.room.needing(name) if (self._speech.machines[t.id] == "ON") == (name == "rest")
         ]
         thing = some(self._rng, things or self._speech.room.needing(name))
-        action: Action = "ON" if name == "need" else "OFF"
-        clause = Clause(self._rng, self._speech.phrases, [thing], action)
-        template = self._rng.choice(thing.words(name))
-        template = self._rng.choice((template, template, "{open}, " + template, "{who}, " + template))
-        return self._speech.said("indirect", template, clause.slots(), clause.effects, clause)
+        clause = Clause(self._rng, self._speech.phrases, [thing], "ON" if name == "need" else "OFF")
+        return self._rng.choice(thing.words(name)), clause
 
     def _trigger(self) -> Said:
         """A phrase by which the dictionary says that a machine starts. A few are no order out of their place."""

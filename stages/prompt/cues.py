@@ -36,7 +36,7 @@ class PhaseCues:
         self._language = language
         self._phases = surgery.phase_ids
         self._machines = {machine.id: machine for machine in surgery.machines}
-        self.stems = stems = Stems(language)
+        self.stems = stems = Stems(language, language.cues.endings)
         self._silent = frozenset(map(stems.stem, language.cues.silent))
         moods = language.moods
         self._put_off = _finder((*moods.later, *moods.occasion, *moods.meanwhile, *moods.question, *moods.story))

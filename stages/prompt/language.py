@@ -7,13 +7,16 @@ letter, so that a sentence is a short string and a construction a pattern over i
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from pipeline.config import ROOT, read_toml
 from pipeline.errors import ConfigError
+
+T = TypeVar("T")
 
 LANGUAGE_FILE: Final = ROOT / "configs" / "language" / "english.toml"
 
@@ -207,11 +210,22 @@ class UsualPhase(Table, frozen=True, kw_only=True):
 
 
 class Cues(Table, frozen=True, kw_only=True):
-    """For the phase model: words of names and descriptions that say nothing, and endings that do not count."""
+    """For the phase model: words of names and descriptions that say nothing, and endings that do not count.
+
+    `inflections`: those that do not count in a hint, where "emergency" is no "emergence".
+    """
 
     silent: Words
     endings: Words
+    inflections: Words
     usual: dict[str, UsualPhase]
+
+
+class Device(Table, frozen=True, kw_only=True):
+    """A kind of device: names that tell of a machine that it is one, and what speaks of it without them."""
+
+    names: Words
+    hints: Words
 
 
 class Entry(NamedTuple):
@@ -222,7 +236,7 @@ class Entry(NamedTuple):
 
 
 class Language(Table, frozen=True, kw_only=True, dict=True):
-    """The whole file."""
+    """The whole file, and that of the devices."""
 
     verbs: Verbs
     irregular: dict[str, Words]
@@ -235,6 +249,7 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
     numbers: dict[str, float]
     units: dict[str, Annotated[float, Meta(gt=0)]]
     rewrites: Rewrites
+    devices: dict[str, Device] = {}
 
     @cached_property
     def phrases(self) -> dict[str, Entry]:
@@ -293,13 +308,25 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
 
 
 def load_language(file: Path = LANGUAGE_FILE) -> Language:
-    """The language in `file`. Raises ConfigError, which names file and key."""
+    """The language in `file`, with the devices in the file beside it, NAME.devices.toml, if there is one.
+
+    Raises ConfigError, which names file and key.
+    """
+    language, beside = _load(file, Language), file.with_suffix(".devices.toml")
+    if beside.exists():
+        language = replace(language, devices=_load(beside, dict[str, Device]))
     try:
-        language = msgspec.convert(read_toml(file), Language)
         language.phrases  # noqa: B018  a clash is found here and not at the first word
-    except (msgspec.ValidationError, ConfigError) as error:
+    except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
     return language
+
+
+def _load(file: Path, form: type[T]) -> T:
+    try:
+        return msgspec.convert(read_toml(file), form)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{file}: {error}") from error
 
 
 def plain(phrase: str) -> str:

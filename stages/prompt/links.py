@@ -1,16 +1,18 @@
 """What the dictionary knows in a line, with its ids behind it: a look-up that is not left to a model.
 
 "Switch the Zeiss on" is written "Switch the Zeiss (M31) on", and "clamp the pedicle" "clamp the pedicle (Phase4)",
-where that is a cue of the phase. A small model is taught to read lines so; what the ids behind the names should do,
-or whether they are only talked about, it has to understand itself. Runs in the prompt process.
+where that is a cue of the phase. What only hints at a machine has a question mark: "more sevo (M02?)". A small model is
+taught to read lines so; what the ids should do, or whether they are only talked about, it has to understand itself.
+Runs in the prompt process.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final
 
 from stages.prompt.cues import PhaseCues
+from stages.prompt.hints import Hints
 from stages.prompt.language import plain
 from stages.prompt.names import in_triggers, names
 from stages.surgery import Surgery
@@ -24,7 +26,8 @@ _CLAUSE: Final = re.compile(r"[^.!?;:,—–]+")
 class Links:
     """The names and cues of one surgery. What two machines are called is no link, nor is a name that was misheard."""
 
-    def __init__(self, surgery: Surgery, cues: PhaseCues) -> None:
+    def __init__(self, surgery: Surgery, cues: PhaseCues, hints: Hints | None = None) -> None:
+        """`hints`: None for a model that was not taught to read them."""
         owners: dict[str, set[str]] = {}
         for machine in surgery.machines:
             own = {*names(machine), *in_triggers(machine)}
@@ -37,11 +40,14 @@ class Links:
         any_name = "|".join(r"[\W_]{0,2}".join(map(re.escape, key.split())) for key in longest_first)
         self._name = re.compile(rf"(?<![^\W_])(?:{any_name})(?:s(?![^\W_])|(?![^\W_]))", re.IGNORECASE)
         self._cues = cues
+        self._hints = hints
 
     def link(self, text: str) -> str:
-        """The line with the id of each machine behind each of its names, and of each phase behind each of its cues."""
+        """The line with the id of each machine behind its names and hints, and of each phase behind its cues."""
         named = self._named(text)
-        ids = sorted((*((end, 0, machine_id) for _, end, machine_id in named if machine_id), *self._cued(text, named)))
+        ids = sorted(
+            {*((end, 0, machine_id) for _, end, machine_id in named if machine_id), *self._marked(text, named)}
+        )
         linked, at = "", 0
         for end, found in groupby(ids, key=lambda it: it[0]):
             linked += text[at:end] + "".join(f" ({found_id})" for _, _, found_id in found)
@@ -56,15 +62,18 @@ class Links:
         key = _key(name)
         return self._ids.get(key) or self._ids.get(key.removesuffix("s")) or ""
 
-    def _cued(self, text: str, named: list[tuple[int, int, str]]) -> set[tuple[int, int, str]]:
-        """Where cues end, behind the name that they are a part of, and their phases."""
-        ids = set[tuple[int, int, str]]()
+    def _marked(self, text: str, named: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+        """Where hints and cues end, and what they mean: a cue in a name behind the name, a hint in it nowhere."""
         for clause in _CLAUSE.finditer(text):
-            words = list(_PARTS.finditer(text, *clause.span()))
-            for at, phase in self._cues.places([word.group().casefold() for word in words]):
-                end = words[at].end()
-                ids.add((next((last for first, last, _ in named if first < end < last), end), 1, phase))
-        return ids
+            parts = list(_PARTS.finditer(text, *clause.span()))
+            words = [part.group().casefold() for part in parts]
+            for begin, end, ids in self._hints.places(words) if self._hints is not None else ():
+                first, last = parts[begin].start(), parts[end].end()
+                if not any(start < last and first < stop for start, stop, _ in named):
+                    yield from ((last, 1, f"{machine_id}?") for machine_id in ids)
+            for at, phase in self._cues.places(words):
+                end = parts[at].end()
+                yield next((stop for start, stop, _ in named if start < end < stop), end), 2, phase
 
 
 def _key(name: str) -> str:

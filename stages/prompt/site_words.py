@@ -3,6 +3,7 @@
 [machines.PCNL.M04]              # a surgery's name, and a machine's id
 aliases = ["big eye"]
 triggers = ["shoot"]             # phrases that start it
+hints = ["lead apron"]           # what speaks of it without being its name
 
 [words.verbs]                    # a table of configs/language/english.toml
 stop = ["knock off"]
@@ -28,9 +29,10 @@ class MachineWords(Table, frozen=True, kw_only=True):
 
     aliases: Words = ()
     triggers: Words = ()
+    hints: Words = ()
 
     def __post_init__(self) -> None:
-        check_text(aliases=" ".join(self.aliases), triggers=" ".join(self.triggers))
+        check_text(aliases=" ".join(self.aliases), triggers=" ".join(self.triggers), hints=" ".join(self.hints))
 
 
 class SiteWords(Table, frozen=True, kw_only=True):
@@ -106,6 +108,7 @@ def _with_machine_words(surgery: Surgery, site: SiteWords, surgeries: Mapping[st
                 machine,
                 aliases=(*machine.aliases, *words.aliases),
                 triggers=(*machine.triggers, *words.triggers),
+                hints=(*machine.hints, *words.hints),
             )
     return msgspec.structs.replace(surgery, machines=tuple(machines.values()))
 

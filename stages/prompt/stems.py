@@ -33,10 +33,10 @@ _BE: Final = frozenset(
 
 
 class Stems:
-    """The stems of a language's words."""
+    """The stems of a language's words: what is left of them without their endings."""
 
-    def __init__(self, language: Language) -> None:
-        self._endings = sorted(language.cues.endings, key=len, reverse=True)
+    def __init__(self, language: Language, endings: Iterable[str]) -> None:
+        self._endings = sorted(endings, key=len, reverse=True)
         self._small = frozenset((*language.glue.the, *language.glue.preposition, *language.glue.and_, *_BE))
         self._known: dict[str, str] = {}
 

@@ -14,12 +14,14 @@ class Taught:
     """As its manifest says.
 
     `examples`: how many it needs. `window_lines`: of the transcript, at most. `links`: whether ids stand behind names
-    and cues. `own_phase`: whether it is told the phase where nobody but itself has found it.
+    and cues, and with `hints` behind what only hints at a machine. `own_phase`: whether it is told the phase where
+    nobody but itself has found it.
     """
 
     examples: Examples = "many"
     window_lines: int = MOST_LINES
     links: bool = False
+    hints: bool = False
     own_phase: bool = True
 
     def under(self, section: PromptSection) -> "Taught":
@@ -36,4 +38,4 @@ UNTAUGHT: Final = Taught()
 
 def taught_by(manifest: Manifest) -> Taught:
     """What the manifest says."""
-    return Taught(manifest.examples, manifest.window_lines, manifest.links, manifest.own_phase)
+    return Taught(manifest.examples, manifest.window_lines, manifest.links, manifest.hints, manifest.own_phase)

@@ -25,7 +25,8 @@ from pipeline.messages import Action
 from stages.answer import answer_schema
 from stages.parse.safety import find_violations, not_advisory
 from stages.prompt.cues import PhaseCues
-from stages.prompt.language import load_language
+from stages.prompt.hints import Hints, kind_of
+from stages.prompt.language import load_language, plain
 from stages.prompt.links import Links
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
@@ -34,7 +35,7 @@ from stages.surgery import load_surgeries
 SURGERIES = load_surgeries(resolve("configs/machines"))
 LESSONS = list(lessons(7, 3000))
 IDLE = {"question", "mention", "part", "amounts", "story", "elsewhere", "deferred", "unreal", "bystander", "decoy",
-        "chatter", "work", "phase"}  # fmt: skip
+        "near", "chatter", "work", "phase"}  # fmt: skip
 NAMED = {"command", "bare", "want", "long", "courtesy", "numbers", "fact", "keep", "mixed", "three", "first", "last",
          "correction"}  # fmt: skip
 NOT_ON = re.compile(
@@ -391,8 +392,16 @@ def test_the_prompt_takes_every_lesson() -> None:
     prompts = Prompts("completion", "small", "few")
     for lesson in LESSONS[:100]:
         prompt = prompts.build(lesson.surgery, lesson.transcript, lesson.moment)
-        shown = Links(lesson.surgery, PhaseCues(lesson.surgery, load_language())).link(lesson.lines[-1].text)
+        cues, hints = PhaseCues(lesson.surgery, load_language()), Hints(lesson.surgery, load_language())
+        shown = Links(lesson.surgery, cues, hints).link(lesson.lines[-1].text)
         assert prompt.transcript.endswith(f"{shown}\n")
+
+
+def test_every_device_that_is_talked_of_is_one_that_has_hints() -> None:
+    language = load_language()
+    assert set(language.devices) == set(table("devices"))
+    for key, device in table("devices").items():
+        assert kind_of([plain(name) for name in (*device["names"], *device["spoken"])], language) == key
 
 
 def test_what_was_seen_has_no_ids_as_in_a_run() -> None:

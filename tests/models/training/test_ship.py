@@ -65,7 +65,12 @@ def test_what_is_shipped_is_a_manifest_that_is_read_as_it_was_made(
     assert (made.examples, made.label, made.file) == ("none", "tiny-new", "tiny-new.gguf")
     assert made.source == MergedSource(model="tiny")
     assert made.sha256 == sha256(weights_path(made))
-    assert (made.window_lines, made.links, made.own_phase) == (SETTINGS.lessons.most_lines, True, False)
+    assert (made.window_lines, made.links, made.hints, made.own_phase) == (
+        SETTINGS.lessons.most_lines,
+        True,
+        True,
+        False,
+    )
     assert made.licence is not None
     assert made.licence.notice == NOTICE
     assert set(made.adapter.scores) == {"toggles", "exact", "exact_invented"}

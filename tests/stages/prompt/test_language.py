@@ -1,5 +1,6 @@
 """The words of the rules: what is shipped, and the errors of files that are wrong."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from pipeline.config import PromptSection
 from pipeline.errors import ConfigError
 from stages.prompt.hearing import Ear, sound_of
-from stages.prompt.language import LANGUAGE_FILE, ing, load_language, past_of
+from stages.prompt.hints import Hints
+from stages.prompt.language import LANGUAGE_FILE, Device, ing, load_language, past_of, plain
 from stages.prompt.rules import RuleEngine
 from stages.prompt.site_words import load_vocabulary
 
@@ -15,6 +17,7 @@ SITE = """
 [machines.PCNL.M04]
 aliases = ["big eye"]
 triggers = ["shoot now"]
+hints = ["lead apron"]
 
 [words.verbs]
 stop = ["knock off"]
@@ -83,6 +86,9 @@ def test_a_hospital_adds_aliases_triggers_and_phrases_in_its_own_file(tmp_path: 
     assert said("turn on the big eye") == [("M04", "ON")]
     assert said("shoot now") == [("M04", "ON")]
     assert said("knock off the suction") == [("M06", "OFF")]
+    assert [ids for *_, ids in Hints(words.surgeries["PCNL"], words.language).places(["a", "lead", "apron"])] == [
+        ["M04"]
+    ]
     assert RuleEngine(load_vocabulary(PromptSection()).surgeries["PCNL"]).read("knock off the suction").toggles == ()
 
 
@@ -140,3 +146,24 @@ def test_other_words_are_not_taken_for_a_name(heard: str) -> None:
 def test_words_that_sound_alike_have_one_sound() -> None:
     assert sound_of("phloro") == sound_of("floro")
     assert sound_of("kautery") == sound_of("cautery")
+
+
+def test_every_device_has_names_of_its_own_and_hints_that_are_none_of_its_names() -> None:
+    devices = load_language().devices
+    owner = Counter(plain(name) for device in devices.values() for name in device.names)
+    for key, device in devices.items():
+        own = {plain(name) for name in device.names}
+        assert any(owner[name] == 1 for name in own), key
+        assert own.isdisjoint(map(plain, device.hints)), key
+
+
+def test_devices_stand_in_a_file_beside_the_language_if_it_has_any(tmp_path: Path) -> None:
+    file = tmp_path / "klingon.toml"
+    file.write_bytes(LANGUAGE_FILE.read_bytes())
+    assert load_language(file).devices == {}
+    beside = tmp_path / "klingon.devices.toml"
+    beside.write_text('[lamp]\nnames = ["lamp"]\nhints = ["dark"]\n')
+    assert load_language(file).devices == {"lamp": Device(names=("lamp",), hints=("dark",))}
+    beside.write_text('[lamp]\nnames = ["lamp"]\nhint = ["dark"]\n')
+    with pytest.raises(ConfigError, match=r"klingon\.devices\.toml: .*hint"):
+        load_language(file)

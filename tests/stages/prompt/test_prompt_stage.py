@@ -765,6 +765,23 @@ def test_names_have_ids_behind_them_for_a_model_that_was_taught_so(linked: bool,
     assert shown in job(list(stage.handle(request))).prompt.transcript
 
 
+@pytest.mark.parametrize(
+    ("taught", "shown"),
+    [
+        (Taught(links=True, hints=True), "Suction (M06) on, it is dark (M09?)."),
+        (Taught(links=True), "Suction (M06) on, it is dark."),
+        (Taught(hints=True), "Suction on, it is dark."),
+    ],
+)
+def test_hints_have_ids_too_for_a_model_that_was_taught_so(taught: Taught, shown: str) -> None:
+    stage = PromptStage(PromptSection(), SURGERIES, "completion", "small", taught=taught)
+    list(stage.handle(ModelChanged(state="ready", error="")))
+    request = LLMRequest(
+        request_id="r1", surgery="PCNL", transcript_context="Suction on, it is dark.", session_time_s=3.0
+    )
+    assert job(list(stage.handle(request))).prompt.transcript == f"[0.0s] {shown}\n"
+
+
 @pytest.mark.parametrize(("model", "shown"), [("gemma-3-270m-taught", "(M06)"), ("gemma-3-270m", "Suction on")])
 def test_the_manifest_says_whether_names_have_ids_behind_them(model: str, shown: str) -> None:
     stage = create(Config(inference=InferenceSection(model=model)))
