@@ -779,7 +779,7 @@ def test_hints_have_ids_too_for_a_model_that_was_taught_so(taught: Taught, shown
     request = LLMRequest(
         request_id="r1", surgery="PCNL", transcript_context="Suction on, it is dark.", session_time_s=3.0
     )
-    assert job(list(stage.handle(request))).prompt.transcript == f"[0.0s] {shown}\n"
+    assert job(list(stage.handle(request))).prompt.transcript == f"[3.0s] {shown}\n"
 
 
 @pytest.mark.parametrize(("model", "shown"), [("gemma-3-270m-taught", "(M06)"), ("gemma-3-270m", "Suction on")])
