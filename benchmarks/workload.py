@@ -17,7 +17,7 @@ from stages.answer import AnswerForm
 from stages.prompt.change import Change
 from stages.prompt.cues import PhaseCues
 from stages.prompt.language import load_language
-from stages.prompt.links import Link, Links
+from stages.prompt.links import link_for
 from stages.prompt.prompts import Prompts
 from stages.prompt.rules import RuleEngine
 from stages.prompt.session import Session
@@ -124,7 +124,7 @@ def _session(
     draw = random.Random(f"times {number}")
     engine = RuleEngine(surgery)
     cues = PhaseCues(surgery, load_language())
-    link: Link = Links(surgery, cues).link if taught.links else str
+    link = link_for(taught, surgery, cues, load_language())
     said = lines(surgery, f"lines {number}")
     start = SessionStart(session=f"bench{number}", seq=1, t=0.0, surgery=surgery.surgery, started_at=0.0)
     session = Session(start, surgery, cues, PromptSection(), 0.0, taught)
@@ -135,8 +135,9 @@ def _session(
             seq, t = session.seq + 1, round(session.t + draw.uniform(*PAUSE_S), 1)
             line = Transcript(session=session.name, seq=seq, t=t, speaker=speaker, text=words)
             session.take(line)
-            change = session.hear(line, engine.read(words))
-            session.window.append(t, speaker, words, link(words))
+            linked = link(words)
+            change = session.hear(line, engine.read(words), linked.hinted)
+            session.window.append(t, speaker, words, linked.text)
             if seq % LINES_A_PHASE == 0:
                 session.observe(_phase_after(session))
         prompt = prompts.build(surgery, session.window.transcript, session.moment())

@@ -75,7 +75,7 @@ class Lesson:
 
 def shown(surgery: Surgery, text: str) -> str:
     """A line as the prompt has it: what was seen and not said has no ids."""
-    return text if text.startswith(SEEN) else _links(surgery).link(text)
+    return text if text.startswith(SEEN) else _links(surgery).link(text).text
 
 
 @lru_cache(64)

@@ -88,6 +88,7 @@ class RuleOutcome(Message, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()  # devices that this surgery does not have
     matched_keywords: tuple[str, ...] = ()  # phrases that the rules knew
     mentioned: tuple[MachineId, ...] = ()  # machines that the rules heard of since the last question, switched or not
+    hinted: tuple[MachineId, ...] = ()  # machines that words without their names may have meant, since then
     temporal: str = "none"  # the word of time that was said
     suggestions: tuple[str, ...] = ()  # for a human
     reasoning: str = ""  # one line on why

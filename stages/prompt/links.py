@@ -9,18 +9,27 @@ Runs in the prompt process.
 import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from stages.prompt.cues import PhaseCues
 from stages.prompt.hints import Hints
-from stages.prompt.language import plain
+from stages.prompt.language import Language, plain
 from stages.prompt.names import in_triggers, names
+from stages.prompt.taught import Taught
 from stages.surgery import Surgery
-
-Link = Callable[[str], str]  # a line as it was said, to the line as a model is shown it
 
 _PARTS: Final = re.compile(r"[^\W_]+")
 _CLAUSE: Final = re.compile(r"[^.!?;:,—–]+")
+
+
+class Linked(NamedTuple):
+    """A line as a model is shown it, and the machines that only hints in it speak of."""
+
+    text: str
+    hinted: tuple[str, ...] = ()
+
+
+Link = Callable[[str], Linked]  # of a line as it was said
 
 
 class Links:
@@ -42,17 +51,17 @@ class Links:
         self._cues = cues
         self._hints = hints
 
-    def link(self, text: str) -> str:
+    def link(self, text: str) -> Linked:
         """The line with the id of each machine behind its names and hints, and of each phase behind its cues."""
         named = self._named(text)
-        ids = sorted(
-            {*((end, 0, machine_id) for _, end, machine_id in named if machine_id), *self._marked(text, named)}
-        )
+        known = {(end, 0, machine_id) for _, end, machine_id in named if machine_id}
+        ids = sorted({*known, *self._marked(text, named)})
         linked, at = "", 0
         for end, found in groupby(ids, key=lambda it: it[0]):
             linked += text[at:end] + "".join(f" ({found_id})" for _, _, found_id in found)
             at = end
-        return linked + text[at:]
+        hinted = {found_id.removesuffix("?") for _, _, found_id in ids if found_id.endswith("?")}
+        return Linked(linked + text[at:], tuple(sorted(hinted - {machine_id for _, _, machine_id in known})))
 
     def _named(self, text: str) -> list[tuple[int, int, str]]:
         """Where names begin and end, and their machines; "" for the name of two."""
@@ -74,6 +83,13 @@ class Links:
             for at, phase in self._cues.places(words):
                 end = parts[at].end()
                 yield next((stop for start, stop, _ in named if start < end < stop), end), 2, phase
+
+
+def link_for(taught: Taught, surgery: Surgery, cues: PhaseCues, language: Language) -> Link:
+    """How a line is shown to a model that was taught so."""
+    if not taught.links:
+        return Linked
+    return Links(surgery, cues, Hints(surgery, language) if taught.hints else None).link
 
 
 def _key(name: str) -> str:

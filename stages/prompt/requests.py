@@ -137,13 +137,15 @@ def _read(
     change = Change()
     reading: Reading | None = None
     deferred: list[Deferred] = []
-    unknown = dict[str, None]()
+    unknown, hinted = dict[str, None](), dict[str, None]()
     toggles, negations, keywords, mentioned = {}, dict[str, None](), dict[str, None](), dict[str, None]()
     t = request.session_time_s
     window = Window(float("inf"), window_lines)
     for raw in request.transcript_context.splitlines():
         at, speaker, text = _split(raw, t)
-        window.append(at, speaker, text, link(text))
+        linked = link(text)
+        window.append(at, speaker, text, linked.text)
+        hinted.update(dict.fromkeys(linked.hinted))
         reading = engine.read(text, speaker, reading)
         for toggle in reading.toggles:
             machines[toggle.machine_id], set_by[toggle.machine_id] = toggle.action, "rule"
@@ -176,6 +178,7 @@ def _read(
         unknown=tuple(unknown),
         matched_keywords=tuple(keywords),
         mentioned=tuple(mentioned),
+        hinted=tuple(hinted),
         temporal=change.temporal,
         reasoning=change.reasoning(),
         confidence=min((toggle.confidence for toggle in change.toggles), default=0.0),

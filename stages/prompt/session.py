@@ -90,6 +90,7 @@ class Session:
         self._waiting = WaitingList(cues, surgery.phase_ids)
         self._said: tuple[float, Reading] | None = None  # the newest line
         self._mentioned = dict[str, None]()  # machines, since the model was asked
+        self._hinted = dict[str, None]()  # the same
         self.window = Window(self._section.window_s, self._taught.window_lines)
         self.ending = False
         self._set_at: dict[str, float] = {}
@@ -139,10 +140,11 @@ class Session:
             return None
         return self._said[1]
 
-    def hear(self, line: Transcript, reading: Reading) -> Change:
-        """A final line, and what the rules read in it."""
+    def hear(self, line: Transcript, reading: Reading, hinted: Iterable[str] = ()) -> Change:
+        """A final line, what the rules read in it, and the machines that it only hints at."""
         change = Change(reading)
         self._mentioned.update(dict.fromkeys(reading.mentioned))
+        self._hinted.update(dict.fromkeys(hinted))
         phase = self.phase
         evidence = self._cues.read(reading.words)
         for toggle in reading.toggles:
@@ -243,6 +245,7 @@ class Session:
     def asked(self) -> None:
         """The model is asked about all that was said until now."""
         self._mentioned.clear()
+        self._hinted.clear()
 
     def moment(self) -> Moment:
         """What the tail of a prompt tells."""
@@ -277,6 +280,7 @@ class Session:
             suggestions=tuple(change.suggestions),
             matched_keywords=change.keywords,
             mentioned=tuple(self._mentioned),
+            hinted=tuple(self._hinted),
             temporal=change.temporal,
             reasoning=change.reasoning(),
             confidence=min((toggle.confidence for toggle in change.toggles), default=0.0),

@@ -98,8 +98,10 @@ class Sessions:
             return asking, None
         session = asking.session
         engine, link = self._engines[session.surgery.surgery], self._links[session.surgery.surgery]
-        change = session.hear(message, engine.read(message.text, message.speaker, session.recent(message.t)))
-        if session.window.append(message.t, message.speaker, message.text, link(message.text)):
+        linked = link(message.text)
+        reading = engine.read(message.text, message.speaker, session.recent(message.t))
+        change = session.hear(message, reading, linked.hinted)
+        if session.window.append(message.t, message.speaker, message.text, linked.text):
             asking.heard = asking.numbers.inputs + 1
         return asking, change
 

@@ -38,9 +38,8 @@ from stages.answer import AnswerForm
 from stages.prompt.change import Change
 from stages.prompt.crashes import Crashes
 from stages.prompt.cues import PhaseCues
-from stages.prompt.hints import Hints
 from stages.prompt.language import Language, load_language
-from stages.prompt.links import Link, Links
+from stages.prompt.links import link_for
 from stages.prompt.pace import Pace, cost_s
 from stages.prompt.prompts import Prompts
 from stages.prompt.questions import Asking, GivenUp, Open, OpenQuestions
@@ -90,10 +89,7 @@ class PromptStage:
             for name, surgery in surgeries.items()
         }
         cues = {name: PhaseCues(surgery, language) for name, surgery in surgeries.items()}
-        links: dict[str, Link] = dict.fromkeys(surgeries, str)
-        if taught.links:
-            hints = {name: Hints(surgery, language) if taught.hints else None for name, surgery in surgeries.items()}
-            links = {name: Links(surgery, cues[name], hints[name]).link for name, surgery in surgeries.items()}
+        links = {name: link_for(taught, surgery, cues[name], language) for name, surgery in surgeries.items()}
         self._prompts = Prompts(form, answer, taught.examples)
         self._answer: AnswerForm = answer
         self._lockstep = lockstep

@@ -300,7 +300,7 @@ def test_a_cue_of_another_phase_tells_nothing_where_it_is_only_talked_about() ->
             said = kinds["cue_decoy"][1]()
             assert said.topic != speech.phase
             assert (said.phase, said.effects) == ("", {})
-            with_id += f"({said.topic})" in link(said.text)
+            with_id += f"({said.topic})" in link(said.text).text
     assert with_id > 120  # so what is learned is not to trust every id
 
 
@@ -393,7 +393,7 @@ def test_the_prompt_takes_every_lesson() -> None:
     for lesson in LESSONS[:100]:
         prompt = prompts.build(lesson.surgery, lesson.transcript, lesson.moment)
         cues, hints = PhaseCues(lesson.surgery, load_language()), Hints(lesson.surgery, load_language())
-        shown = Links(lesson.surgery, cues, hints).link(lesson.lines[-1].text)
+        shown = Links(lesson.surgery, cues, hints).link(lesson.lines[-1].text).text
         assert prompt.transcript.endswith(f"{shown}\n")
 
 

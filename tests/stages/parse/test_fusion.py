@@ -28,7 +28,7 @@ NEVER = Tally(right=(0, 0), of=(40, 40))
 AT_LAST = Tally(right=(0, 40), of=(40, 40))  # right where it is sure
 MOSTLY = Tally(right=(0, 30), of=(0, 40))  # at least 0.62
 NOTHING = Tally(right=(0, 0), of=(0, 0))
-KINDS = ("on", "off", "named", "contradicted", "unsaid", "phase")
+KINDS = ("on", "off", "hinted", "named", "contradicted", "unsaid", "phase")
 
 
 def trust(**tallies: Tally) -> Trust:
@@ -63,6 +63,8 @@ PUT_OFF = Deferred(machine_id="M05", name="Irrigation Pump", action="ON", trigge
         (says("M05"), make_rules(), "on"),
         (says("M09", "OFF"), make_rules(), "off"),
         (says("M05"), HEARD, "named"),
+        (says("M05"), make_rules(hinted=("M05", "M06")), "hinted"),
+        (says("M05"), make_rules(hinted=("M05",), mentioned=("M05",)), "named"),
         (says("M05"), SWITCHED, "contradicted"),
     ],
 )

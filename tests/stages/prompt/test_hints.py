@@ -30,7 +30,7 @@ def machine(number: int, name: str, *aliases: str, hints: tuple[str, ...] = ()) 
 def linked(text: str, *machines: Machine) -> str:
     phases = (Phase("A1", "Start"), Phase("A2", "Wake up", cues=("wake up",)))
     room = Surgery("B", "B", "OR 1", phases, machines)
-    return Links(room, PhaseCues(room, LANGUAGE), Hints(room, LANGUAGE)).link(text)
+    return Links(room, PhaseCues(room, LANGUAGE), Hints(room, LANGUAGE)).link(text).text
 
 
 GAS, LAMP, KNIFE = machine(1, "Gas Machine"), machine(2, "Lamp", "theatre light"), machine(3, "Bovie", "cautery")
@@ -54,6 +54,14 @@ GAS, LAMP, KNIFE = machine(1, "Gas Machine"), machine(2, "Lamp", "theatre light"
 )
 def test_a_hint_has_its_machines_id_with_a_question_mark(said: str, shown: str) -> None:
     assert linked(said, GAS, LAMP, KNIFE) == shown
+
+
+def test_a_line_tells_which_machines_it_only_hints_at() -> None:
+    room = Surgery("B", "B", "OR 1", (Phase("A1", "Start"),), (GAS, LAMP, KNIFE))
+    link = Links(room, PhaseCues(room, LANGUAGE), Hints(room, LANGUAGE)).link
+    assert link("dark, burn it, more sevo").hinted == ("K1", "K2", "K3")
+    assert link("sevo on the gas machine, it is dark").hinted == ("K2",)
+    assert link("gas machine off").hinted == ()
 
 
 def test_what_hints_at_more_machines_than_may_be_meant_hints_at_none() -> None:
@@ -86,4 +94,4 @@ def test_every_machine_of_a_shipped_surgery_is_of_a_kind_of_its_own(surgery: Sur
 
 def test_without_hints_a_line_has_names_and_cues_only() -> None:
     room = Surgery("B", "B", "OR 1", (Phase("A1", "Start"),), (GAS,))
-    assert Links(room, PhaseCues(room, LANGUAGE)).link("sevo, gas machine") == "sevo, gas machine (K1)"
+    assert Links(room, PhaseCues(room, LANGUAGE)).link("sevo, gas machine").text == "sevo, gas machine (K1)"

@@ -129,6 +129,18 @@ def test_an_override_holds_against_rules_observations_and_model_until_it_is_rele
     assert toggled(say(running, 11.0, "suction on")) == [("M06", "ON")]
 
 
+def test_what_was_spoken_of_is_told_until_the_model_is_asked_about_it() -> None:
+    running = session()
+    say(running, 1.0, "is the camera here?")
+    line = Transcript(session="a", seq=0, t=2.0, text="suction on, it is dark")
+    running.hear(line, ENGINE.read(line.text), ["M09"])
+    rules = running.snapshot(Change(), "ready", "", {})
+    assert (rules.mentioned, rules.hinted) == (("M08", "M06"), ("M09",))
+    running.asked()
+    rules = running.snapshot(Change(), "ready", "", {})
+    assert (rules.mentioned, rules.hinted) == ((), ())
+
+
 @pytest.mark.parametrize("label", ["M05", "m05", "Irrigation Pump", "irrigation pump", "SALINE"])
 def test_an_observed_machine_may_be_named_by_id_name_or_alias(label: str) -> None:
     running = session()

@@ -779,7 +779,13 @@ def test_hints_have_ids_too_for_a_model_that_was_taught_so(taught: Taught, shown
     request = LLMRequest(
         request_id="r1", surgery="PCNL", transcript_context="Suction on, it is dark.", session_time_s=3.0
     )
-    assert job(list(stage.handle(request))).prompt.transcript == f"[3.0s] {shown}\n"
+    asked = job(list(stage.handle(request)))
+    assert asked.prompt.transcript == f"[3.0s] {shown}\n"
+    hinted = ("M09",) if taught.links and taught.hints else ()
+    assert asked.rules.hinted == hinted
+    list(stage.handle(SessionStart(session="s1", seq=1, t=0.0, surgery="PCNL")))
+    asked = job(list(stage.handle(Transcript(session="s1", seq=2, t=1.0, text="It is dark."))))
+    assert asked.rules.hinted == hinted
 
 
 @pytest.mark.parametrize(("model", "shown"), [("gemma-3-270m-taught", "(M06)"), ("gemma-3-270m", "Suction on")])
