@@ -120,9 +120,8 @@ class Amounts:
         number, at = self._amount(words, at)
         if number is None:
             return None
-        if (
-            words[at : at + 1] == [","] and (again := _behind_roughly(words, at)) > at + 1
-        ):  # "in two, maybe three minutes"
+        again = _behind_roughly(words, at) if words[at : at + 1] == [","] else at
+        if again > at + 1:  # "in two, maybe three minutes"
             again = self._amount(words, again)[1]
             at = again if words[again : again + 1] and words[again] in self._units else at
         while at < len(words) and words[at] in _SMALL:  # "in a wee while"
