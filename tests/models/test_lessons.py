@@ -62,7 +62,7 @@ def lines(per_room: int) -> list[tuple[Room, Said]]:
     return said
 
 
-SAID = lines(120)
+SAID = lines(180)
 
 
 def is_named(thing: Thing, text: str) -> bool:
@@ -242,7 +242,7 @@ def test_a_wrong_belief_is_told_only_where_the_lines_that_are_shown_tell_the_pha
     for name in ("_begins", "_implied", "_phase_back"):
         monkeypatch.setattr(PhaseLines, name, begins)
     far, sides = 0, Counter[str]()
-    for lesson in lessons(9, 4000):
+    for lesson in lessons(9, 6000):
         phases = lesson.surgery.phase_ids
         if lesson.moment.phase not in ("", lesson.answer.phase):
             texts = {text for line in lesson.lines for text in re.findall(r"q\d+q", line.text.lower())}
