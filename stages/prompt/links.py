@@ -18,6 +18,7 @@ from stages.prompt.names import in_triggers, names
 from stages.prompt.taught import Taught
 from stages.surgery import Surgery
 
+_NAME, _HINT, _CUE = range(3)  # in this order, where they end together
 _PARTS: Final = re.compile(r"[^\W_]+")
 _CLAUSE: Final = re.compile(r"[^.!?;:,—–]+")
 
@@ -54,13 +55,13 @@ class Links:
     def link(self, text: str) -> Linked:
         """The line with the id of each machine behind its names and hints, and of each phase behind its cues."""
         named = self._named(text)
-        known = {(end, 0, machine_id) for _, end, machine_id in named if machine_id}
+        known = {(end, _NAME, machine_id) for _, end, machine_id in named if machine_id}
         ids = sorted({*known, *self._marked(text, named)})
         linked, at = "", 0
         for end, found in groupby(ids, key=lambda it: it[0]):
             linked += text[at:end] + "".join(f" ({found_id})" for _, _, found_id in found)
             at = end
-        hinted = {found_id.removesuffix("?") for _, _, found_id in ids if found_id.endswith("?")}
+        hinted = {marked.removesuffix("?") for _, rank, marked in ids if rank == _HINT}
         return Linked(linked + text[at:], tuple(sorted(hinted - {machine_id for _, _, machine_id in known})))
 
     def _named(self, text: str) -> list[tuple[int, int, str]]:
@@ -79,10 +80,10 @@ class Links:
             for begin, end, ids in self._hints.places(words) if self._hints is not None else ():
                 first, last = parts[begin].start(), parts[end].end()
                 if not any(start < last and first < stop for start, stop, _ in named):
-                    yield from ((last, 1, f"{machine_id}?") for machine_id in ids)
+                    yield from ((last, _HINT, f"{machine_id}?") for machine_id in ids)
             for at, phase in self._cues.places(words):
                 end = parts[at].end()
-                yield next((stop for start, stop, _ in named if start < end < stop), end), 2, phase
+                yield next((stop for start, stop, _ in named if start < end < stop), end), _CUE, phase
 
 
 def link_for(taught: Taught, surgery: Surgery, cues: PhaseCues, language: Language) -> Link:
