@@ -39,7 +39,7 @@ IDLE = {"question", "mention", "part", "amounts", "story", "elsewhere", "deferre
 NAMED = {"command", "bare", "want", "long", "courtesy", "numbers", "fact", "keep", "mixed", "three", "first", "last",
          "correction"}  # fmt: skip
 NOT_ON = re.compile(
-    r"not (?:yet|start|use|activate|run|(?:turn|switch|put) on)|no need|skip|do without|stay off|leave .* off"
+    r"not (?:yet|start|use|activate|run|(?:turn|switch|put) on)|no need|skip|do without|stay off|leave [^,.]* off"
 )
 NOT_OFF = re.compile(
     r"not (?:stop|kill|touch|end|(?:turn|switch|shut) off)|stays? on|hold off (?:stopping|turning off)"
