@@ -30,7 +30,7 @@ State = Literal["ON", "OFF"]
 Machine = Callable[[str], State | Literal[""] | None]  # what is true of a machine; "": as before; None: not known
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that the model said and the rules did not, or the other way, and whether the model was right in it."""
 
     kind: Kind
@@ -39,15 +39,11 @@ class Seen(NamedTuple):
     right: bool
 
 
-class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
+class Disagreement(Seen, frozen=True, kw_only=True):
     """What was seen, and where: the form of a line of `--json`."""
 
     place: str  # the id of the row, or the session and the message time
     said: str  # the newest line
-    kind: Kind
-    about: str
-    probability: float
-    right: bool
 
 
 class Sets(NamedTuple):
@@ -87,7 +83,7 @@ def measure(
     with closing(room):
         for row, session, course in zip(sets.rows, sessions, room.run(sessions), strict=True):
             seen = of_utterance(row, session[-2].seq, course, surgeries[row.surgery])
-            found += [Disagreement(place=str(row.id), said=row.text, **one._asdict()) for one in seen]
+            found += [_placed(one, str(row.id), row.text) for one in seen]
             progress()
         logs = [[message for message in case.log.messages if isinstance(message, Input)] for case in sets.cases]
         for case, log, course in zip(sets.cases, logs, room.run(logs), strict=True):
@@ -125,7 +121,7 @@ def of_session(case: Case, log: Sequence[Input], course: Course) -> Iterator[Dis
         t = answer.rules.t
         said = next((line.text for line in reversed(lines) if line.seq <= answer.rules.seq), "")
         for one in _seen(answer, case.surgery, true_at(case.truth, t), phase_at(case.truth, t), again=False):
-            yield Disagreement(place=f"{case.name} {t:.1f} s", said=said, **one._asdict())
+            yield _placed(one, f"{case.name} {t:.1f} s", said)
 
 
 def true_of(row: Utterance) -> Machine:
@@ -166,12 +162,18 @@ def _seen(completion: Completion, surgery: Surgery, true: Machine, phase: str | 
     for kind, toggle, changes in claims(answer, rules, rules):
         if (changes or again) and (state := true(toggle.machine_id)) is not None:
             about = f"{toggle.machine_id} {toggle.action}"
-            yield Seen(kind, about, toggle.confidence, state == toggle.action)
+            yield Seen(kind=kind, about=about, probability=toggle.confidence, right=state == toggle.action)
     said = {toggle.machine_id for toggle in answer.toggles}
     for toggle in rules.toggles:
         state = true(toggle.machine_id)
         if toggle.machine_id not in said and state is not None:
             about = f"{toggle.machine_id} {toggle.action}"
-            yield Seen("unsaid", about, 0.0, state != ("ON" if toggle.action == "ON" else "OFF"))
+            switched = "ON" if toggle.action == "ON" else "OFF"
+            yield Seen(kind="unsaid", about=about, probability=0.0, right=state != switched)
     if phase is not None and answer.phase and answer.phase != rules.phase:
-        yield Seen("phase", answer.phase, answer.phase_confidence, answer.phase == phase)
+        right = answer.phase == phase
+        yield Seen(kind="phase", about=answer.phase, probability=answer.phase_confidence, right=right)
+
+
+def _placed(seen: Seen, place: str, said: str) -> Disagreement:
+    return Disagreement(place=place, said=said, **msgspec.structs.asdict(seen))

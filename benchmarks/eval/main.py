@@ -41,13 +41,9 @@ def main(
         "machine": machine(),
         "versions": versions(),
     }
-    written = _formatted({**head, **msgspec.structs.asdict(result)})
-    if quiet:
-        sys.stdout.buffer.write(written)
-        return
-    show(result)
-    if out is not None:
-        _write(out, written)
+    if not quiet:
+        show(result)
+    _write({**head, **msgspec.structs.asdict(result)}, out, quiet)
 
 
 def evaluate(path: Path, by: By, half: Half | None, config: Config) -> Utterances | Sessions:
@@ -80,25 +76,21 @@ def calibrate(path: Path, config: Path | None, settings: Iterable[str], out: Pat
         found = measure(sets, loaded, room, surgeries, bar.advance)
     trust = concluded(found, sets, model.sha256)
     saved = save_trust(trust, model.name)
+    if not quiet:
+        show_trust(trust)
+        print(f"written to {saved}")
     head = {"path": str(path), "model": model.name, "weights": model.sha256}
-    written = _formatted({**head, "machine": machine(), "versions": versions(), "disagreements": found})
+    _write({**head, "machine": machine(), "versions": versions(), "disagreements": found}, out, quiet)
+
+
+def _write(result: object, out: Path | None, quiet: bool) -> None:
+    written = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
     if quiet:
         sys.stdout.buffer.write(written)
-        return
-    show_trust(trust)
-    print(f"written to {saved}")
-    if out is not None:
-        _write(out, written)
-
-
-def _formatted(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-def _write(out: Path, written: bytes) -> None:
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(written)
-    except OSError as error:
-        raise ConfigError(f"--json {out}: cannot be written: {error.strerror}") from error
-    print(f"written to {out}")
+    elif out is not None:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_bytes(written)
+        except OSError as error:
+            raise ConfigError(f"--json {out}: cannot be written: {error.strerror}") from error
+        print(f"written to {out}")

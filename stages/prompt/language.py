@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from pipeline.config import ROOT, read_toml
 from pipeline.errors import ConfigError
+from stages.prompt.choices import spelled_out
 
 T = TypeVar("T")
 
@@ -324,8 +325,8 @@ def load_language(file: Path = LANGUAGE_FILE) -> Language:
 
 def _load(file: Path, form: type[T]) -> T:
     try:
-        return msgspec.convert(read_toml(file), form)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(spelled_out(read_toml(file)), form)
+    except (msgspec.ValidationError, ValueError) as error:
         raise ConfigError(f"{file}: {error}") from error
 
 

@@ -18,6 +18,7 @@ import msgspec
 from pipeline.config import PromptSection, read_toml, resolve
 from pipeline.errors import ConfigError
 from pipeline.messages.fields import check_text
+from stages.prompt.choices import spelled_out
 from stages.prompt.language import Language, Table, Words, load_language, plain
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
@@ -86,8 +87,8 @@ def clashes(surgeries: Iterable[Surgery], language: Language) -> Iterable[str]:
 
 def _load(file: Path) -> SiteWords:
     try:
-        return msgspec.convert(read_toml(file), SiteWords)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(spelled_out(read_toml(file)), SiteWords)
+    except (msgspec.ValidationError, ValueError) as error:
         raise ConfigError(f"{file}: {error}") from error
 
 
