@@ -24,6 +24,7 @@ _OUT: Final = re.compile(rf"(M)(?:%?b|H|Hb)?(l){_LAST}")  # "the headlight is ou
 _OF: Final = re.compile(rf"[MGFEW](l){_LAST}")  # "suction of, please" is heard for "off"
 _GOING_ON: Final = re.compile(r"M(r)o")  # "argon going on"; what is "going off" may be an alarm
 _HOLD_ON: Final = re.compile(r"ho(?=,|$)")  # "suction off, hold on, ..."
+_WERE: Final = re.compile(r"p[daO]*[MGFWE](?:&[daO]*[MGF])*(?:(B)|(j)b)")  # "it would help if the suction could be off"
 _SUPPOSING: Final = frozenset(("suppose", "assume", "imagine"))
 
 
@@ -55,6 +56,11 @@ class Rereading:
                     letters, tokens = _put_if("out", "f", letters, tokens, found.start(2))
             for found in _OF.finditer(letters):
                 letters, tokens = _put_if("of", "f", letters, tokens, found.start(1))
+        if "p" in letters:
+            for found in _WERE.finditer(letters):
+                if tokens[found.start()].text.endswith(" if"):
+                    at, letter = (found.start(1), "b") if found[1] else (found.start(2), "%")
+                    letters, tokens = _put(letter, letters, tokens, at)
         if (going := _GOING_ON.search(letters)) is not None:
             letters, tokens = _put_if("going", "b", letters, tokens, going.start(1))
         if (waits := _HOLD_ON.search(letters)) is not None:
