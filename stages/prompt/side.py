@@ -9,6 +9,8 @@ from stages.prompt.tokens import Token
 _SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
 _PAUSED: Final = re.compile(r"[,&Pt]*")
 _REASONS: Final = ("in case", "as we")  # "suction on, in case she bleeds"
+_FINITE: Final = ("state", "passive")
+_BE: Final = re.compile(r"[b%m]")
 _UNTIL: Final = frozenset(("until", "till"))
 _VAGUE: Final = frozenset(",&aPtjn_D")  # "in a minute, maybe two, not straight away"
 _OBJECT: Final = re.compile(r"I[^,]*_$")  # "we cleaned the scope, suction off"
@@ -27,11 +29,17 @@ def adjoins(letters: str, end: int, at: int, condition: str) -> bool:
     if not _PAUSED.fullmatch(letters, end, at) or condition.startswith(_REASONS):
         return False
     rest = letters[at + 1 :].rstrip(",Pt")
-    return condition.startswith("only") or not ("," in rest or "&" in rest or "I" in rest[1:] or _ordered(rest))
+    joined = "&" in rest and GRAMMAR.search(rest, rest.index("&")) is not None
+    return condition.startswith("only") or not ("," in rest or joined or "I" in rest[1:] or _leads(rest))
 
 
-def _ordered(letters: str) -> bool:
-    return any(str(found.lastgroup).replace("_", " ") in ORDERS for found in GRAMMAR.finditer(letters))
+def _leads(clause: str) -> bool:
+    """Whether a condition's clause goes on to what waits for it: "once he sleeps turn it off", "... it goes off"."""
+    for found in GRAMMAR.finditer(clause):
+        rule = str(found.lastgroup).replace("_", " ")
+        if rule in ORDERS or (rule in _FINITE and _BE.search(found.group()) and clause[: found.start()].strip("daO")):
+            return True
+    return False
 
 
 def trails(letters: str, end: int, at: int) -> bool:
