@@ -13,7 +13,7 @@ from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
 from stages.prompt.referents import Referents
-from stages.prompt.side import adjoins, done_first, is_spent, own_part, story, trails
+from stages.prompt.side import adjoins, done_first, is_spent, own_part, still_to_come, story, trails
 from stages.prompt.tokens import Sentence, Token
 from stages.prompt.told import Told, not_asked
 
@@ -113,6 +113,7 @@ class Clauses:
                 self._mood = ""
             if self._sentence.tokens[at].text.endswith(("then", "after that")):
                 self._then(at)
+            self._counted(at)
         elif letter == "A":
             self._when(at)
         elif letter == "U":
@@ -194,15 +195,26 @@ class Clauses:
         """What follows "then" waits for a clause about no machine: "let me finish this first, then ..."."""
         letters, tokens = self._sentence.letters, self._sentence.tokens
         begin = max(letters.rfind(",", 0, at - 1) + 1, self._last_end)
+        if not letters[begin:at].strip(",") and tokens[at].text.endswith("after that") and len(self.told) == self._first:
+            self._later, self._condition, self._delay_s = True, [at, at + 1], None  # "she is turned. After that, ..."
+            return
         found = done_first(letters, tokens, self._sentence.words, begin, at)
         if found is not None:
             self._later, self._condition = True, list(found)
             self._delay_s = tokens[found[1] - 1].delay_s or None
 
+    def _counted(self, at: int) -> None:
+        """What follows "and" waits for what is still to come first: "two more shots and ..."."""
+        begin = max(self._sentence.letters.rfind(",", 0, at - 1) + 1, self._last_end)
+        tokens = self._sentence.tokens[begin:at]
+        if still_to_come(tokens, self._language.numbers):
+            self._later, self._condition, self._delay_s = True, [begin, at], None
+
     def _delay(self, at: int) -> None:
         token = self._sentence.tokens[at]
         letters = self._sentence.letters
-        behind = self._adjoins(at) or trails(letters, self._last_end, at)
+        refused = token.text.startswith("not ") and not letters[at + 1 :].strip(",P")  # "start it as he comes, so not now"
+        behind = refused or self._adjoins(at) or trails(letters, self._last_end, at)
         target = self._last if behind else None  # "suction off, but only in two minutes"
         if target is not None and target.things:
             target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None

@@ -31,7 +31,7 @@ _ALL = rf"(?!d?T,){_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
 _PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
 _PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
 _AS_BASE = r"(?<=[bH])(?:[vxy]|[s=][ofz])"  # "can be shut down", "has shut off": a past that is as the base form
-_VERB = r"(?<!d)(?<!da)"  # "the start" is no verb
+_VERB = r"(?<!d)(?<!da)(?<!d[of])"  # "the start" is no verb, nor is "the off switch"
 _WISH = r"(?:J|(?<=[qa]I)w[lt]?b)"  # "I would prefer", "what I need now is"
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
 
@@ -41,15 +41,16 @@ RULES: Final[dict[str, str]] = {
     "particle verb": rf"{_VERB}[sS=][Pt]?[ofz](?:{_LOOSE_LIST}|t{_SOON})",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
     rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr]{_ALONE}{_BUT}",  # "turn the suction off"
-    "keep": rf"k{_ALL}[bk]?(?:[ofzre]{_ALONE}{_BUT}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
+    "keep": rf"k{_ALL}t?b(?:[VXY]|S[ofz])|k{_ALL}[bk]?(?:[ofzre]{_ALONE}{_BUT}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG",  # "leave it on"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
+    rf"|{_HAVE}{_PLACED}(?:x|s[ofz])(?![d_+MGF])"  # "let us have the suction shut down"
     rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?!l){_ALONE}|S[ofz]|[VXY])"
     rf"|(?:(?<=[IL])n|(?<=In)H|N){_PLACED}(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I do not want it off"
     rf"|(?<=I)w[ofz]b{_LIST}|(?<=[qa]I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
     rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}(?!,?[fz])"
     r"|(?<=n)wW(?=[,.tP]|$)",
-    "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON})",
-    "stop": rf"{_VERB}x(?:{_LIST}|[Pt]{_SOON})",
+    "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON}|W[,P]*,{_LIST}(?=[,P]*$))",
+    "stop": rf"{_VERB}x(?:{_LIST}|[Pt]{_SOON}|W[,P]*,{_LIST}(?=[,P]*$))",  # "stop these: the suction and the pump"
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "wish": rf"{_ALL}[ofz]?2(?=[,&PtAI]|$)",  # "suction would be good"
@@ -68,6 +69,7 @@ RULES: Final[dict[str, str]] = {
     rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
     rf"|{_AMENDED},?[ofz](?=[,Pt]*$)"  # "the irrigation, no, the suction, off"
     rf"|{_ALL},(?:[da]*[_+],)?[ofz](?=[,Pt]*(?:W[,Pt]*)?$)"  # "suction: off", "camera, the big one, off"
+    rf"|(?<![^,&Pt])[of](?:W?b|b{_LIST})(?=[,.PtCI]|$)"  # "off it goes", "on goes the suction"
     rf"|{_ALL}[%bn]?[vxy](?=$|[,.&Pt])"  # "suction stop"
     rf"|{_ALL},[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}",  # "I stopped the suction"
@@ -102,17 +104,18 @@ MACHINES: Final = frozenset("MGFWETi")
 OPPOSITE: Final[dict[Action, Action]] = {"ON": "OFF", "OFF": "ON", "STANDBY": "ON"}
 _STATES: Final[dict[str, Action]] = {"o": "ON", "f": "OFF", "z": "STANDBY", "r": "ON", "e": "OFF"}
 _VERBS: Final[dict[str, Action]] = {
-    **dict.fromkeys("vVwJ2", "ON"),
+    **dict.fromkeys("vV", "ON"),
     **dict.fromkeys("xXcN01", "OFF"),
     **dict.fromkeys("yYh", "STANDBY"),
 }
+_WISHES: Final[dict[str, Action]] = dict.fromkeys("wJ2", "ON")
 _DONE: Final[dict[str, Action]] = {"V": "ON", "X": "OFF", "Y": "STANDBY"}
 _NAMES: Final[dict[str, Action]] = dict.fromkeys("TGi", "ON")
 
 
 def action_of(letters: str) -> Action | None:
     """What a construction says; None for one that only names machines."""
-    for table in (_STATES, _DONE, _VERBS, _NAMES):  # "monitoring is stopped"
+    for table in (_STATES, _DONE, _VERBS, _WISHES, _NAMES):  # "monitoring is stopped", "let us have it shut down"
         for letter in letters:
             if letter in table:
                 return table[letter]

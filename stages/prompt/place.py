@@ -100,7 +100,7 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         and not first.text.endswith("with")
     ):  # "on the lights"
         letters = "".join([token.letter for token in place.tokens])
-        called = "W" in letters or letters[1] in "Pt" or lead[-1:] in ("p", "P")  # "off please, with the ..."
+        called = "W" in letters or letters[1] in "Ptb" or lead[-1:] in ("p", "P")  # "off please, with the ..."
         return called or (first.letter == "f" and place.at_end)
     if (
         rule == "state" and lead[-2:] in ("_b", "mb") and _before(place, sentence) in ("is", "are")

@@ -12,9 +12,12 @@ from stages.prompt.tokens import Token
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off", "off with both".
 _POINTING: Final = re.compile(
     r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,PtK]*$)"
+    r"|(?<=[xvy])d(?=,[daO]*[MGF](?:[,&]+[daO]*[MGF])*[,P]*$)"  # "stop these: the suction and the pump"
     r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))|(?<=[of])[da](?=[,Pt]*$)"
 )
-_SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,)")  # "should the pressure drop, stop the anesthetic"
+# "Should the pressure drop, stop the anesthetic", "should we see blood, ..."
+_SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,|I[^,MFGTWE]*,)")
+_MAY: Final = re.compile(r"[MGF](j)b(?:[VXY]|S[ofz])")  # "the suction may be switched off"
 _SUPPOSE: Final = re.compile(r"(?:^|(?<=,))Q(?=[dIOW])")  # "suppose she bleeds: suction on"
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
 _OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
@@ -61,6 +64,9 @@ class Rereading:
                 if tokens[found.start()].text.endswith(" if"):
                     at, letter = (found.start(1), "b") if found[1] else (found.start(2), "%")
                     letters, tokens = _put(letter, letters, tokens, at)
+        if "j" in letters:
+            for found in _MAY.finditer(letters):
+                letters, tokens = _put_if("may", "%", letters, tokens, found.start(1))
         if (going := _GOING_ON.search(letters)) is not None:
             letters, tokens = _put_if("going", "b", letters, tokens, going.start(1))
         if (waits := _HOLD_ON.search(letters)) is not None:

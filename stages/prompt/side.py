@@ -1,9 +1,11 @@
 """Stories and side clauses, told by their letters alone. Runs in the prompt process."""
 
 import re
+from collections.abc import Container, Sequence
+from itertools import pairwise
 from typing import Final
 
-from stages.prompt.grammar import GRAMMAR, ORDERS
+from stages.prompt.grammar import GRAMMAR, MACHINES, ORDERS
 from stages.prompt.tokens import Token
 
 _SMALL: Final = re.compile(r"(?:[tPal_+dMI]|&(?=[daO]*M))*")  # "start A behind you and B when ..."
@@ -40,6 +42,13 @@ def _leads(clause: str) -> bool:
         if rule in ORDERS or (rule in _FINITE and _BE.search(found.group()) and clause[: found.start()].strip("daO")):
             return True
     return False
+
+
+def still_to_come(tokens: Sequence[Token], numbers: Container[str]) -> bool:
+    """Whether a clause is only how much is left: "two more shots", "just a few more stitches here"."""
+    words = [token.text for token in tokens if token.letter]
+    told = not MACHINES.isdisjoint(token.letter for token in tokens)
+    return not told and any(more == "more" and number in numbers for number, more in pairwise(words[:3]))
 
 
 def trails(letters: str, end: int, at: int) -> bool:
@@ -92,4 +101,6 @@ def is_spent(clause: str) -> bool:
     timed = words.startswith("D") or (words.startswith("l") and words.endswith("D"))
     if timed and not {"I", "b", "B"} & set(words):
         return False  # "for the closure later, suction off", "two minutes more, Anna, and then ..."
+    if words.startswith("l") and {"I", "b", "B"}.isdisjoint(words):
+        return False  # "and later, with the sheath out, ..."
     return ("I" in words and len(words) > 1) or len(words) > 2
