@@ -24,7 +24,7 @@ def spelled_out(value: Any) -> Any:
 def _choices(phrase: str) -> list[str]:
     parts = _CHOICE.split(phrase)
     if any(bracket in text for text in parts[::2] for bracket in "[]"):
-        raise ValueError(f"phrase {phrase!r}: a bracket without its other; write a choice as [this|that], none in another")
+        raise ValueError(f"phrase {phrase!r}: a bracket without its other; write [this|that], none in another")
     options = [part.split("|") if at % 2 else [part] for at, part in enumerate(parts)]
     if (ways := prod(map(len, options))) > MOST:
         raise ValueError(f"phrase {phrase!r}: stands for {ways} phrases; one may stand for {MOST}")

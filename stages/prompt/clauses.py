@@ -111,9 +111,7 @@ class Clauses:
             turns = self._sentence.tokens[at].text == "but" and letters[at + 1 : at + 2] in tuple("mpsvx")
             if self._mood == "void" and (not self._asked or turns):  # "... which I cannot recall, but stop the pump"
                 self._mood = ""
-            if self._sentence.tokens[at].text.endswith(("then", "after that")):
-                self._then(at)
-            self._counted(at)
+            self._then(at)
         elif letter == "A":
             self._when(at)
         elif letter == "U":
@@ -177,9 +175,7 @@ class Clauses:
 
     def _when(self, at: int) -> None:
         self._end_condition(at)
-        if (
-            self._later and self._sentence.tokens[at].text == "that is when"
-        ):  # "when the tube is in, that's when you ..."
+        if self._later and self._sentence.tokens[at].text == "that is when":  # "when it is in, that's when you ..."
             self._lead_from = at + 1
             return
         unreal = "j" in self._sentence.letters[self._lead_from : at]  # "he would have a fit if he saw this"
@@ -192,29 +188,24 @@ class Clauses:
             self._back, self._later = None, self._later or not unreal
 
     def _then(self, at: int) -> None:
-        """What follows "then" waits for a clause about no machine: "let me finish this first, then ..."."""
+        """What follows "and" or "then" waits for a clause about no machine: "let me finish this first, then ..."."""
         letters, tokens = self._sentence.letters, self._sentence.tokens
         begin = max(letters.rfind(",", 0, at - 1) + 1, self._last_end)
-        if not letters[begin:at].strip(",") and tokens[at].text.endswith("after that") and len(self.told) == self._first:
-            self._later, self._condition, self._delay_s = True, [at, at + 1], None  # "she is turned. After that, ..."
-            return
-        found = done_first(letters, tokens, self._sentence.words, begin, at)
+        found = None
+        if not letters[begin:at].strip(",") and len(self.told) == self._first:  # "she gets turned. After that, ..."
+            found = (at, at + 1) if tokens[at].text.endswith("after that") else None
+        elif tokens[at].text.endswith(("then", "after that")):
+            found = done_first(letters, tokens, self._sentence.words, begin, at)
+        if found is None and still_to_come(tokens[begin:at], self._language.numbers):
+            found = begin, at
         if found is not None:
             self._later, self._condition = True, list(found)
             self._delay_s = tokens[found[1] - 1].delay_s or None
 
-    def _counted(self, at: int) -> None:
-        """What follows "and" waits for what is still to come first: "two more shots and ..."."""
-        begin = max(self._sentence.letters.rfind(",", 0, at - 1) + 1, self._last_end)
-        tokens = self._sentence.tokens[begin:at]
-        if still_to_come(tokens, self._language.numbers):
-            self._later, self._condition, self._delay_s = True, [begin, at], None
-
     def _delay(self, at: int) -> None:
         token = self._sentence.tokens[at]
         letters = self._sentence.letters
-        refused = token.text.startswith("not ") and not letters[at + 1 :].strip(",P")  # "start it as he comes, so not now"
-        behind = refused or self._adjoins(at) or trails(letters, self._last_end, at)
+        behind = self._adjoins(at) or trails(letters, self._last_end, at, token.text)
         target = self._last if behind else None  # "suction off, but only in two minutes"
         if target is not None and target.things:
             target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None

@@ -51,8 +51,10 @@ def still_to_come(tokens: Sequence[Token], numbers: Container[str]) -> bool:
     return not told and any(more == "more" and number in numbers for number, more in pairwise(words[:3]))
 
 
-def trails(letters: str, end: int, at: int) -> bool:
+def trails(letters: str, end: int, at: int, delay: str) -> bool:
     """Whether a delay at `at` stands behind the construction that ends at `end`, and nothing else does."""
+    if delay.startswith("not ") and not letters[at + 1 :].strip(",P"):
+        return True  # "start it as he comes, so not now"
     return not letters[end:at].strip(",&P") and _VAGUE.issuperset(letters[at + 1 :])
 
 
