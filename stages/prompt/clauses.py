@@ -194,7 +194,7 @@ class Clauses:
         found = None
         if not letters[begin:at].strip(",") and len(self.told) == self._first:  # "she gets turned. After that, ..."
             found = (at, at + 1) if tokens[at].text.endswith("after that") else None
-        elif tokens[at].text.endswith(("then", "after that")):
+        elif tokens[at].text.endswith(("then", "after that", "afterwards")):
             found = done_first(letters, tokens, self._sentence.words, begin, at)
         if found is None and still_to_come(tokens[begin:at], self._language.numbers):
             found = begin, at

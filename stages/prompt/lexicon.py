@@ -268,12 +268,14 @@ class Lexicon:
         return at
 
     def _in_context(self, word: str, at: int, following: str, before: list[Token]) -> str:
-        """The letter of "for" and "so" behind what switches, or "": "off for the scan", "on so we can see"."""
+        """The letter that a word has here alone, or "": "off for the scan", "on so we can see", "off its too loud"."""
         if word == "for" and _is_last(before, "of", at) and following in self._determiners:
             return "U"
         if word == "so" and _is_said(before) and before[-1].letter in "ofzelrMWGPt" and following in self._beginning:
             clause = "".join([token.letter for token in before]).rpartition(",")[2]
             return "," if {"b", "B", "H"} & set(clause) else "Q"  # "it is out, so the lights can go on" follows from it
+        if word == "their" and all(phrase.letter not in "MF" for phrase in self._index.of(following)):
+            return "d"  # another team is told by its machines: "their suction"
         return ""
 
     def _amount(self, words: list[str], at: int, before: list[Token]) -> Token | None:

@@ -17,7 +17,11 @@ _POINTING: Final = re.compile(
 )
 # "Should the pressure drop, stop the anesthetic", "should we see blood, ..."
 _SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,|I[^,MFGTWE]*,)")
-_MAY: Final = re.compile(r"[MGF](j)b(?:[VXY]|S[ofz])")  # "the suction may be switched off"
+# "The suction may be switched off", "... should be shut down": permitted or wanted, where a state is only supposed
+_MAY: Final = re.compile(r"[MGFW](j)b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtU]|$))")
+_NEITHER: Final = re.compile(
+    r"(j)[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr])"
+)  # "neither the suction nor the pump is to be stopped"
 _SUPPOSE: Final = re.compile(r"(?:^|(?<=,))Q(?=[dIOW])")  # "suppose she bleeds: suction on"
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
 _OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
@@ -47,7 +51,7 @@ class Rereading:
 
     def after_names(self, letters: str, tokens: list[Token], *, asked: bool) -> tuple[str, list[Token]]:
         """The rest; `asked`: the sentence ends with a question mark."""
-        if "%" in letters and not asked and (inverted := _SHOULD.search(letters)) is not None:
+        if "%" in letters and (inverted := _SHOULD.search(letters)) is not None and ("P" in letters or not asked):
             letters, tokens = _put_if("should", "A", letters, tokens, inverted.start())
         if "Q" in letters and not asked and (supposed := _SUPPOSE.search(letters)) is not None:
             at = supposed.start()
@@ -67,6 +71,9 @@ class Rereading:
         if "j" in letters:
             for found in _MAY.finditer(letters):
                 letters, tokens = _put_if("may", "%", letters, tokens, found.start(1))
+                letters, tokens = _put_if("should be", "b", letters, tokens, found.start(1))
+            for found in _NEITHER.finditer(letters):
+                letters, tokens = _put_if("neither", "n", letters, tokens, found.start(1))
         if (going := _GOING_ON.search(letters)) is not None:
             letters, tokens = _put_if("going", "b", letters, tokens, going.start(1))
         if (waits := _HOLD_ON.search(letters)) is not None:

@@ -48,7 +48,7 @@ def still_to_come(tokens: Sequence[Token], numbers: Container[str]) -> bool:
     """Whether a clause is only how much is left: "two more shots", "just a few more stitches here"."""
     words = [token.text for token in tokens if token.letter]
     told = not MACHINES.isdisjoint(token.letter for token in tokens)
-    return not told and any(more == "more" and number in numbers for number, more in pairwise(words[:3]))
+    return not told and any(more == "more" and number in numbers for number, more in pairwise(words[:5]))
 
 
 def trails(letters: str, end: int, at: int, delay: str) -> bool:

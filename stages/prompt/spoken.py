@@ -13,6 +13,10 @@ _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "
 _SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+[A-Za-z0-9]?(?=[\s,;:!?.]|$)")  # "E.M.G.", "C.O.2"
 # A name in capitals as the last word, behind what switches: "turn the suction off Anna"
 _CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][^\W\d_A-Z]+)(?:\s*[,.!?;]|\s*$))")
+_ITS: Final = re.compile(r"\b(on|off) its (?=\w+ing\b)")  # "suction off its pulling the lung"
+_HESITATING: Final = (
+    r"(\b(?:is|are|was|be|been|have|has|the|to|i'm|we're)|'(?:s|re|ve)),? *"  # "the lights are, um, off"
+)
 _CLAUSE: Final = re.compile(r"[,:;—–.!?]")
 _CALLED_BARE: Final = re.compile(r"(?:the |my |our )?[^\W\d_]+(?: (?!is\b|are\b)[^\W\d_]+)?")  # "operating light"
 
@@ -25,6 +29,7 @@ class Spoken:
         self._is_known = is_known
         self._switching = frozenset((*language.verbs.open, "pop"))
         self._sound = _any_of(language.glue.sound)
+        self._held_back = re.compile(rf"{_HESITATING}{self._sound.pattern},?")
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = _any_of(self._rewrites)
         self._titles = re.compile(rf"\b({'|'.join(language.glue.titles)})\.")
@@ -39,7 +44,8 @@ class Spoken:
             text.lower().replace("’", "'").replace("-", " ").replace("...", " — ").replace("…", " — ").split()
         )
         if self._sound.search(text):
-            text = " ".join(self._sound.sub(" ", text).split())
+            text = " ".join(self._sound.sub(" ", self._held_back.sub(r"\1", text)).split())
+        text = _ITS.sub(r"\1, it is ", text)
         text = self._resuming.sub(" . ", self._titles.sub(r"\1", text))
         words: list[str] = []
         for word in _WORD.findall(self._rewrite.sub(lambda found: self._rewrites[found.group()], text)):

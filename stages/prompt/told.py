@@ -45,10 +45,12 @@ def not_asked(told: list[Told], sentence: Sentence, end: int) -> list[Told]:
     polite = polite or _PLEADED.match(tail) is not None
     bare = part != letters  # a tag such as "okay?" was left out
     kept: list[Told] = []
+    wanted = False  # "might we have this on and that off?"
     for one in told:
         start = one.things[0].start if one.things else 0
         asked = cut < 0 or start > sentence.tokens[cut].start
         requested = one.words.startswith(_REQUESTS) or (bare and one.rule not in _STATEMENTS)
-        if not asked or polite or requested:
+        wanted = wanted or (asked and requested)
+        if not asked or polite or wanted:
             kept.append(one)
     return kept
