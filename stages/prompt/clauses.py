@@ -166,7 +166,8 @@ class Clauses:
         clause = letters[self._clause_from : at]
         self._end_condition(at)
         goes_on = letters[at] == "&" and letters[at + 1 : at + 2] in _VERBS  # "you go back to two lungs and stop ..."
-        if self._later and self._last_end <= self._clause_from and not goes_on and is_spent(clause):
+        so = letters[at] == "," and self._sentence.words[self._sentence.tokens[at].end :][:1] == ["so"]  # "it is late, so ..."
+        if self._later and self._last_end <= self._clause_from and not goes_on and (so or is_spent(clause)):
             self._later, self._delay_s, self._condition = False, None, []
         more = letters[at] == "&" and self._condition[1:] == [at - 1] and letters[self._condition[0]] in "AD"
         self._clause_from = at if more else at + 1  # "when she sleeps, and not before, ..."
@@ -182,7 +183,8 @@ class Clauses:
         self._zone = "when"
         self._condition = [at]
         self._lead_from = at + 1
-        if self._adjoins(at, self._sentence.tokens[at].text):
+        leads = self._sentence.tokens[at - 1].text == "and"  # "the camera on and once that is done ..."
+        if not leads and self._adjoins(at, self._sentence.tokens[at].text):
             self._back = self._last
         else:
             self._back, self._later = None, self._later or not unreal
@@ -380,7 +382,8 @@ class Clauses:
         elif self._correcting and last is not None and self._corrects(last, told):
             self.told.pop()
         self._correcting = ""
-        if self._mood == "later" or self._later:
+        now = self._sentence.letters[end : end + 1] == "t" and self._sentence.tokens[end].text.endswith("now")
+        if (self._mood == "later" or self._later) and not now:  # "in case it bleeds, start it now"
             told.deferred, told.waits_for, told.delay_s = True, self._waits_for(), self._delay_s
         self.told.append(told)
         self._last, self._last_end = told, end
@@ -394,7 +397,7 @@ class Clauses:
     def _corrects(self, last: Told, told: Told) -> bool:
         if self._correcting == "C":
             return not last.earlier  # in the sentence before too: "irrigation off. Sorry, I meant suction off"
-        return len(self.told) > self._first and last.action == told.action
+        return len(self.told) > self._first and (last.action == told.action or self._correcting == "0")
 
     def _asked_of(self, end: int) -> None:
         """The last part of the sentence up to there is a question."""

@@ -30,7 +30,7 @@ _SOON = rf"{_LIST}(?![bBH%])"  # behind "now": "start now the suction", but no "
 _ALL = rf"(?!d?T,){_ONE}(?:[,&]*{_NEXT})*"  # a particle may follow these
 _PLACE = r"(?:l[da]*[_+aI])?"  # "the lights over the table", "on my side"
 _PLACED = rf"{_ONE}{_PLACE}(?:[,&]*{_NEXT}{_PLACE})*"
-_AS_BASE = r"(?<=[bH])(?:[vxy]|[s=][ofz])"  # "can be shut down", "has shut off": a past that is as the base form
+_AS_BASE = r"(?<=[bBH])(?:[vxy]|[s=][ofz])"  # "can be shut down", "has shut off": a past that is as the base form
 _VERB = r"(?<!d)(?<!da)(?<!d[of])"  # "the start" is no verb, nor is "the off switch"
 _WISH = r"(?:J|(?<=[qa]I)w[lt]?b)"  # "I would prefer", "what I need now is"
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
@@ -62,10 +62,10 @@ RULES: Final[dict[str, str]] = {
     "passive": rf"{_ALL}(?:[bB](?:[nat]*u?b)?|H|%[at]*b|mb|nb)?(?:[nat]*|n=)(?:[VXY]|S[ofz]|{_AS_BASE})(?![d_+MGF])"
     rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])"  # "it has been turned off", "on no account is it to be stopped"
     rf"|{_ALL},(?:[VXY]|S[ofz])(?=[,Pt]*$)"  # "lithotripter, switched off"
-    rf"|n{_ALL}b+(?:[VXY]|S[ofz]|[ofr]{_ALONE})(?![d_+MGF])",  # "neither the suction nor the pump is to be on"
+    rf"|n[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr]{_ALONE})(?![d_+MGF])",  # "neither the suction nor the pump is to be on"
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofz])|(?<=[ofz][,P])|(?<=[ofz]P,))&[daO]*[MGF](?=W?[,P]*$)"
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofzr])|(?<=[ofzr][,P])|(?<=[ofz]P,))&[daO]*[MGF](?=W?[,P]*$)"
     rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)",
     "state": rf"W[ofzr][,Pt]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"

@@ -27,6 +27,8 @@ _ALL_OF_THEM: Final = frozenset(("both", "all"))
 _YES: Final = frozenset(("yes", "yeah", "yep"))
 _OKAY: Final = frozenset(("okay", "ok", "alright", "oh"))
 _IF_SO: Final = frozenset(("if it is", "if it is not"))
+_WAYS: Final = frozenset(("up", "down"))
+_PLACES: Final = frozenset(("there", "here"))
 _FOR_ME: Final = frozenset(("for me", "for us"))
 _THANKS: Final = frozenset(("please", "thanks", "thank", "cheers"))
 _MOST_VOCATIVE: Final = 3  # words
@@ -238,6 +240,8 @@ class Lexicon:
                     and (previous.letter == "_" or (letter == "T" and previous.letter in "MF"))
                 ):
                     continue  # another device: "balloon pump"; another tube: "the nephrostomy tube is in"
+                if letter == "T" and words[end - 1] in _WAYS and words[end : end + 1] and words[end] in _PLACES:
+                    continue  # "those lights up there"
                 if letter in "MF":
                     while end < len(words) and (
                         words[end] in self._heads
@@ -274,7 +278,7 @@ class Lexicon:
         if word == "so" and _is_said(before) and before[-1].letter in "ofzelrMWGPt" and following in self._beginning:
             clause = "".join([token.letter for token in before]).rpartition(",")[2]
             return "," if {"b", "B", "H"} & set(clause) else "Q"  # "it is out, so the lights can go on" follows from it
-        if word == "their" and all(phrase.letter not in "MF" for phrase in self._index.of(following)):
+        if word == "their" and before and before[-1].letter in ("H", "w", "b") and all(phrase.letter not in "MF" for phrase in self._index.of(following)):
             return "d"  # another team is told by its machines: "their suction"
         return ""
 

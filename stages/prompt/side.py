@@ -15,6 +15,7 @@ _FINITE: Final = ("state", "passive")
 _BE: Final = re.compile(r"[b%m]")
 _UNTIL: Final = frozenset(("until", "till"))
 _VAGUE: Final = frozenset(",&aPtjn_D")  # "in a minute, maybe two, not straight away"
+_NO_VERB: Final = frozenset("dal+MOP")
 _OBJECT: Final = re.compile(r"I[^,]*_$")  # "we cleaned the scope, suction off"
 # A clause about no machine that is done before another: "let me finish this first, then ..."
 _BEFORE_THEN: Final = re.compile(r"[,&]?([^,&MFGTW]+|[^,&]*[ID][^,&]*),?$")
@@ -69,7 +70,7 @@ def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, 
     if tokens[first].text in _UNTIL:  # "leave it on until the field is clear, then ..."
         return first, last
     said = words[tokens[first].start : tokens[last - 1].end]
-    waits = "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[0] == "let"
+    waits = "wait" in said[:2] or "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[0] == "let"
     return (first, last) if waits and last - first > 1 else None
 
 
@@ -103,6 +104,6 @@ def is_spent(clause: str) -> bool:
     timed = words.startswith("D") or (words.startswith("l") and words.endswith("D"))
     if timed and not {"I", "b", "B"} & set(words):
         return False  # "for the closure later, suction off", "two minutes more, Anna, and then ..."
-    if words.startswith("l") and {"I", "b", "B"}.isdisjoint(words):
+    if set(words) <= _NO_VERB:
         return False  # "and later, with the sheath out, ..."
     return ("I" in words and len(words) > 1) or len(words) > 2
