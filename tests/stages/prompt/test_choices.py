@@ -42,11 +42,11 @@ def test_the_file_of_the_language_is_named_with_the_phrase(tmp_path: Path) -> No
 
 def test_a_hospital_may_write_choices_too(tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
-    file.write_text('[machines.PCNL.M06]\naliases = ["[big|old] bertha"]\n[words.verbs]\nstop = ["knock [off|out]"]\n')
+    file.write_text('[machines.PCNL.M06]\naliases = ["[big|old] bertha"]\n[words.verbs]\nstop = ["shelve[| away]"]\n')
     vocabulary = load_vocabulary(PromptSection(site_words=str(file)))
     engine = RuleEngine(vocabulary.surgeries["PCNL"], language=vocabulary.language)
-    for text in ("knock off big bertha", "knock out old bertha"):
+    for text in ("shelve big bertha", "shelve away old bertha"):
         assert [(t.machine_id, t.action) for t in engine.read(text).toggles] == [("M06", "OFF")]
-    file.write_text('[words.verbs]\nstop = ["knock [off"]\n')
-    with pytest.raises(ConfigError, match=r"site\.toml: phrase 'knock \[off'"):
+    file.write_text('[words.verbs]\nstop = ["shelve [away"]\n')
+    with pytest.raises(ConfigError, match=r"site\.toml: phrase 'shelve \[away'"):
         load_vocabulary(PromptSection(site_words=str(file)))

@@ -20,7 +20,7 @@ triggers = ["shoot now"]
 hints = ["lead apron"]
 
 [words.verbs]
-stop = ["knock off"]
+stop = ["shelve"]
 """
 
 
@@ -85,11 +85,11 @@ def test_a_hospital_adds_aliases_triggers_and_phrases_in_its_own_file(tmp_path: 
 
     assert said("turn on the big eye") == [("M04", "ON")]
     assert said("shoot now") == [("M04", "ON")]
-    assert said("knock off the suction") == [("M06", "OFF")]
+    assert said("shelve the suction") == [("M06", "OFF")]
     assert [ids for *_, ids in Hints(words.surgeries["PCNL"], words.language).places(["a", "lead", "apron"])] == [
         ["M04"]
     ]
-    assert RuleEngine(load_vocabulary(PromptSection()).surgeries["PCNL"]).read("knock off the suction").toggles == ()
+    assert RuleEngine(load_vocabulary(PromptSection()).surgeries["PCNL"]).read("shelve the suction").toggles == ()
 
 
 def test_a_hospital_may_write_its_verbs_with_capitals_and_hyphens(tmp_path: Path) -> None:
