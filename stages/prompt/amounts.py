@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from stages.prompt.clock import HOURS, Clock
 from stages.prompt.language import Language
 from stages.prompt.tokens import Token
 
@@ -24,13 +25,17 @@ _ROUGHLY: Final = frozenset(
         "just",
     )
 )
+_AT: Final = frozenset(("at", "by"))
+_ABOUT: Final = frozenset(("around", "round", "about"))
+_CORRECTING: Final = frozenset(
+    (",", "no", "sorry", "wait", "actually", "make", "that", "it", "i", "mean", "or", "rather")
+)
 _ASIDE: Final = 7  # words and marks, at most, that somebody thinks aloud before he says how long
 _SMALL: Final = frozenset(("wee", "little", "short", "good", "tiny", "full", "brief"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _GIVEN: Final = (["it"], ["him"], ["her"], ["them"], ["me"], ["us"])
 _LONG: Final = frozenset(f"{unit}{s}" for unit in ("day", "week", "month", "year") for s in ("", "s"))
-MOST_HOURS: Final = 12  # "on at three" may be a time of day, "on at sixty" is a setting
 RECENT_S: Final = 600.0  # "a minute ago" is as good as now
 
 
@@ -46,7 +51,8 @@ class Amounts:
         self._articles = frozenset(words for words in language.glue.the if " " not in words)
         self._adjectives = frozenset(language.glue.adjective)
         self._starts = frozenset(("in", "after", "within", "give", "count", *(first for first, *_ in self._numbers)))
-        self._begin = self._starts | {"at", "for"}
+        self._begin = self._starts | _AT | _ABOUT | {"for"}
+        self._clock = Clock(language.numbers)
 
     def may_begin(self, word: str) -> bool:
         """Whether an amount may begin with a word, "at" and "for" before it counted in."""
@@ -85,7 +91,7 @@ class Amounts:
         if end == first or words[first] in self._articles:
             return 0
         number = self._number(words[first])  # None: with its unit, "5mm"
-        if not (measured or first > at or end > first + 1 or number is None or number > MOST_HOURS):
+        if not (measured or first > at or end > first + 1 or number is None or number > HOURS):
             return 0
         end += measured
         if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
@@ -101,7 +107,7 @@ class Amounts:
 
         `begins`: a clause begins here.
         """
-        if words[at] == "at" and (end := self._time_of_day(words, at + 1, begins)):
+        if end := self._time_of_day(words, at, begins):
             return Token("D", " ".join(words[at:end]), at, end)
         if words[at] not in self._starts and not words[at][0].isdigit():
             return None
@@ -121,6 +127,8 @@ class Amounts:
         if number is None:
             return None
         again = _behind_roughly(words, at) if words[at : at + 1] == [","] else at
+        while words[again : again + 1] and words[again] in _CORRECTING:  # "in two, no, three minutes"
+            again += 1
         if again > at + 1:  # "in two, maybe three minutes"
             again = self._amount(words, again)[1]
             at = again if words[again : again + 1] and words[again] in self._units else at
@@ -159,7 +167,7 @@ class Amounts:
         """Behind a pause or an aside, if how long it is follows: "in, let me think, ten minutes"."""
         if words[at : at + 1] != [","]:
             return at
-        ends = [end + 1 for end in range(at, min(len(words), at + _ASIDE)) if words[end] == ","]
+        ends = [end + 1 for end in range(at, min(len(words), at + _ASIDE)) if words[end] in (",", "say")]
         return next((end for end in ends if self.duration(words, _behind_roughly(words, end))), at)
 
     def _amount(self, words: list[str], at: int) -> tuple[float | None, int]:
@@ -190,23 +198,18 @@ class Amounts:
         return begins and following[:1] == ["and"] and following[1:2] in (["we"], ["i"], ["you"])
 
     def _time_of_day(self, words: list[str], at: int, begins: bool) -> int:
-        """Where "quarter past ten", "the ten minute mark" and, where a clause begins, "ten thirty" ends; or 0."""
-        if words[at : at + 1] == ["the"]:
-            _, end = self._amount(words, at + 1)
-            return end + 2 if words[end + 1 : end + 2] == ["mark"] else 0
-        end = at + (words[at : at + 1] == ["a"])
-        if words[end : end + 1] in (["quarter"], ["half"]) and words[end + 1 : end + 2] in (["past"], ["to"]):
-            end += 2
-            return end + ((*words[end : end + 1],) in self._numbers)
-        hour, end = self._amount(words, at)
-        if hour is not None and words[end : end + 1] == ["past"]:  # "twenty past", "ten past four"
-            return end + 1 + ((*words[end + 1 : end + 2],) in self._numbers)
-        if not begins or hour is None or hour > MOST_HOURS or words[at] in self._articles:
-            return 0
-        if words[end : end + 1] in ([":"], ["."]):
-            end += 2
-        elif words[end : end + 1] and ((words[end],) in self._numbers or words[end][0].isdigit()):
-            _, end = self._amount(words, end)
+        """Where "at half past ten", "by noon", "at the ten minute mark" ends, or "ten past" alone."""
+        first = at + (words[at] in _AT)
+        while words[first : first + 1] and words[first] in _ABOUT:
+            first += 1
+        if first == at:
+            end = self._clock.time(words, at, False) if begins else 0
+            return end if words[end : end + 1] == ["that"] or words[end - 1] == "sharp" else 0
+        if words[first : first + 1] == ["the"]:
+            _, end = self._amount(words, first + 1)
+            if words[end + 1 : end + 2] == ["mark"]:
+                return end + 2
+        end = self._clock.time(words, first, begins and words[at] == "at")
         return 0 if words[end : end + 1] and words[end] in self._measures else end
 
 

@@ -13,7 +13,7 @@ from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
 from stages.prompt.referents import Referents
-from stages.prompt.side import adjoins, done_first, is_spent, own_part, still_to_come, story, trails
+from stages.prompt.side import adjoins, done_first, is_reported, is_spent, own_part, still_to_come, story, trails
 from stages.prompt.tokens import Sentence, Token
 from stages.prompt.told import Told, not_asked
 
@@ -166,7 +166,9 @@ class Clauses:
         clause = letters[self._clause_from : at]
         self._end_condition(at)
         goes_on = letters[at] == "&" and letters[at + 1 : at + 2] in _VERBS  # "you go back to two lungs and stop ..."
-        so = letters[at] == "," and self._sentence.words[self._sentence.tokens[at].end :][:1] == ["so"]  # "it is late, so ..."
+        so = letters[at] == "," and self._sentence.words[self._sentence.tokens[at].end :][:1] == [
+            "so"
+        ]  # "it is late, so ..."
         if self._later and self._last_end <= self._clause_from and not goes_on and (so or is_spent(clause)):
             self._later, self._delay_s, self._condition = False, None, []
         more = letters[at] == "&" and self._condition[1:] == [at - 1] and letters[self._condition[0]] in "AD"
@@ -207,6 +209,8 @@ class Clauses:
     def _delay(self, at: int) -> None:
         token = self._sentence.tokens[at]
         letters = self._sentence.letters
+        if token.text.startswith("at ") and is_reported(letters[self._clause_from : self._last_end]):
+            return  # "drain connected at eleven forty"
         behind = self._adjoins(at) or trails(letters, self._last_end, at, token.text)
         target = self._last if behind else None  # "suction off, but only in two minutes"
         if target is not None and target.things:

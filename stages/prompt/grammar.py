@@ -62,7 +62,8 @@ RULES: Final[dict[str, str]] = {
     "passive": rf"{_ALL}(?:[bB](?:[nat]*u?b)?|H|%[at]*b|mb|nb)?(?:[nat]*|n=)(?:[VXY]|S[ofz]|{_AS_BASE})(?![d_+MGF])"
     rf"|n[b%]{_ALL}b?(?:[VXY]|S[ofz])(?![d_+MGF])"  # "it has been turned off", "on no account is it to be stopped"
     rf"|{_ALL},(?:[VXY]|S[ofz])(?=[,Pt]*$)"  # "lithotripter, switched off"
-    rf"|n[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr]{_ALONE})(?![d_+MGF])",  # "neither the suction nor the pump is to be on"
+    # "neither the suction nor the pump is to be on"
+    rf"|n[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr]{_ALONE})(?![d_+MGF])",
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
     "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofzr])|(?<=[ofzr][,P])|(?<=[ofz]P,))&[daO]*[MGF](?=W?[,P]*$)"

@@ -278,7 +278,12 @@ class Lexicon:
         if word == "so" and _is_said(before) and before[-1].letter in "ofzelrMWGPt" and following in self._beginning:
             clause = "".join([token.letter for token in before]).rpartition(",")[2]
             return "," if {"b", "B", "H"} & set(clause) else "Q"  # "it is out, so the lights can go on" follows from it
-        if word == "their" and before and before[-1].letter in ("H", "w", "b") and all(phrase.letter not in "MF" for phrase in self._index.of(following)):
+        if (
+            word == "their"
+            and before
+            and before[-1].letter in ("H", "w", "b")
+            and all(phrase.letter not in "MF" for phrase in self._index.of(following))
+        ):
             return "d"  # another team is told by its machines: "their suction"
         return ""
 

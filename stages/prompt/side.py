@@ -15,6 +15,8 @@ _FINITE: Final = ("state", "passive")
 _BE: Final = re.compile(r"[b%m]")
 _UNTIL: Final = frozenset(("until", "till"))
 _VAGUE: Final = frozenset(",&aPtjn_D")  # "in a minute, maybe two, not straight away"
+_DONE: Final = frozenset("SVXY")
+_NOT_YET: Final = frozenset("buwJmL%p")  # "to be switched off", "I want it switched off"
 _NO_VERB: Final = frozenset("dal+MOP")
 _OBJECT: Final = re.compile(r"I[^,]*_$")  # "we cleaned the scope, suction off"
 # A clause about no machine that is done before another: "let me finish this first, then ..."
@@ -52,9 +54,14 @@ def still_to_come(tokens: Sequence[Token], numbers: Container[str]) -> bool:
     return not told and any(more == "more" and number in numbers for number, more in pairwise(words[:5]))
 
 
+def is_reported(clause: str) -> bool:
+    """Whether a construction tells what was done: "I turned it off", "drain connected"."""
+    return not _DONE.isdisjoint(clause) and _NOT_YET.isdisjoint(clause)
+
+
 def trails(letters: str, end: int, at: int, delay: str) -> bool:
     """Whether a delay at `at` stands behind the construction that ends at `end`, and nothing else does."""
-    if delay.startswith("not ") and not letters[at + 1 :].strip(",P"):
+    if delay.startswith(("not ", "but not ")) and not letters[at + 1 :].strip(",P"):
         return True  # "start it as he comes, so not now"
     return not letters[end:at].strip(",&P") and _VAGUE.issuperset(letters[at + 1 :])
 
@@ -101,6 +108,8 @@ def is_spent(clause: str) -> bool:
     words = clause[max(clause.find("bA"), clause.find("QA")) + 1 :].strip("&P")  # "the rule is whenever she coughs"
     if words.startswith("A"):
         return False
+    if clause.endswith("ID"):
+        return False  # "I count to two and then ..."
     timed = words.startswith("D") or (words.startswith("l") and words.endswith("D"))
     if timed and not {"I", "b", "B"} & set(words):
         return False  # "for the closure later, suction off", "two minutes more, Anna, and then ..."

@@ -35,7 +35,7 @@ def test_a_phrase_that_stands_for_too_many_is_refused_before_they_are_made() -> 
 def test_the_file_of_the_language_is_named_with_the_phrase(tmp_path: Path) -> None:
     file = tmp_path / "words.toml"
     shipped = LANGUAGE_FILE.read_text(encoding="utf-8")
-    file.write_text(shipped.replace('polite = [', 'polite = ["[can|could we",', 1), encoding="utf-8")
+    file.write_text(shipped.replace("polite = [", 'polite = ["[can|could we",', 1), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"words\.toml: phrase '\[can\|could we'"):
         load_language(file)
 
