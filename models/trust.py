@@ -22,7 +22,7 @@ FOLDER: Final = Path(__file__).resolve().parent / "trust"
 EDGES: Final = (0.0, 0.5, 0.8, 0.95, 0.99)  # the probabilities at which a new bin begins, where it is measured anew
 Z: Final = 1.645  # the normal distribution's: an interval of 90 %, so its lower end holds with 95 %
 
-Kind = Literal["on", "off", "hinted", "named", "contradicted", "unsaid", "phase"]
+Kind = Literal["on", "off", "beside", "hinted", "named", "contradicted", "unsaid", "phase"]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Cases = Annotated[int, Meta(ge=0)]
 
@@ -45,9 +45,10 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What was measured of a model.
 
     The kinds: the model says that a machine goes, or is, `on` or `off` that was not mentioned as far as the rules know;
-    one that words which hint at it may have meant (`hinted`); one that was mentioned (`named`), though the rules did
-    not switch it; one that the rules switched the other way or put off (`contradicted`); it says nothing of a machine
-    that the rules switched (`unsaid`, all in the first bin); it names another `phase`.
+    such a one beside another that they switched (`beside`); one that words which hint at it may have meant (`hinted`);
+    one that was mentioned (`named`), though the rules did not switch it; one that the rules switched the other way or
+    put off (`contradicted`); it says nothing of a machine that the rules switched (`unsaid`, all in the first bin); it
+    names another `phase`.
     """
 
     weights: str  # sha256 of those that were measured, "" if not known
@@ -55,6 +56,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     edges: tuple[Probability, ...]
     on: Tally
     off: Tally
+    beside: Tally
     hinted: Tally
     named: Tally
     contradicted: Tally
@@ -72,6 +74,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return {
             "on": self.on,
             "off": self.off,
+            "beside": self.beside,
             "hinted": self.hinted,
             "named": self.named,
             "contradicted": self.contradicted,
@@ -98,6 +101,7 @@ NO_TRUST: Final = Trust(  # of a model that is asked, and whose answers change n
     edges=(0.0,),
     on=_NOTHING,
     off=_NOTHING,
+    beside=_NOTHING,
     hinted=_NOTHING,
     named=_NOTHING,
     contradicted=_NOTHING,

@@ -25,7 +25,7 @@ from stages.parse.judge import judge
 from stages.surgery import Surgery
 
 HALF: Final = "tune"
-KINDS: Final[tuple[Kind, ...]] = ("on", "off", "hinted", "named", "contradicted", "unsaid", "phase")
+KINDS: Final[tuple[Kind, ...]] = ("on", "off", "beside", "hinted", "named", "contradicted", "unsaid", "phase")
 State = Literal["ON", "OFF"]
 Machine = Callable[[str], State | Literal[""] | None]  # what is true of a machine; "": as before; None: not known
 

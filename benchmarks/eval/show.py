@@ -14,6 +14,7 @@ FIGURES = ("toggle_precision", "toggle_recall", "toggle_f1", "machine_time", "ph
 MEANING: Mapping[Kind, str] = {
     "on": "switches on what the rules did not hear of",
     "off": "switches off what the rules did not hear of",
+    "beside": "switches what the rules did not hear of, beside another that they switch",
     "hinted": "switches what the rules heard a hint of",
     "named": "switches what the rules heard of and left",
     "contradicted": "switches the other way than the rules, or what they put off",

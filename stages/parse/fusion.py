@@ -51,6 +51,8 @@ def claims(answer: ModelAnswer, rules: RuleOutcome, asked: RuleOutcome) -> Itera
             yield Claim("contradicted", toggle, changes)
         elif machine in asked.mentioned:
             yield Claim("named", toggle, changes)
+        elif ruled:
+            yield Claim("beside", toggle, changes)  # who orders one thing by its name rarely means another without one
         elif machine in asked.hinted:
             yield Claim("hinted", toggle, changes)
         else:

@@ -13,7 +13,7 @@ NONE = Tally(right=(0, 0, 0, 0), of=(0, 0, 0, 0))
 
 
 def trust(**tallies: Tally) -> Trust:
-    kinds = dict.fromkeys(("on", "off", "hinted", "named", "contradicted", "unsaid", "phase"), NONE)
+    kinds = dict.fromkeys(("on", "off", "beside", "hinted", "named", "contradicted", "unsaid", "phase"), NONE)
     return Trust(weights="ab", sets=("4 utterances",), edges=(0.0, 0.5, 0.8, 0.95), **kinds | tallies)
 
 

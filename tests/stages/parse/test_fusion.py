@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from parse_builders import (
     PCNL,
     SCHEMA,
@@ -28,7 +29,7 @@ NEVER = Tally(right=(0, 0), of=(40, 40))
 AT_LAST = Tally(right=(0, 40), of=(40, 40))  # right where it is sure
 MOSTLY = Tally(right=(0, 30), of=(0, 40))  # at least 0.62
 NOTHING = Tally(right=(0, 0), of=(0, 0))
-KINDS = ("on", "off", "hinted", "named", "contradicted", "unsaid", "phase")
+KINDS = ("on", "off", "beside", "hinted", "named", "contradicted", "unsaid", "phase")
 
 
 def trust(**tallies: Tally) -> Trust:
@@ -66,6 +67,9 @@ PUT_OFF = Deferred(machine_id="M05", name="Irrigation Pump", action="ON", trigge
         (says("M05"), make_rules(hinted=("M05", "M06")), "hinted"),
         (says("M05"), make_rules(hinted=("M05",), mentioned=("M05",)), "named"),
         (says("M05"), SWITCHED, "contradicted"),
+        (says("M06"), SWITCHED, "beside"),
+        (says("M06"), replace(SWITCHED, hinted=("M06",)), "beside"),
+        (says("M06"), replace(SWITCHED, mentioned=("M05", "M06")), "named"),
     ],
 )
 def test_a_change_counts_by_how_it_disagrees_with_the_rules(answer: ModelAnswer, rules: RuleOutcome, kind: str) -> None:
