@@ -34,7 +34,8 @@ class Orders:
             "last": (4, lambda: self._half("last")),
             "trigger": (1.5, self._trigger),
             "all": (1, self._all),
-            "indirect": (70, self._indirect),
+            "beside": (16, self._beside),
+            "indirect": (45, self._indirect),
             "indirect_too": (12, self._indirect_too),
         }
 
@@ -81,6 +82,17 @@ class Orders:
                     raise NothingToSay(need)
         slots = one.slots("1") | other.slots("2") | counts.slots()
         return self._speech.said(kind, template, slots, counts.effects, counts)
+
+    def _beside(self) -> Said:
+        """An order, and talk of what another machine does: "the lung is not down enough, insufflator on"."""
+        talked = some(self._rng, [thing for thing in self._speech.room.things if thing.words("near")])
+        clause = self._speech.clause(most=1)
+        if talked.id in clause.effects:
+            raise NothingToSay("another machine")
+        order = self._rng.choice(("{do}", "{bare}", "{polite} {do}", "{want}", "{bare} please", "{do}, {who}"))
+        near = self._rng.choice(talked.words("near")).rstrip(".!")
+        text = self._rng.choice((f"{near}. {order}", f"{near}, {order}", f"{near}, so {order}", f"{order}. {near}"))
+        return self._speech.said("beside", text, clause.slots(), clause.effects, clause)
 
     def _indirect(self) -> Said:
         template, clause = self._unnamed()
