@@ -132,7 +132,7 @@ def test_a_disagreement_tells_where_what_was_said_and_who_was_right(tmp_path: Pa
             place="murky", said="suction on, it is murky", kind=kind, about=about, probability=sure, right=right
         )  # type: ignore[arg-type]
         for kind, about, sure, right in (
-            ("on", "M05 ON", 0.97, True),
+            ("beside", "M05 ON", 0.97, True),
             ("unsaid", "M06 ON", 0.0, True),
             ("phase", "Phase3", 0.97, False),
         )
