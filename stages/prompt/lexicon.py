@@ -272,7 +272,7 @@ class Lexicon:
         return at
 
     def _in_context(self, word: str, at: int, following: str, before: list[Token]) -> str:
-        """The letter that a word has here alone, or "": "off for the scan", "on so we can see", "off its too loud"."""
+        """The letter that a word has only here, or "": "off for the scan", "on so we can see", "got their lead"."""
         if word == "for" and _is_last(before, "of", at) and following in self._determiners:
             return "U"
         if word == "so" and _is_said(before) and before[-1].letter in "ofzelrMWGPt" and following in self._beginning:
