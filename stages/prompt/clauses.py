@@ -185,7 +185,7 @@ class Clauses:
         self._zone = "when"
         self._condition = [at]
         self._lead_from = at + 1
-        leads = self._sentence.tokens[at - 1].text == "and"  # "the camera on and once that is done ..."
+        leads = at > 0 and self._sentence.tokens[at - 1].text == "and"  # "the camera on and once that is done ..."
         if not leads and self._adjoins(at, self._sentence.tokens[at].text):
             self._back = self._last
         else:
