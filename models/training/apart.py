@@ -18,6 +18,7 @@ WORDS: Final = 6
 SETS: Final = (
     "examples/understanding",
     "examples/understanding/calibration",
+    "examples/understanding/tuning_sessions",
     "examples/understanding/unseen",
     "examples/understanding/others",
     "examples/surgeries/sessions",

@@ -38,14 +38,19 @@ _AFTERTHOUGHTS: Final = frozenset(("rather", "instead"))
 class Clauses:
     """Reads a sentence. `told` has what counts, in order; `before` is what was told before it in the utterance."""
 
-    def __init__(self, sentence: Sentence, language: Language, before: list[Told], named: list[Token]) -> None:
-        """`named`: the machines named so far, for "it"; what this sentence names is added."""
+    def __init__(
+        self, sentence: Sentence, language: Language, before: list[Told], named: list[Token], hinted: list[Token]
+    ) -> None:
+        """`named`: the machines named so far, for "it"; what this sentence names is added.
+
+        `hinted`: what "it" means in an utterance that names nothing.
+        """
         self.told = before
         self._first = len(before)
         self._sentence = sentence
         self._language = language
         self._named = named
-        self._referents = Referents(before, named, language)
+        self._referents = Referents(before, named, language, hinted)
         self._lead_from = 0
         self._clause_from = 0
         self._mood = ""  # "void": what follows does not count; "later": it is for later
@@ -68,7 +73,7 @@ class Clauses:
         begin, end = story(letters)
         self._in_story = end > 0
         self._read_part(0, begin)
-        self._named += [t for t in self._sentence.tokens[begin:end] if t.letter in MACHINES and t.mention]
+        self._named += [t for t in self._sentence.tokens[begin:end] if t.letter in MACHINES and t.names]
         if end:
             self._mood, self._zone, self._lead_from, self._clause_from = "", "", end, end
             self._later, self._delay_s, self._condition = False, None, []
@@ -96,7 +101,7 @@ class Clauses:
     def _between(self, at: int) -> None:
         letters = self._sentence.letters
         letter = letters[at]
-        if letter in MACHINES and (token := self._sentence.tokens[at]).mention:
+        if letter in MACHINES and (token := self._sentence.tokens[at]).names:
             self._named.append(token)
         if letter == ",":
             self._boundary(at)
@@ -284,7 +289,7 @@ class Clauses:
             if not self._leaves_zone(rule, lead, tokens, start):
                 if rule in CALLS:
                     self._uncounted = tell(rule, self._sentence, start, end, lead, self._referents)
-                self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
+                self._named += [t for t in tokens if t.names and t.letter in MACHINES]
                 self._lead_from = end
                 return
             lead = letters[self._lead_from : start]
@@ -330,7 +335,7 @@ class Clauses:
             self._last = None
         elif rule in CALLS:
             self._uncounted = told
-        self._named += [t for t in tokens if t.mention is not None and t.letter in MACHINES]
+        self._named += [t for t in tokens if t.names and t.letter in MACHINES]
         self._lead_from = end
 
     def _goes_on(self, rule: str, start: int) -> bool:

@@ -82,6 +82,8 @@ RULES: Final[dict[str, str]] = {
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b]|O[of])",  # "we are ventilating", "ventilate now"
     "request": rf"(?<![^,]){_LIST},[Ppt]+(?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
+    "more": r"(?<![^,])da*M(?=$|,|l)",  # "a bit more light"
+    "unnamed": r"[345](?!\+)",  # "flush it", "put her to sleep"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": rf"(?<!d)s[of][daO]*_{{1,3}}\+?|s[daO]*_{{1,3}}\+?[of](?!l){_ALONE}"  # "turn on the music"
     rf"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?!l){_ALONE}"  # "turn on the navigation tower"
@@ -106,16 +108,17 @@ ORDERS: Final = frozenset(
 GRAMMAR: Final = re.compile("|".join(f"(?P<{name.replace(' ', '_')}>{rule})" for name, rule in RULES.items()))
 
 MACHINES: Final = frozenset("MGFWETi")
+UNNAMED: Final = frozenset("345")  # whole orders, and verbs of what a machine does
 OPPOSITE: Final[dict[Action, Action]] = {"ON": "OFF", "OFF": "ON", "STANDBY": "ON"}
 _STATES: Final[dict[str, Action]] = {"o": "ON", "f": "OFF", "z": "STANDBY", "r": "ON", "e": "OFF"}
 _VERBS: Final[dict[str, Action]] = {
     **dict.fromkeys("vV", "ON"),
-    **dict.fromkeys("xXcN01", "OFF"),
+    **dict.fromkeys("xXcN014", "OFF"),
     **dict.fromkeys("yYh", "STANDBY"),
 }
 _WISHES: Final[dict[str, Action]] = dict.fromkeys("wJ2", "ON")
 _DONE: Final[dict[str, Action]] = {"V": "ON", "X": "OFF", "Y": "STANDBY"}
-_NAMES: Final[dict[str, Action]] = dict.fromkeys("TGi", "ON")
+_NAMES: Final[dict[str, Action]] = dict.fromkeys("TGi35", "ON")
 
 
 def action_of(letters: str) -> Action | None:

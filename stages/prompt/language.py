@@ -172,6 +172,8 @@ class Things(Table, frozen=True, kw_only=True):
     some: Words
     held: Words
     hand: Words
+    manual: Words
+    worked_on: Words
     parts: Words
     kinds: Words
     heads: Words
@@ -223,10 +225,18 @@ class Cues(Table, frozen=True, kw_only=True):
 
 
 class Device(Table, frozen=True, kw_only=True):
-    """A kind of device: names that tell of a machine that it is one, and what speaks of it without them."""
+    """A kind of device: names that tell of a machine that it is one, and what speaks of it without them.
+
+    `gives`: what it gives or works with, which stands for it in an order. `does`: verbs, in their base form, for what
+    it does to what is worked on. `asked_on`, `asked_off`: whole orders.
+    """
 
     names: Words
     hints: Words
+    gives: Words = ()
+    does: Words = ()
+    asked_on: Words = ()
+    asked_off: Words = ()
 
 
 class Entry(NamedTuple):

@@ -19,6 +19,7 @@ from stages.prompt.repair import Repair
 from stages.prompt.rereading import Rereading
 from stages.prompt.spoken import Spoken
 from stages.prompt.tokens import Mention, Phrase, Sentence, Token
+from stages.prompt.unnamed import unnamed
 from stages.surgery import Surgery
 
 _NOBODY: Final = frozenset(("nobody", "no one"))
@@ -80,6 +81,7 @@ class Lexicon:
             if len(owners) == 1 and kind not in taken:
                 taken.add(kind)
                 self._add(kind, "M", Mention(owners[0].id, owners[0].name, kind, "alias"))
+        ours = set(taken)
         foreign = {w for other in others for m in other.machines for w in names(m)} | set(language.things.devices)
         for words in sorted(map(plain, foreign)):
             if words not in taken and words not in language.phrases and not self._is_ours(words):
@@ -104,8 +106,14 @@ class Lexicon:
                 for words in alike(trigger, machine):
                     if words not in taken:
                         taken.add(words)
+                        ours.add(words)
                         subjects.add(words.split()[0])
                         self._add(words, "T", Mention(machine.id, machine.name, trigger, "trigger"))
+        for words, letter, machine, doing in unnamed(surgery, language):
+            if words not in ours:
+                subjects.add(words.split()[0])
+                mention = Mention(machine.id, machine.name, words, "alias", unnamed=True)
+                self._add(words, letter, mention, doing, first=True)
         self.subjects = frozenset(subjects)
 
     def sentences(self, words: list[str]) -> Iterator[Sentence]:
@@ -181,11 +189,12 @@ class Lexicon:
                 return True
         return False
 
-    def _add(self, words: str, letter: str, mention: Mention | None, ing: bool = False) -> None:
-        first, *rest = words.split()
+    def _add(self, words: str, letter: str, mention: Mention | None, ing: bool = False, *, first: bool = False) -> None:
+        word, *rest = words.split()
         phrase = Phrase(rest, letter, words, mention, ing)
-        self._index.add(first, phrase)
-        if letter in ("M", "F") and mention is not None and (mention.machine_id or len(words) > 5):
+        self._index.add(word, phrase, first=first)
+        named = mention is not None and not mention.unnamed and (mention.machine_id or len(words) > 5)
+        if letter in ("M", "F") and named:
             self._names.setdefault(words.replace(" ", ""), phrase)
 
     def _is_ours(self, words: str) -> bool:
@@ -234,6 +243,8 @@ class Lexicon:
                 return Token(read, word, at, at + 1)
             if mention is not None:
                 previous = before[-1] if before and before[-1].end == at else None
+                if mention.unnamed and letter == "M" and previous is not None and previous.letter in "MGF_+":
+                    continue  # "the camera picture", "a blood gas"
                 if (
                     word in self._kinds
                     and previous is not None

@@ -15,8 +15,8 @@ class _Beginning:
         self.single: list[Phrase] = []
         self.second: dict[str, list[Phrase]] = {}  # by the second word; those of one word are in each
 
-    def add(self, phrase: Phrase) -> None:
-        self.every.append(phrase)
+    def add(self, phrase: Phrase, first: bool) -> None:
+        self.every.insert(0 if first else len(self.every), phrase)
         self.every.sort(key=lambda phrase: -len(phrase.rest))
         self.single = [phrase for phrase in self.every if not phrase.rest]
         self.second = {
@@ -33,8 +33,9 @@ class PhraseIndex:
         self._articles = frozenset(articles)
         self._beginnings: dict[str, _Beginning] = {}
 
-    def add(self, first: str, phrase: Phrase) -> None:
-        self._beginnings.setdefault(first, _Beginning()).add(phrase)
+    def add(self, word: str, phrase: Phrase, *, first: bool = False) -> None:
+        """It begins with `word`; `first`: before what is as long."""
+        self._beginnings.setdefault(word, _Beginning()).add(phrase, first)
 
     def first_words(self) -> set[str]:
         return set(self._beginnings)

@@ -1,6 +1,7 @@
 """Where a construction stands, and whether it counts there. Runs in the prompt process."""
 
 import re
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from stages.prompt.grammar import ORDERS
@@ -15,6 +16,13 @@ _WANTED: Final = frozenset(("needed", "required"))
 _ANOTHER: Final = frozenset(("a", "an", "new"))
 _THIRD: Final = frozenset(("they", "he", "she"))
 _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
+
+_POINTING: Final = frozenset(("that", "this", "here", "there", "me"))
+_OF_WHAT: Final = tuple(f"of {what} " for what in ("this", "that", "it", "them", "him", "her", "me", "us", "you"))
+_OURS: Final = frozenset(("i", "we"))
+_OBLIGED: Final = frozenset("mw")
+_MOST_BEFORE: Final = 4  # words to the noun that is worked on, and it
+_NO_ORDER: Final = _NO_REQUEST - {"W"}  # "it is too dark"
 
 
 class Place(NamedTuple):
@@ -52,6 +60,12 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "we ought to have turned it off", "I nearly turned it off"
     if _behind(place, sentence).startswith(language.elsewhere):
         return False
+    if rule not in ("unnamed", "correction") and any(token.unnamed for token in place.tokens) and "_" in lead:
+        return False  # "the board would like a picture"
+    if rule == "want" and place.tokens[-1].unnamed and _behind(place, sentence).startswith(_OF_WHAT):
+        return False  # "I want a picture of this"
+    if rule == "cancel" and first.letter == "0" and place.tokens[-1].unnamed:
+        return False  # "no light at all" complains
     if rule == "fronted":
         return _fronted_counts(place.tokens, language)
     if rule in ORDERS:
@@ -79,6 +93,10 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "the suction, could you"
     if rule in ("phrase", "request", "activity"):
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
+    if rule == "more":
+        return first.text in language.things.some and place.tokens[-1].unnamed  # of what has a name it is only more
+    if rule == "unnamed":
+        return _is_asked_for(place, sentence, language)
     if rule == "correction":
         return True
     if rule == "passive" and any(token.letter == "B" for token in place.tokens):  # "was stopped a moment ago"
@@ -131,13 +149,51 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     if first.letter == "0" and lead.endswith(("b", "B", "H")):  # "there is no suction"
         return False
-    if place.subject in _THIRD or (rule == "want" and place.subject == "you"):
+    needs = first.text == "needs" and any(token.unnamed for token in place.tokens)  # "he needs some air"
+    if (place.subject in _THIRD and not needs) or (rule == "want" and place.subject == "you"):
         return False
     if rule == "want" and _behind(place, sentence).startswith(language.less):
         return False
     return not (
         place.subject and not place.waits and first.text.split()[0] in language.habits and lead.endswith(("I", "b"))
     )
+
+
+def _is_asked_for(place: Place, sentence: Sentence, language: Language) -> bool:
+    """Whether "flush it" is an order and no habit ("we flush it"), and not for a hand ("with the syringe")."""
+    lead, verb = place.lead, place.tokens[0]
+    if not _NO_ORDER.isdisjoint(lead) or place.subject in _THIRD:
+        return False
+    wanted = not _OBLIGED.isdisjoint(lead) or verb.text.split()[0] in language.verbs.want  # "I need it dark"
+    if not wanted and (lead.endswith("I") or place.subject in _OURS):
+        return False  # "I can see the needle"
+    clause = _behind(place, sentence).partition(" , ")[0]
+    if any(f" {words} " in f" {clause} " for words in language.things.manual):
+        return False
+    if verb.letter != "3":
+        return True
+    if lead.endswith("b") or (lead.endswith("u") and not _is_told_to(place, sentence)):
+        return False
+    if verb.end - verb.start > len(verb.text.split()):
+        return True  # "suck that up"
+    return _is_worked_on(clause.split(), " " in verb.text or not place.at_end, language)
+
+
+def _is_worked_on(words: list[str], needs: bool, language: Language) -> bool:
+    """Whether a verb of a machine has an object of its own: "smash that big staghorn", but no "break for lunch".
+
+    One of a single word may do without any, unless it `needs` one: "we need to break up" is of no stone.
+    """
+    things, glue = language.things, language.glue
+    if not words or not words[0].isalpha():
+        return not needs
+    pointed = words[0] in glue.it or words[0] in glue.patient or words[0] in _POINTING
+    behind = words[1:] if pointed else words
+    ends = not behind or not behind[0].isalpha()
+    if pointed and (ends or behind[0] in (*things.particles, *glue.please, *glue.preposition, *glue.and_)):
+        return True
+    noun = takewhile(lambda word: word not in glue.preposition, behind[:_MOST_BEFORE])
+    return any(word.removesuffix("s") in things.worked_on for word in noun)
 
 
 def _fronted_counts(tokens: list[Token], language: Language) -> bool:

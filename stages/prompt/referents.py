@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stages.prompt.grammar import MACHINES
+from stages.prompt.grammar import MACHINES, UNNAMED
 from stages.prompt.language import Language
 from stages.prompt.tokens import Token
 from stages.prompt.told import Told
@@ -18,9 +18,9 @@ _MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
 class Referents:
     """What "it" and "that" may stand for in a sentence. Holds the lists of told and named, which grow with it."""
 
-    def __init__(self, told: list[Told], named: list[Token], language: Language) -> None:
-        """`told` and `named`: what was before the sentence."""
-        self._told, self._named, self._things = told, named, language.things
+    def __init__(self, told: list[Told], named: list[Token], language: Language, hinted: list[Token]) -> None:
+        """`told` and `named`: what was before the sentence. `hinted`: what an utterance without a name hints at."""
+        self._told, self._named, self._things, self._hinted = told, named, language.things, hinted
         self._told_before, self._named_before = len(told), len(named)
 
     @property
@@ -38,7 +38,7 @@ class Referents:
             if token.letter == "W":
                 listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
                 found += () if listed else self._meant_by(token)
-            elif token.letter in MACHINES or (token.letter in "_+" and not {"l", ","} & set(letters)):
+            elif token.letter in MACHINES | UNNAMED or (token.letter in "_+" and not {"l", ","} & set(letters)):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
@@ -64,4 +64,4 @@ class Referents:
             return last.things if len(last.things) >= many else self._named[-many:]  # "both": one of them before that
         if not self._named and pronoun.text in _THE_LOT:
             return [replace(pronoun, letter="E")]
-        return self._named[-1:]
+        return self._named[-1:] or self._hinted

@@ -3,7 +3,7 @@
 It answers at once and the same each time. A machine is switched only by a construction whose object it is: see
 grammar.py; a mention, a question, a story or something for later changes nothing. Not to start a machine asserts
 that it is off, not to stop it that it is on. Confidences: trigger phrase .95, alias .85, name .80; .10 less if
-negated, .15 less if misheard, .05 more if "now".
+negated, .15 less if misheard or without a name, .05 more if "now".
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from pipeline.messages import Action, Deferred, Toggle
 from stages.prompt.clauses import Clauses
 from stages.prompt.grammar import OPPOSITE
+from stages.prompt.hints import Hints
 from stages.prompt.language import Language, load_language, plain
 from stages.prompt.lexicon import Lexicon
 from stages.prompt.tokens import Mention, Sentence, Token
@@ -92,7 +93,9 @@ class RuleEngine:
         self._hand = frozenset(self._language.things.hand)
         self._articles = frozenset(self._language.glue.the)
         self._some = frozenset(self._language.things.some)
+        self._hints = Hints(surgery, self._language)
         self._tokens = {m.id: _name_token(m) for m in surgery.machines}
+        self._unnamed = {m.id: _hint_token(m) for m in surgery.machines}
         essential = self._language.things.essential
         self._all = [self._tokens[m.id] for m in surgery.machines if m.category not in essential]
 
@@ -104,13 +107,29 @@ class RuleEngine:
         told, named = self._earlier(before)
         earlier, named_before = list(told), list(named)
         sentences = list(self._lexicon.sentences(words))
+        hinted = self._hinted(words, sentences)
         for sentence in sentences:
-            Clauses(sentence, self._language, told, named)
+            Clauses(sentence, self._language, told, named, hinted)
         if told == earlier and (bare := self._bare(sentences, speaker)):
             told.append(Told(bare, "ON", [t for t in sentences[0].tokens if t.letter == "M"], text))
         if _speaks(speaker, self._language.speakers.bystanders):
             told = earlier
         return self._reading(words, sentences, told, earlier, named_before, named[len(named_before) :])
+
+    def _hinted(self, words: list[str], sentences: list[Sentence]) -> list[Token]:
+        """The one machine that an utterance without any name hints at."""
+        tokens = [token for sentence in sentences for token in sentence.tokens]
+        if any(token.names for token in tokens):
+            return []
+        places = self._hints.places(words)
+        hinted = {ids[0] for first, last, ids in places if len(ids) == 1 and self._tells(words[first : last + 1])}
+        hinted |= {token.mention.machine_id for token in tokens if token.mention is not None}
+        return [self._unnamed[i] for i in hinted] if len(hinted) == 1 else []
+
+    def _tells(self, words: list[str]) -> bool:
+        """Whether a hint has a word of its own: "put" and "wake" are of "put it on" and "wake it up"."""
+        phrases, switching = self._language.phrases, self._lexicon.switching
+        return any(word.isalpha() and word not in phrases and word not in switching for word in words)
 
     def _earlier(self, before: Reading | None) -> tuple[list[Told], list[Token]]:
         """What was told before as one construction, and the machines that were named."""
@@ -166,7 +185,8 @@ class RuleEngine:
                 toggles[toggle.machine_id] = toggle
                 if one.negation:
                     negations[one.negation] = None
-        ours = [t.mention for s in sentences for t in s.tokens if t.mention is not None and t.mention.machine_id]
+        mentions = [t.mention for s in sentences for t in s.tokens if t.mention is not None]
+        ours = [mention for mention in mentions if _is_name(mention)]
         return Reading(
             toggles=tuple(toggles.values()),
             negations=tuple(negations),
@@ -214,6 +234,7 @@ class RuleEngine:
                 if padded in said:
                     words, match_type = trigger, "trigger"
         confidence = _CONFIDENCE[match_type] - 0.10 * bool(told.negation) - 0.15 * thing.misheard
+        confidence -= 0.15 * mention.unnamed
         confidence += 0.05 * (temporal == "immediately")
         return Toggle(
             machine_id=mention.machine_id,
@@ -222,7 +243,7 @@ class RuleEngine:
             trigger=words,
             confidence=round(min(1.0, max(0.0, confidence)), 2),
             match_type=match_type,
-            rule=f"{rule}, misheard" if thing.misheard else rule,
+            rule=rule + ", misheard" * thing.misheard + ", unnamed" * (mention.unnamed and rule != "unnamed"),
             words=told.words,
         )
 
@@ -235,12 +256,22 @@ def _last_named(before: list[Token], here: list[Token], switched: Iterable[str])
 
 
 def _ids(named: list[Token]) -> list[str]:
-    return [t.mention.machine_id for t in named if t.mention is not None and t.mention.machine_id]
+    return [t.mention.machine_id for t in named if t.mention is not None and _is_name(t.mention)]
+
+
+def _is_name(mention: Mention) -> bool:
+    return mention.machine_id != "" and not mention.unnamed
 
 
 def _name_token(machine: Machine) -> Token:
     words = plain(machine.aliases[0] if machine.aliases else machine.name)
     return Token("M", words, 0, 0, Mention(machine.id, machine.name, words, "alias" if machine.aliases else "name"))
+
+
+def _hint_token(machine: Machine) -> Token:
+    token = _name_token(machine)
+    assert token.mention is not None
+    return replace(token, mention=token.mention._replace(unnamed=True))
 
 
 def _speaks(speaker: str, roles: tuple[str, ...]) -> bool:

@@ -8,12 +8,16 @@ MatchType = Literal["trigger", "alias", "name"]
 
 
 class Mention(NamedTuple):
-    """A phrase for a machine. `machine_id` is "" for one that this surgery does not have."""
+    """A phrase for a machine. `machine_id` is "" for one that this surgery does not have.
+
+    `unnamed`: it is no name of it, and says nothing of it but in an order.
+    """
 
     machine_id: str
     name: str
     words: str
     match_type: MatchType
+    unnamed: bool = False
 
 
 class Token(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +31,16 @@ class Token(msgspec.Struct, frozen=True, gc=False):
     ing: bool = False
     misheard: bool = False
     delay_s: float = 0.0
+
+    @property
+    def names(self) -> bool:
+        """Whether it is a name, of a machine of this surgery or of none."""
+        return self.mention is not None and not self.mention.unnamed
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it speaks of a machine without a name."""
+        return self.mention is not None and self.mention.unnamed
 
 
 class Phrase(NamedTuple):

@@ -19,7 +19,8 @@ from stages.surgery import Surgery, load_surgeries
 SET = resolve("examples/understanding")
 SURGERIES = load_surgeries(resolve("configs/machines"))
 TRUTHS = sorted((SET / "sessions").glob("*.truth.json"))
-EVERY_TRUTH = [*TRUTHS, *sorted((SET / "calibration").glob("*.truth.json"))]
+FOLDERS = ("calibration", "tuning_sessions")
+EVERY_TRUTH = [*TRUTHS, *(truth for folder in FOLDERS for truth in sorted((SET / folder).glob("*.truth.json")))]
 ID_LISTS = ("expect_on", "expect_off", "expect_deferred", "expect_standby", "expect_absent")
 FIELDS = {"id", "surgery", "category", "text", "match", "prior", "expect_phase", "half", "expect_unknown", *ID_LISTS}
 
