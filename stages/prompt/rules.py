@@ -181,8 +181,8 @@ class RuleEngine:
                 if one.deferred:
                     later.append(Later(toggle=toggle, waits_for=one.waits_for, delay_s=one.delay_s))
                     continue
-                toggles.pop(toggle.machine_id, None)
-                toggles[toggle.machine_id] = toggle
+                said = toggles.pop(toggle.machine_id, toggle)
+                toggles[toggle.machine_id] = said if thing.unnamed and said.action == toggle.action else toggle
                 if one.negation:
                     negations[one.negation] = None
         mentions = [t.mention for s in sentences for t in s.tokens if t.mention is not None]

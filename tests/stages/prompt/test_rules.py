@@ -300,8 +300,8 @@ def test_how_much_changes_nothing_however_it_is_written(amount: str) -> None:
     assert said(engine(P).read(f"suction on {amount}")) == "M06 ON"
 
 
-@given(st.lists(WORDS, max_size=10).map(" ".join))
-def test_after_when_nothing_is_switched_now(text: str) -> None:
+@given(st.lists(WORDS.filter(lambda word: word != "now"), max_size=10).map(" ".join))
+def test_after_when_nothing_is_switched_but_what_is_told_for_now(text: str) -> None:
     reading = engine(P).read("when we are done " + text.translate({ord(mark): None for mark in ".?,"}))
     assert reading.toggles == ()
 

@@ -77,6 +77,11 @@ def test_what_is_ordered_without_a_name_is_less_sure_and_says_so() -> None:
     assert by_name.confidence > without_one.confidence
 
 
+def test_what_was_said_by_name_too_is_told_by_its_name() -> None:
+    (toggle,) = RuleEngine(SURGERIES["Lobectomy"]).read("Stop the insufflation and let the gas out.").toggles
+    assert (toggle.machine_id, toggle.action, toggle.trigger, toggle.rule) == ("M05", "OFF", "insufflation", "stop")
+
+
 def test_what_is_only_hinted_at_is_not_mentioned() -> None:
     assert engine("PCNL").read("The water is warm.").mentioned == ()
     assert engine("PCNL").read("Switch the water off.").mentioned == ("M05",)
