@@ -43,7 +43,7 @@ class Clauses:
     ) -> None:
         """`named`: the machines named so far, for "it"; what this sentence names is added.
 
-        `hinted`: what "it" means in an utterance that names nothing.
+        `hinted`: what an utterance hints at that names nothing, and where.
         """
         self.told = before
         self._first = len(before)

@@ -316,7 +316,7 @@ class Lexicon:
         if (
             self._amounts.counted(word)
             and before
-            and before[-1].letter == "o"
+            and (before[-1].letter == "o" or before[-1].unnamed)  # "coag thirty"
             and (end := self._amounts.setting(words, at))
         ):
             return Token("", "", at, end)

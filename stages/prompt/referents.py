@@ -19,7 +19,7 @@ class Referents:
     """What "it" and "that" may stand for in a sentence. Holds the lists of told and named, which grow with it."""
 
     def __init__(self, told: list[Told], named: list[Token], language: Language, hinted: list[Token]) -> None:
-        """`told` and `named`: what was before the sentence. `hinted`: what an utterance without a name hints at."""
+        """`told` and `named`: what was before the sentence. `hinted`: what a nameless utterance hints at, and where."""
         self._told, self._named, self._things, self._hinted = told, named, language.things, hinted
         self._told_before, self._named_before = len(told), len(named)
 
@@ -37,7 +37,7 @@ class Referents:
         for token in tokens[: until if until >= 0 else None]:
             if token.letter == "W":
                 listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
-                found += () if listed else self._meant_by(token)
+                found += () if listed else self._meant_by(token, "b" in letters)
             elif token.letter in MACHINES | UNNAMED or (token.letter in "_+" and not {"l", ","} & set(letters)):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
@@ -49,8 +49,11 @@ class Referents:
             found = [t for t in found if t.letter != "F"]
         return found, excepted
 
-    def _meant_by(self, pronoun: Token) -> list[Token]:
-        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
+    def _meant_by(self, pronoun: Token, stated: bool) -> list[Token]:
+        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before.
+
+        Where nothing was named, an order's is the one that was hinted at before it; what is only `stated` is of none.
+        """
         if pronoun.text in self._things.announced:
             return []  # what they are is not said
         here = self._named[self._named_before :]
@@ -64,4 +67,7 @@ class Referents:
             return last.things if len(last.things) >= many else self._named[-many:]  # "both": one of them before that
         if not self._named and pronoun.text in _THE_LOT:
             return [replace(pronoun, letter="E")]
-        return self._named[-1:] or self._hinted
+        if self._named or stated:
+            return self._named[-1:]
+        hints = {hint.text: hint for hint in self._hinted if hint.end <= pronoun.start}
+        return list(hints.values()) if len(hints) == 1 else []

@@ -117,14 +117,14 @@ class RuleEngine:
         return self._reading(words, sentences, told, earlier, named_before, named[len(named_before) :])
 
     def _hinted(self, words: list[str], sentences: list[Sentence]) -> list[Token]:
-        """The one machine that an utterance without any name hints at."""
+        """What an utterance without any name hints at, each where it does."""
         tokens = [token for sentence in sentences for token in sentence.tokens]
         if any(token.names for token in tokens):
             return []
-        places = self._hints.places(words)
-        hinted = {ids[0] for first, last, ids in places if len(ids) == 1 and self._tells(words[first : last + 1])}
-        hinted |= {token.mention.machine_id for token in tokens if token.mention is not None}
-        return [self._unnamed[i] for i in hinted] if len(hinted) == 1 else []
+        places = [(at, last + 1, ids[0]) for at, last, ids in self._hints.places(words) if len(ids) == 1]
+        places = [(at, end, machine_id) for at, end, machine_id in places if self._tells(words[at:end])]
+        places += [(t.start, t.end, t.mention.machine_id) for t in tokens if t.mention is not None]
+        return [replace(self._unnamed[machine_id], start=at, end=end) for at, end, machine_id in places]
 
     def _tells(self, words: list[str]) -> bool:
         """Whether a hint has a word of its own: "put" and "wake" are of "put it on" and "wake it up"."""
