@@ -22,10 +22,12 @@ class Hints:
         self._stems = Stems(language, language.cues.inflections)
         self._hints = StemPhrases[str]()
         hinted: dict[tuple[str, ...], dict[str, None]] = {}
+        orders = {self._stems.stem(word) for word in _ordering(language)}
         for machine in surgery.machines:
             kind = kind_of(names(machine), language)
             for hint in (*machine.hints, *(language.devices[kind].hints if kind else ())):
-                if stems := self._stems.content(plain(hint).split(), keep=True):
+                stems = self._stems.content(plain(hint).split(), keep=True)
+                if not orders.issuperset(stems):
                     hinted.setdefault(stems, {})[machine.id] = None
         for stems, ids in hinted.items():
             for machine_id in ids if len(ids) <= MOST else ():
@@ -37,6 +39,13 @@ class Hints:
         for at, length, ids in self._hints.found([self._stems.stem(words[at]) for at in said]):
             if ids:
                 yield said[at], said[at + length - 1], ids
+
+
+def _ordering(language: Language) -> set[str]:
+    """What is said of any machine: "put" and "wake" are of "put it on" and "wake it up", an hour is when."""
+    groups = language.verbs
+    verbs = (*groups.start, *groups.stop, *groups.standby, *groups.open, *groups.place, *groups.keep, *groups.want)
+    return {*(plain(verb).split()[0] for verb in verbs), *language.units, *language.numbers}
 
 
 def kind_of(own: Sequence[str], language: Language) -> str:

@@ -122,14 +122,8 @@ class RuleEngine:
         if any(token.names for token in tokens):
             return []
         places = [(at, last + 1, ids[0]) for at, last, ids in self._hints.places(words) if len(ids) == 1]
-        places = [(at, end, machine_id) for at, end, machine_id in places if self._tells(words[at:end])]
         places += [(t.start, t.end, t.mention.machine_id) for t in tokens if t.mention is not None]
         return [replace(self._unnamed[machine_id], start=at, end=end) for at, end, machine_id in places]
-
-    def _tells(self, words: list[str]) -> bool:
-        """Whether a hint has a word of its own: "put" and "wake" are of "put it on" and "wake it up"."""
-        phrases, switching = self._language.phrases, self._lexicon.switching
-        return any(word.isalpha() and word not in phrases and word not in switching for word in words)
 
     def _earlier(self, before: Reading | None) -> tuple[list[Told], list[Token]]:
         """What was told before as one construction, and the machines that were named."""

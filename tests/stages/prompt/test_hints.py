@@ -56,6 +56,16 @@ def test_a_hint_has_its_machines_id_with_a_question_mark(said: str, shown: str) 
     assert linked(said, GAS, LAMP, KNIFE) == shown
 
 
+def test_a_word_of_any_order_hints_at_nothing() -> None:
+    gas = machine(1, "Gas Machine", hints=("put under", "wake", "per hour", "pull", "put to sleep"))
+    assert (
+        linked("Put it in, wake it in an hour, and pull it out", gas)
+        == "Put it in, wake it in an hour, and pull it out"
+    )
+    assert linked("put him to sleep", gas) == "put him to sleep"
+    assert linked("put to sleep", gas) == "put to sleep (K1?)"
+
+
 def test_a_line_tells_which_machines_it_only_hints_at() -> None:
     room = Surgery("B", "B", "OR 1", (Phase("A1", "Start"),), (GAS, LAMP, KNIFE))
     link = Links(room, PhaseCues(room, LANGUAGE), Hints(room, LANGUAGE)).link
