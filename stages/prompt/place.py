@@ -19,6 +19,7 @@ _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suct
 
 _POINTING: Final = frozenset(("that", "this", "here", "there", "me"))
 _OF_WHAT: Final = tuple(f"of {what} " for what in ("this", "that", "it", "them", "him", "her", "me", "us", "you"))
+_BROKEN: Final = frozenset(("dead", "down", "gone", "out"))
 _OURS: Final = frozenset(("i", "we"))
 _OBLIGED: Final = frozenset("mw")
 _MOST_BEFORE: Final = 4  # words to the noun that is worked on, and it
@@ -64,6 +65,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "the board would like a picture"
     if rule == "want" and place.tokens[-1].unnamed and _behind(place, sentence).startswith(_OF_WHAT):
         return False  # "I want a picture of this"
+    if rule == "state" and place.tokens[0].unnamed and place.tokens[-1].text in _BROKEN:
+        return False  # "my Yankauer is dead" complains too
     if rule == "cancel" and first.letter == "0" and place.tokens[-1].unnamed:
         return False  # "no light at all" complains
     if rule == "fronted":

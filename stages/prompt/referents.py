@@ -37,7 +37,7 @@ class Referents:
         for token in tokens[: until if until >= 0 else None]:
             if token.letter == "W":
                 listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
-                found += () if listed else self._meant_by(token, "b" in letters)
+                found += () if listed else self._meant_by(token) or self._hinted_at(token, letters, tokens)
             elif token.letter in MACHINES | UNNAMED or (token.letter in "_+" and not {"l", ","} & set(letters)):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
@@ -49,11 +49,8 @@ class Referents:
             found = [t for t in found if t.letter != "F"]
         return found, excepted
 
-    def _meant_by(self, pronoun: Token, stated: bool) -> list[Token]:
-        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before.
-
-        Where nothing was named, an order's is the one that was hinted at before it; what is only `stated` is of none.
-        """
+    def _meant_by(self, pronoun: Token) -> list[Token]:
+        """ "It" is the machine named last, "that" what was switched last, "them" too or what was named just before."""
         if pronoun.text in self._things.announced:
             return []  # what they are is not said
         here = self._named[self._named_before :]
@@ -67,7 +64,14 @@ class Referents:
             return last.things if len(last.things) >= many else self._named[-many:]  # "both": one of them before that
         if not self._named and pronoun.text in _THE_LOT:
             return [replace(pronoun, letter="E")]
-        if self._named or stated:
-            return self._named[-1:]
+        return self._named[-1:]
+
+    def _hinted_at(self, pronoun: Token, letters: str, tokens: list[Token]) -> list[Token]:
+        """Where nothing was named, the "it" of an order that only machines get is what was hinted at before it."""
+        things = self._things
+        if self._named or "b" in letters or pronoun.text in things.plural or pronoun.text in things.announced:
+            return []  # "it is dead" complains
+        if any(token.letter in "vx" and token.text not in things.halted for token in tokens):
+            return []  # "there's a puddle, get rid of it"
         hints = {hint.text: hint for hint in self._hinted if hint.end <= pronoun.start}
         return list(hints.values()) if len(hints) == 1 else []
