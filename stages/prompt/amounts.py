@@ -7,12 +7,16 @@ from stages.prompt.clock import HOURS, Clock
 from stages.prompt.language import Language
 from stages.prompt.tokens import Token
 
+_WAITS: Final = frozenset(("wait", "hold", "leave", "give", "allow"))
 _ROUGHLY: Final = frozenset(
     (
         "about",
         "around",
         "another",
         "roughly",
+        "little",
+        "under",
+        "over",
         "the",
         "next",
         "say",
@@ -87,13 +91,13 @@ class Amounts:
         first = end
         while end < len(words) and (words[end][0].isdigit() or (words[end],) in self._numbers):
             end += 1
-        measured = end < len(words) and words[end] in self._measures
+        measured = end < len(words) and (words[end] in self._measures or words[end] == "per")
         if end == first or words[first] in self._articles:
             return 0
         number = self._number(words[first])  # None: with its unit, "5mm"
         if not (measured or first > at or end > first + 1 or number is None or number > HOURS):
             return 0
-        end += measured
+        end += measured and words[end] != "per"
         if words[end : end + 1] in (["of"], ["a"], ["per"]) and end + 1 < len(words):  # "of mercury", "a minute"
             end += 2
         return end
@@ -111,8 +115,8 @@ class Amounts:
             return Token("D", " ".join(words[at:end]), at, end)
         if words[at] not in self._starts and not words[at][0].isdigit():
             return None
-        if words[at : at + 2] == ["count", "to"]:
-            number, end = self._amount(words, at + 2)
+        if words[at] == "count" and "to" in words[at + 1 : at + 3]:
+            number, end = self._amount(words, words.index("to", at) + 1)
             last = number is None or words[end : end + 1] in ([], ["."], ["!"])  # nothing waits for it
             return None if last else Token("D", " ".join(words[at:end]), at, end, delay_s=number or 0.0)
         start = at
@@ -149,10 +153,18 @@ class Amounts:
             words[end + 1 : end + 2] == ["so"] or self._numbers.get(tuple(words[end + 1 : end + 2])) is not None
         ):
             end += 2  # "a minute or two"
+        if words[end : end + 3] == ["on", "the", "clock"]:
+            end += 3
+        if given and words[end : end + 1] == ["first"]:  # "suction off, but give us two minutes first"
+            return Token("D", " ".join(words[start : end + 1]), start, end + 1, delay_s=seconds)
         if given and words[start + 1] != "it":
             waits = words[start + 1] not in ("me", "us") and words[end : end + 1] in ([","], ["and"])
             end = end if waits else _until_then(words, end)
             return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds) if end else None
+        if words[end : end + 1] == ["before"] and not _WAITS.isdisjoint(words[max(0, start - 4) : start + given]):
+            behind = words[end + 1 : end + 2]  # "leave it five minutes before you start the argon"
+            end += 1 + (behind in (["you"], ["we"], ["i"]))
+            return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
         if words[end : end + 1] == ["before"] and not counted:  # "ten minutes before the end"
             return Token("A", " ".join(words[start : end + 1]), start, end + 1)
         if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
@@ -216,6 +228,8 @@ class Amounts:
 def _behind_roughly(words: list[str], at: int) -> int:
     """Behind what makes an amount vague: "in about", "in, say,"."""
     start = at
+    if words[at : at + 2] == ["a", "little"] and words[at + 2 : at + 3] and words[at + 2] in _ROUGHLY:
+        at += 2  # "in a little under ten minutes"
     while at < min(len(words), start + 4) and (
         words[at] in _ROUGHLY or (words[at] == "," and not _ROUGHLY.isdisjoint(words[at - 1 : at + 2]))
     ):

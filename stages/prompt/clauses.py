@@ -324,7 +324,7 @@ class Clauses:
                 waits=self._later and self._waits_for().startswith(_ONCE),
                 joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
             )
-            if (not self._in_story or counts_in_story(place) or self._goes_on(rule, start)) and counts(
+            if (not self._in_story or counts_in_story(place, self._sentence) or self._goes_on(rule, start)) and counts(
                 place, self._sentence, self._language
             ):
                 self._only(told, tokens[0], end)

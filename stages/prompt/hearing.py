@@ -14,6 +14,7 @@ NEAR: Final = 80.0  # rapidfuzz's ratio, 0 to 100
 MUCH_NEARER: Final = 85.0
 NEAREST: Final = 90.0
 ALIKE: Final = 60.0  # is enough for two that sound the same
+SHUN_ALIKE: Final = 42.0  # if they end in "tion", which is written in many ways: "sukshun"
 REMEMBERED: Final = 4096
 
 _VOWELS: Final = frozenset("aeiou")
@@ -89,6 +90,8 @@ class Ear:
         found = process.extractOne(letters, self._names, scorer=fuzz.ratio, score_cutoff=self._near)
         if found is not None and (found[0][0] == letters[0] or {found[0][0], letters[0]} <= _VOWELS):
             return str(found[0])
-        alike = self._sounds.get(sound_of(letters), ())
-        found = process.extractOne(letters, alike, scorer=fuzz.ratio, score_cutoff=ALIKE)
+        sound = sound_of(letters)
+        alike = self._sounds.get(sound, ())
+        enough = SHUN_ALIKE if sound.endswith("S") else ALIKE
+        found = process.extractOne(letters, alike, scorer=fuzz.ratio, score_cutoff=enough)
         return "" if found is None else str(found[0])

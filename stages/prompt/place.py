@@ -12,6 +12,8 @@ from stages.prompt.tokens import Sentence, Token
 _TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn|PI?)u$")
 _PREVENTED: Final = re.compile(r"from \w+ing ")  # "stop the lights from going off"
 _PAST: Final = frozenset("SVXY")
+_BARE: Final = re.compile(r"[da]*M[of]")
+_TOLD: Final = frozenset("ZMGF")
 _WANTED: Final = frozenset(("needed", "required"))
 _ANOTHER: Final = frozenset(("a", "an", "new"))
 _THIRD: Final = frozenset(("they", "he", "she"))
@@ -43,11 +45,20 @@ class Place(NamedTuple):
     joined: bool  # "and" stands before its clause, and what was told before does not start anything
 
 
-def counts_in_story(place: Place) -> bool:
-    """Whether it counts beside a story: an order does, or a call ("argon off please")."""
-    ordered = place.rule in ORDERS or (place.rule == "state" and place.called)
+def counts_in_story(place: Place, sentence: Sentence) -> bool:
+    """Whether it counts beside a story: an order does, a call ("argon off please"), or a bare "argon off" alone."""
+    ordered = place.rule in ORDERS or (place.rule == "state" and (place.called or _is_bare(place, sentence)))
     told = place.tokens[0].letter in _PAST  # "in March, somebody stopped it"
     return ordered and "I" not in place.lead and not place.tokens[0].ing and not told
+
+
+def _is_bare(place: Place, sentence: Sentence) -> bool:
+    """Whether it is an "argon off" between two pauses, behind a clause of neither story nor machine."""
+    letters = "".join([token.letter for token in place.tokens])
+    if place.lead or place.following not in ("", ",") or _BARE.fullmatch(letters) is None:
+        return False
+    before = sentence.letters[: sentence.tokens.index(place.tokens[0])].rstrip(",").rpartition(",")[2]
+    return before != "" and _TOLD.isdisjoint(before)
 
 
 def counts(place: Place, sentence: Sentence, language: Language) -> bool:
@@ -65,7 +76,7 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "the board would like a picture"
     if rule == "want" and place.tokens[-1].unnamed and _behind(place, sentence).startswith(_OF_WHAT):
         return False  # "I want a picture of this"
-    if rule == "state" and place.tokens[0].unnamed and place.tokens[-1].text in _BROKEN:
+    if rule == "state" and place.tokens[-1].text in _BROKEN and any(token.unnamed for token in place.tokens):
         return False  # "my Yankauer is dead" complains too
     if rule == "cancel" and first.letter == "0" and place.tokens[-1].unnamed:
         return False  # "no light at all" complains

@@ -18,7 +18,7 @@ _POINTING: Final = re.compile(
 # "Should the pressure drop, stop the anesthetic", "should we see blood, ..."
 _SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,|I[^,MFGTWE]*,)")
 # "The suction may be switched off", "... should be shut down": permitted or wanted, where a state is only supposed
-_MAY: Final = re.compile(r"[MGFW](j)b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtU]|$))")
+_MAY: Final = re.compile(r"[MGFW](j)(?:b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtU]|$))|b[ofz](?=,?[pP]))")
 _NEITHER: Final = re.compile(
     r"(j)[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr])"
 )  # "neither the suction nor the pump is to be stopped"
@@ -32,6 +32,7 @@ _OF: Final = re.compile(rf"[MGFEW](l){_LAST}")  # "suction of, please" is heard 
 _GOING_ON: Final = re.compile(r"M(r)o")  # "argon going on"; what is "going off" may be an alarm
 _HOLD_ON: Final = re.compile(r"ho(?=,|$)")  # "suction off, hold on, ..."
 _WERE: Final = re.compile(r"p[daO]*[MGFWE](?:&[daO]*[MGF])*(?:(B)|(j)b)")  # "it would help if the suction could be off"
+_NOT_THAT: Final = re.compile(r"(?<=[,.])R(?=,?[da]*M[,P]*$)")  # "scratch that, the insufflator"
 _SUPPOSING: Final = frozenset(("suppose", "assume", "imagine"))
 
 
@@ -74,6 +75,8 @@ class Rereading:
                 letters, tokens = _put_if("should be", "b", letters, tokens, found.start(1))
             for found in _NEITHER.finditer(letters):
                 letters, tokens = _put_if("neither", "n", letters, tokens, found.start(1))
+        if "R" in letters and (instead := _NOT_THAT.search(letters)) is not None:
+            letters, tokens = _put("C", letters, tokens, instead.start())
         if (going := _GOING_ON.search(letters)) is not None:
             letters, tokens = _put_if("going", "b", letters, tokens, going.start(1))
         if (waits := _HOLD_ON.search(letters)) is not None:
