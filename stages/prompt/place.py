@@ -13,7 +13,7 @@ _TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn|
 _PREVENTED: Final = re.compile(r"from \w+ing ")  # "stop the lights from going off"
 _PAST: Final = frozenset("SVXY")
 _BARE: Final = re.compile(r"[da]*M[of]")
-_TOLD: Final = frozenset("ZMGF")
+_NAMED: Final = frozenset("MGF")
 _WANTED: Final = frozenset(("needed", "required"))
 _ANOTHER: Final = frozenset(("a", "an", "new"))
 _THIRD: Final = frozenset(("they", "he", "she"))
@@ -53,12 +53,12 @@ def counts_in_story(place: Place, sentence: Sentence) -> bool:
 
 
 def _is_bare(place: Place, sentence: Sentence) -> bool:
-    """Whether it is an "argon off" between two pauses, behind a clause of neither story nor machine."""
+    """Whether it is an "argon off" between two pauses, behind a clause of no machine that begins no story."""
     letters = "".join([token.letter for token in place.tokens])
     if place.lead or place.following not in ("", ",") or _BARE.fullmatch(letters) is None:
         return False
-    before = sentence.letters[: sentence.tokens.index(place.tokens[0])].rstrip(",").rpartition(",")[2]
-    return before != "" and _TOLD.isdisjoint(before)
+    earlier, _, before = sentence.letters[: sentence.tokens.index(place.tokens[0])].rstrip(",").rpartition(",")
+    return before != "" and _NAMED.isdisjoint(before) and (earlier != "" or "Z" not in before)
 
 
 def counts(place: Place, sentence: Sentence, language: Language) -> bool:
