@@ -1,12 +1,12 @@
 """Where a construction stands, and whether it counts there. Runs in the prompt process."""
 
 import re
-from itertools import takewhile
 from typing import Final, NamedTuple
 
 from stages.prompt.grammar import ORDERS
 from stages.prompt.language import Language
 from stages.prompt.tokens import Sentence, Token
+from stages.prompt.work import by_hand, is_worked_on
 
 # "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to", "please to"
 _TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn|PI?)u$")
@@ -19,12 +19,10 @@ _ANOTHER: Final = frozenset(("a", "an", "new"))
 _THIRD: Final = frozenset(("they", "he", "she"))
 _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suction please"
 
-_POINTING: Final = frozenset(("that", "this", "here", "there", "me"))
 _OF_WHAT: Final = tuple(f"of {what} " for what in ("this", "that", "it", "them", "him", "her", "me", "us", "you"))
 _BROKEN: Final = frozenset(("dead", "down", "gone", "out"))
 _OURS: Final = frozenset(("i", "we"))
 _OBLIGED: Final = frozenset("mw")
-_MOST_BEFORE: Final = 4  # words to the noun that is worked on, and it
 _NO_ORDER: Final = _NO_REQUEST - {"W"}  # "it is too dark"
 
 
@@ -182,7 +180,7 @@ def _is_asked_for(place: Place, sentence: Sentence, language: Language) -> bool:
     if not wanted and (lead.endswith("I") or place.subject in _OURS):
         return False  # "I can see the needle"
     clause = _behind(place, sentence).partition(" , ")[0]
-    if any(f" {words} " in f" {clause} " for words in language.things.manual):
+    if by_hand(clause, language):
         return False
     if verb.letter != "3":
         return True
@@ -190,24 +188,7 @@ def _is_asked_for(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     if verb.end - verb.start > len(verb.text.split()):
         return True  # "suck that up"
-    return _is_worked_on(clause.split(), " " in verb.text or not place.at_end, language)
-
-
-def _is_worked_on(words: list[str], needs: bool, language: Language) -> bool:
-    """Whether a verb of a machine has an object of its own: "smash that big staghorn", but no "break for lunch".
-
-    One of a single word may do without any, unless it `needs` one: "we need to break up" is of no stone.
-    """
-    things, glue = language.things, language.glue
-    if not words or not words[0].isalpha():
-        return not needs
-    pointed = words[0] in glue.it or words[0] in glue.patient or words[0] in _POINTING
-    behind = words[1:] if pointed else words
-    ends = not behind or not behind[0].isalpha()
-    if pointed and (ends or behind[0] in (*things.particles, *glue.please, *glue.preposition, *glue.and_)):
-        return True
-    noun = takewhile(lambda word: word not in glue.preposition, behind[:_MOST_BEFORE])
-    return any(word.removesuffix("s") in things.worked_on for word in noun)
+    return is_worked_on(clause.split(), " " in verb.text or not place.at_end, language)
 
 
 def _fronted_counts(tokens: list[Token], language: Language) -> bool:
