@@ -15,6 +15,7 @@ from pipeline.config import resolve
 from pipeline.errors import ConfigError
 
 WORDS: Final = 6
+TAUGHT: Final = "tuning.jsonl"  # lies beside them, and is none: rules are tuned on it, and lessons made of it
 SETS: Final = (
     "examples/understanding",
     "examples/understanding/calibration",
@@ -58,6 +59,7 @@ def is_apart(text: str) -> bool:
 def _files() -> list[Path]:
     folders = [resolve(name) for name in SETS]
     found = {path for folder in folders for path in (*folder.glob("*.jsonl"), *(folder / "sessions").glob("*.jsonl"))}
+    found = {path for path in found if path.name != TAUGHT}
     if not found:
         raise ConfigError(f"{folders[0]}: no evaluation set to keep lessons apart from; make lessons in a checkout")
     return sorted(found)

@@ -35,8 +35,8 @@ class Orders:
             "trigger": (1.5, self._trigger),
             "all": (1, self._all),
             "beside": (16, self._beside),
-            "indirect": (45, self._indirect),
-            "indirect_too": (12, self._indirect_too),
+            "indirect": (14, self._indirect),
+            "indirect_too": (6, self._indirect_too),
         }
 
     def _ordered(self, kind: str) -> Said:

@@ -24,7 +24,7 @@ class Talker:
 
     def __init__(self, rng: Random, room: Room) -> None:
         self._speech = Speech(rng, room)
-        self._kinds: Kinds = {"chatter": (7, lambda: Said("chatter", self.chatter()))}
+        self._kinds: Kinds = {"chatter": (10, lambda: Said("chatter", self.chatter()))}
         self._phase_lines = PhaseLines(self._speech)
         for talk in (Orders(self._speech), References(self._speech), Idle(self._speech), self._phase_lines):
             self._kinds |= talk.kinds

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 
 import msgspec
@@ -12,16 +12,25 @@ from models.training.generate import lessons
 from models.training.lesson import Lesson
 from models.training.packs import Pack, pack_all
 from models.training.settings import Settings
+from models.training.written import written_lessons
+from pipeline.config import resolve
 from pipeline.errors import UNDECODABLE, ConfigError
+from stages.surgery import load_surgeries
 
 
 class Teaching:
     """Lessons in chunks, each made and packed at one go: so any place is found again without making all before it."""
 
     def __init__(self, encoder: Encoder, settings: Settings) -> None:
-        """Raises ConfigError if there is a file of lessons and it cannot be read."""
+        """Raises ConfigError if there is a file of lessons or utterances and it cannot be read."""
         self._encoder, self._settings = encoder, settings
-        self._own = read_lessons(Path(settings.lessons.own)) if settings.lessons.own else []
+        told = settings.lessons
+        self._own = read_lessons(Path(told.own)) if told.own else []
+        self._written: list[Lesson] = []
+        if told.written:
+            self._written = written_lessons(
+                resolve(told.written), load_surgeries(resolve("configs/machines")), told.seed
+            )
 
     def packs(self, chunk: int, pack: int) -> Iterator[tuple[int, int, Pack]]:
         """Without end, from that pack of that chunk on: chunk, number in it, pack."""
@@ -39,14 +48,16 @@ class Teaching:
     def _lessons(self, chunk: int) -> Iterator[Lesson]:
         told = self._settings.lessons
         from_own = round(told.chunk * told.share_own) if self._own else 0
+        from_written = round(told.chunk * told.share_written) if self._written else 0
         made = lessons(
             told.seed * 100_000 + chunk,
-            told.chunk - from_own,
+            max(0, told.chunk - from_own - from_written),
             share_invented=told.share_invented,
             most_lines=told.most_lines,
         )
         yield from made
         yield from random.Random(f"own {told.seed} {chunk}").choices(self._own, k=from_own)
+        yield from islice(cycle(self._written), chunk * from_written, (chunk + 1) * from_written)
 
 
 def read_lessons(path: Path) -> list[Lesson]:
