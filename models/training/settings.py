@@ -34,6 +34,10 @@ class Lessons(Part, frozen=True, kw_only=True):
     share_written: Share = 0.0  # of the lessons are from it
     chunk: Count  # lessons that are made and packed at one go
 
+    def __post_init__(self) -> None:
+        if self.share_own + self.share_written > 1:
+            raise ValueError(f"share_own {self.share_own} and share_written {self.share_written} are more than 1")
+
 
 class Adapter(Part, frozen=True, kw_only=True):
     """The pairs of matrices that are trained."""

@@ -18,7 +18,8 @@ CHANGED = {
     "none-invented": {"share_invented"},
     "all-invented": {"share_invented"},
     "all-words": {"share_words"},
-    "few-lessons": {"own", "share_own"},
+    "few-lessons": {"own", "share_own", "written", "share_written"},
+    "none-written": {"written", "share_written"},
 }
 
 
