@@ -39,6 +39,10 @@ _SMALL: Final = frozenset(("wee", "little", "short", "good", "tiny", "full", "br
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _GIVEN: Final = (["it"], ["him"], ["her"], ["them"], ["me"], ["us"])
+_FROM_NOW: Final = (("from", "now"), ("from", "my", "mark"), ("from", "my", "signal"), ("from", "this", "moment"))
+_CLOSING: Final = frozenset(("please", "all", "okay", "ok", "right", "thanks"))  # "in five, all right?"
+_UNTIL: Final = frozenset(("until", "till", "before"))
+_MAY: Final = frozenset(("can", "may", "could", "should"))
 _LONG: Final = frozenset(f"{unit}{s}" for unit in ("day", "week", "month", "year") for s in ("", "s"))
 RECENT_S: Final = 600.0  # "a minute ago" is as good as now
 
@@ -54,7 +58,7 @@ class Amounts:
         self._quantities = frozenset(language.things.quantities)
         self._articles = frozenset(words for words in language.glue.the if " " not in words)
         self._adjectives = frozenset(language.glue.adjective)
-        self._starts = frozenset(("in", "after", "within", "give", "count", *(first for first, *_ in self._numbers)))
+        self._starts = frozenset(("in", "after", "within", "not", "give", "count", *(first for first, *_ in self._numbers)))
         self._begin = self._starts | _AT | _ABOUT | {"for"}
         self._clock = Clock(language.numbers)
 
@@ -120,11 +124,12 @@ class Amounts:
             last = number is None or words[end : end + 1] in ([], ["."], ["!"])  # nothing waits for it
             return None if last else Token("D", " ".join(words[at:end]), at, end, delay_s=number or 0.0)
         start = at
+        at += 2 * (words[at : at + 2] == ["not", "for"])  # "suction on, but not for another two minutes"
         if words[at] == "in" and _YEAR.fullmatch(" ".join(words[at + 1 : at + 2])):
             return Token("Z", " ".join(words[at : at + 2]), at, at + 2)
         given = words[at] == "give" and words[at + 1 : at + 2] in _GIVEN  # "give it five minutes"
-        counted = given or words[at] in ("in", "after", "within")
-        at += counted + given
+        counted = given or at > start or words[at] in ("in", "after", "within")
+        at += (counted and at == start) + given
         at = self._behind_aside(words, at) if counted else at
         at = _behind_roughly(words, at)
         number, at = self._amount(words, at)
@@ -142,7 +147,7 @@ class Amounts:
         if unit in _LONG and words[start] == "after":
             return Token("_", " ".join(words[start : at + 1]), start, at + 1)  # "after seven years" puts nothing off
         if unit not in self._units:
-            ends = not unit or unit in (".", "!")
+            ends = not unit or unit in (".", "!") or (unit == "," and number > 2 and not _CLOSING.isdisjoint(words[at + 1 : at + 2]))
             if words[start] == "in" and number > 1 and (ends or (begins and unit in (",", "we", "i", "you"))):
                 return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
             return None
@@ -167,8 +172,12 @@ class Amounts:
             return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
         if words[end : end + 1] == ["before"] and not counted:  # "ten minutes before the end"
             return Token("A", " ".join(words[start : end + 1]), start, end + 1)
-        if words[end : end + 2] == ["from", "now"] or words[end : end + 1] == ["later"]:
-            end += 2 if words[end] == "from" else 1
+        if words[end : end + 1] == ["later"]:
+            end += 1
+        elif from_now := next((told for told in _FROM_NOW if tuple(words[end : end + len(told)]) == told), ()):
+            end += len(from_now)
+        elif until := _until_allowed(words, end):  # "another five minutes until you can stop the suction"
+            end = until
         elif words[end : end + 1] == ["ago"] and seconds <= RECENT_S:
             return Token("", "", start, end + 1)
         elif not counted and not self._goes_on(words, end, begins):
@@ -221,7 +230,8 @@ class Amounts:
             _, end = self._amount(words, first + 1)
             if words[end + 1 : end + 2] == ["mark"]:
                 return end + 2
-        end = self._clock.time(words, first, begins and words[at] == "at")
+        alone = begins and (words[at] == "at" or not (words[first + 1 : first + 2] or [","])[0].isalnum())
+        end = self._clock.time(words, first, alone)
         return 0 if words[end : end + 1] and words[end] in self._measures else end
 
 
@@ -235,6 +245,12 @@ def _behind_roughly(words: list[str], at: int) -> int:
     ):
         at += 1
     return at
+
+
+def _until_allowed(words: list[str], at: int) -> int:
+    """Where "until you can" ends, or 0."""
+    until, who, may = (*words[at : at + 3], "", "", "")[:3]
+    return at + 3 if until in _UNTIL and who in ("you", "we", "i") and may in _MAY else 0
 
 
 def _until_then(words: list[str], at: int) -> int:

@@ -171,9 +171,8 @@ class Clauses:
         clause = letters[self._clause_from : at]
         self._end_condition(at)
         goes_on = letters[at] == "&" and letters[at + 1 : at + 2] in _VERBS  # "you go back to two lungs and stop ..."
-        so = letters[at] == "," and self._sentence.words[self._sentence.tokens[at].end :][:1] == [
-            "so"
-        ]  # "it is late, so ..."
+        behind = self._sentence.words[self._sentence.tokens[at].end :]
+        so = letters[at] == "," and behind[:1] == ["so"] and "then" not in behind[-2:]  # "it is late, so ..."
         if self._later and self._last_end <= self._clause_from and not goes_on and (so or is_spent(clause)):
             self._later, self._delay_s, self._condition = False, None, []
         more = letters[at] == "&" and self._condition[1:] == [at - 1] and letters[self._condition[0]] in "AD"

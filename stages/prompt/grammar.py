@@ -68,7 +68,7 @@ RULES: Final[dict[str, str]] = {
     rf"|n[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr]{_ALONE})(?![d_+MGF])",
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofzr])|(?<=[ofzr][,P])|(?<=[ofz]P,))&[daO]*[MGF](?=W?[,P]*$)"
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofzr])|(?<=[ofzr][,P])|(?<=[ofz]P,))&[daO]*[MGF](?:&[daO]*[MGF])*(?=W?[,P]*$)"
     rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)",
     "state": rf"W[ofzr][,Pt]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"

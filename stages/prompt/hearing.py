@@ -12,7 +12,7 @@ from rapidfuzz import fuzz, process
 SHORTEST: Final = 5  # letters of a name that may be misheard; of what is heard, one less
 NEAR: Final = 80.0  # rapidfuzz's ratio, 0 to 100
 MUCH_NEARER: Final = 85.0
-NEAREST: Final = 90.0
+NEAREST: Final = 88.0
 ALIKE: Final = 60.0  # is enough for two that sound the same
 SHUN_ALIKE: Final = 42.0  # if they end in "tion", which is written in many ways: "sukshun"
 REMEMBERED: Final = 4096
@@ -38,6 +38,9 @@ _SOUNDS: Final = tuple(
 )
 
 
+_VOICELESS: Final = str.maketrans("bdgvz", "ptkfs")
+
+
 def sound_of(word: str) -> str:
     """What a word sounds like, roughly: consonants in their order and the first letter."""
     for pattern, sound in _SOUNDS:
@@ -46,12 +49,14 @@ def sound_of(word: str) -> str:
 
 
 def nearly(heard: str, name: str) -> bool:
-    """Whether what was heard is a name but for one letter of five, or for the order of its letters."""
-    return fuzz.ratio(heard, name) > MUCH_NEARER or sorted(heard) == sorted(name)
+    """Whether what was heard is a name but for one letter of seven, a consonant's voice, or the order of letters."""
+    near = fuzz.ratio(heard, name)
+    voiceless = near >= NEAR and heard.translate(_VOICELESS) == name.translate(_VOICELESS)  # "stard"
+    return near > MUCH_NEARER or voiceless or sorted(heard) == sorted(name)
 
 
 def same(heard: str, name: str) -> bool:
-    """Whether what was heard is a name but for one letter of ten."""
+    """Whether what was heard is a name but for one letter of nine."""
     return fuzz.ratio(heard, name) > NEAREST
 
 

@@ -11,7 +11,7 @@ from stages.prompt.tokens import Phrase, Token
 
 _MOST_WORDS: Final = 3  # of a name that was split
 _MOST_LETTERS: Final = 3  # more or less than the name has
-_MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*[MFG])")  # "swich off the camera"
+_MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*(?:[MFG]|[_+l]{1,3}[of]))")  # "swich off the camera"
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=!]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"
@@ -19,9 +19,10 @@ _SLOT: Final = re.compile(
     r"|_{1,3}(?=b?n?[ofz](?![dal_+OW])|P(?!_)|[&,][da]*M[ofz]))"
 )
 # What a recogniser may have made of one name, behind a verb: "stop the die a thermy", "switch the infuse in pump off"
-_PIECES: Final = re.compile(r"(?:[s=S][of]|[vxyhcNVXYs])([^,&ofztPvxyhscwkrADUCK]{2,6})(?=[,&oftPAD]|$)")
+_PIECES: Final = re.compile(r"(?:[s=S][of]|[vxyhcNVXYswk=])([^,&ofztPvxyhscwkrADUCK]{2,6})(?=[,&oftPAD]|$)")
 # The same before a particle: "our gone beam on please"
 _CALLED: Final = re.compile(r"(?<![^,&Ptm])(l?[d_+aM]{1,5})(?=[ofz](?:[,&PtkI]|$))")
+_LOOSE: Final = frozenset("_+")
 _NAMED: Final = frozenset("MFGiE")
 _SWITCHING: Final = frozenset("ofzrvxysSVXY=")
 _MOST_PIECES: Final = 4
@@ -46,7 +47,7 @@ class Repair:
             if tokens[at].text.replace(" ", "") not in self._beginnings:
                 continue
             for length in range(_MOST_WORDS, 1, -1):
-                if "_" in letters[at : at + length] and self._joins(tokens[at : at + length], length):
+                if not _LOOSE.isdisjoint(letters[at : at + length]) and self._joins(tokens[at : at + length], length):
                     name = self._ear.whole("".join(t.text for t in tokens[at : at + length]).replace(" ", ""))
                     if name:
                         return self.repaired(*_put(letters, tokens, at, at + length, self._names[name], False))

@@ -27,7 +27,7 @@ _SUPPOSE: Final = re.compile(r"(?:^|(?<=,))Q(?=[dIOW])")  # "suppose she bleeds:
 _OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
 _ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
 _LAST: Final = r"(?=[,PtK]|&(?![daO]*[_+])|$)"
-_OUT: Final = re.compile(rf"(M)(?:%?b|H|Hb)?(l){_LAST}")  # "the headlight is out"
+_OUT: Final = re.compile(rf"(M)(?:%?n?b|H|Hb)?(l)(?:{_LAST}|(?=D))")  # "the headlight is out"
 _OF: Final = re.compile(rf"[MGFEW](l){_LAST}")  # "suction of, please" is heard for "off"
 _GOING_ON: Final = re.compile(r"M(r)o")  # "argon going on"; what is "going off" may be an alarm
 _HOLD_ON: Final = re.compile(r"ho(?=,|$)")  # "suction off, hold on, ..."

@@ -19,9 +19,11 @@ from pipeline.config import PromptSection, read_toml, resolve
 from pipeline.errors import ConfigError
 from pipeline.messages.fields import check_text
 from stages.prompt.choices import spelled_out
-from stages.prompt.language import Language, Table, Words, load_language, plain
+from stages.prompt.language import KINDS, Language, Table, Words, load_language, plain
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
+# Kinds of words that a machine may be called by: "saw" is then the saw, and nobody "saw" anything.
+_GIVEN_UP: Final = frozenset(KINDS[kind] for kind in ("things.parts", "glue.adjective", "moods.indirect", "moods.story"))
 _LISTS: Final = ("verbs", "states", "moods", "glue", "things", "speakers")
 
 
@@ -73,7 +75,7 @@ def _without_clashes(words: Vocabulary, where: str) -> Vocabulary:
 
 
 def clashes(surgeries: Iterable[Surgery], language: Language) -> Iterable[str]:
-    """Phrases that mean two machines of one surgery, or a machine and a word of the grammar."""
+    """Phrases that mean two machines of one surgery, or a machine and a word that the grammar cannot do without."""
     for surgery in surgeries:
         owner: dict[str, str] = {}
         for machine in surgery.machines:
@@ -81,7 +83,7 @@ def clashes(surgeries: Iterable[Surgery], language: Language) -> Iterable[str]:
                 if (other := owner.setdefault(phrase, machine.id)) != machine.id:
                     yield f"{surgery.surgery}: {phrase!r} is {other} and {machine.id}"
             for alias in map(plain, machine.aliases):
-                if (entry := language.phrases.get(alias)) is not None and entry.letter != "+":
+                if (entry := language.phrases.get(alias)) is not None and entry.letter not in _GIVEN_UP:
                     yield f"{surgery.surgery}: {alias!r} of {machine.id} is a word of the grammar too"
 
 

@@ -17,6 +17,7 @@ _ITS: Final = re.compile(r"\b(on|off) its (?=\w+ing\b)")  # "suction off its pul
 _HESITATING: Final = (
     r"(\b(?:is|are|was|be|been|have|has|the|to|i'm|we're)|'(?:s|re|ve)),? *"  # "the lights are, um, off"
 )
+_MOST_AGAIN: Final = 5  # words
 _CLAUSE: Final = re.compile(r"[,:;—–.!?]")
 _CALLED_BARE: Final = re.compile(r"(?:the |my |our )?[^\W\d_]+(?: (?!is\b|are\b)[^\W\d_]+)?")  # "operating light"
 
@@ -51,7 +52,7 @@ class Spoken:
         for word in _WORD.findall(self._rewrite.sub(lambda found: self._rewrites[found.group()], text)):
             if words[-1:] != [word] or word == "no":  # "the the"
                 words.append(_SHORT.get(word, word))
-        return words
+        return _said_once(words)
 
     def _addressed(self, found: re.Match[str]) -> str:
         """A pause before the name, but for what a camera or a lamp is "on": "the light is on Anna"."""
@@ -61,6 +62,19 @@ class Spoken:
             said.strip() == "on" and not _CALLED_BARE.fullmatch(clause) and self._switching.isdisjoint(clause.split())
         )
         return said if aimed or self._is_known(found.group(1).lower()) else f"{said.rstrip()}, "
+
+
+def _said_once(words: list[str]) -> list[str]:
+    """Without what somebody began and said again: "turn off the turn off the pump"."""
+    for length in range(_MOST_AGAIN, 1, -1):
+        at = 0
+        while at + 2 * length <= len(words):
+            begun = words[at : at + length]
+            if begun == words[at + length : at + 2 * length] and all(map(str.isalpha, begun)):
+                words = words[:at] + words[at + length :]
+            else:
+                at += 1
+    return words
 
 
 def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:

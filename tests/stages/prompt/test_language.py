@@ -120,6 +120,14 @@ def test_clashes_and_mistakes_of_site_words_are_found(tmp_path: Path, text: str,
     assert str(caught.value).startswith(f"{tmp_path / 'site.toml'}: ")
 
 
+@pytest.mark.parametrize("name", ["saw", "recovery", "spare", "tower"])
+def test_a_machine_may_be_called_by_a_word_that_the_grammar_can_do_without(tmp_path: Path, name: str) -> None:
+    words = load_vocabulary(site(tmp_path, f'[machines.PCNL.M04]\naliases = ["{name}"]'))
+    engine = RuleEngine(words.surgeries["PCNL"], words.surgeries.values(), words.language)
+    for text, action in ((f"start the {name}", "ON"), (f"{name} off, please", "OFF"), (f"the {name} is on", "ON")):
+        assert [(t.machine_id, t.action) for t in engine.read(text).toggles] == [("M04", action)]
+
+
 NAMES = ("fluoro", "suction", "carm", "bovie", "lithotripter", "irrigation", "vent", "lights")
 
 
