@@ -58,7 +58,7 @@ class Amounts:
         self._quantities = frozenset(language.things.quantities)
         self._articles = frozenset(words for words in language.glue.the if " " not in words)
         self._adjectives = frozenset(language.glue.adjective)
-        self._starts = frozenset(("in", "after", "within", "not", "give", "count", *(first for first, *_ in self._numbers)))
+        self._starts = frozenset(("in", "after", "within", "not", "say", "give", "count", *(first for first, *_ in self._numbers)))
         self._begin = self._starts | _AT | _ABOUT | {"for"}
         self._clock = Clock(language.numbers)
 
@@ -119,17 +119,19 @@ class Amounts:
             return Token("D", " ".join(words[at:end]), at, end)
         if words[at] not in self._starts and not words[at][0].isdigit():
             return None
-        if words[at] == "count" and "to" in words[at + 1 : at + 3]:
-            number, end = self._amount(words, words.index("to", at) + 1)
+        if words[at] == "count" and (first := self._counted_to(words, at + 1)):
+            number, end = self._amount(words, first)
             last = number is None or words[end : end + 1] in ([], ["."], ["!"])  # nothing waits for it
             return None if last else Token("D", " ".join(words[at:end]), at, end, delay_s=number or 0.0)
         start = at
+        if words[at] == "say":  # "suction off, say, half a minute from now"
+            at += 1 + (words[at + 1 : at + 2] == [","])
         at += 2 * (words[at : at + 2] == ["not", "for"])  # "suction on, but not for another two minutes"
         if words[at] == "in" and _YEAR.fullmatch(" ".join(words[at + 1 : at + 2])):
             return Token("Z", " ".join(words[at : at + 2]), at, at + 2)
         given = words[at] == "give" and words[at + 1 : at + 2] in _GIVEN  # "give it five minutes"
-        counted = given or at > start or words[at] in ("in", "after", "within")
-        at += (counted and at == start) + given
+        counted = given or words[start] == "not" or words[at] in ("in", "after", "within")
+        at += (counted and words[start] != "not") + given
         at = self._behind_aside(words, at) if counted else at
         at = _behind_roughly(words, at)
         number, at = self._amount(words, at)
@@ -184,6 +186,14 @@ class Amounts:
             return None
         return Token("D", " ".join(words[start:end]), start, end, delay_s=seconds)
 
+    def _counted_to(self, words: list[str], at: int) -> int:
+        """Where the number stands that somebody counts to: "to ten", "a slow thirty"; or 0."""
+        if "to" in words[at : at + 2]:
+            return words.index("to", at) + 1
+        while words[at : at + 1] and (words[at] in self._articles or words[at].startswith("slow")):
+            at += 1
+        return at if words[at : at + 1] and self.counted(words[at]) else 0
+
     def _behind_aside(self, words: list[str], at: int) -> int:
         """Behind a pause or an aside, if how long it is follows: "in, let me think, ten minutes"."""
         if words[at : at + 1] != [","]:
@@ -213,6 +223,8 @@ class Amounts:
 
     def _goes_on(self, words: list[str], at: int, begins: bool) -> bool:
         """Whether something follows on a time that was said: "two minutes, then ...", "a minute more and we ..."."""
+        if words[at : at + 1] == ["of"]:  # "ten more minutes of suction, then turn it off"
+            return begins and "then" in words[at : at + _ASIDE]
         following = [word for word in words[at : at + 7] if word not in (",", "more", "please")]
         if "then" in following[: 1 + (following[:1] == ["and"])] or following[1:3] == ["and", "then"]:
             return True  # also behind a name: "two minutes, Anna, and then ..."

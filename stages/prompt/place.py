@@ -9,7 +9,7 @@ from stages.prompt.tokens import Sentence, Token
 from stages.prompt.work import by_hand, is_worked_on
 
 # "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to", "please to"
-_TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,_{1,2},)?|nb|Ibn|PI?)u$")
+_TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,[_m]{1,2},)?|nb|Ibn|PI?)u$")
 _PREVENTED: Final = re.compile(r"from \w+ing ")  # "stop the lights from going off"
 _PAST: Final = frozenset("SVXY")
 _BARE: Final = re.compile(r"[da]*M[of]")

@@ -17,11 +17,14 @@ _POINTING: Final = re.compile(
 )
 # "Should the pressure drop, stop the anesthetic", "should we see blood, ..."
 _SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,|I[^,MFGTWE]*,)")
+# "Were her pressure to drop, ..."
+_WERE_TO: Final = re.compile(r"(?<![^,&])B(?=[^,]*u[^,]*,)")
 # "The suction may be switched off", "... should be shut down": permitted or wanted, where a state is only supposed
 _MAY: Final = re.compile(r"[MGFW](j)(?:b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtU]|$))|b[ofz](?=,?[pP]))")
 _NEITHER: Final = re.compile(
     r"(j)[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr])"
 )  # "neither the suction nor the pump is to be stopped"
+_MUST: Final = re.compile(r"(?<=I)j(?=[daO]*[MG][ofz])")  # "I must have the suction on"
 _SUPPOSE: Final = re.compile(r"(?:^|(?<=,))Q(?=[dIOW])")  # "suppose she bleeds: suction on"
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
 _OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
@@ -54,6 +57,8 @@ class Rereading:
         """The rest; `asked`: the sentence ends with a question mark."""
         if "%" in letters and (inverted := _SHOULD.search(letters)) is not None and ("P" in letters or not asked):
             letters, tokens = _put_if("should", "A", letters, tokens, inverted.start())
+        if "B" in letters and (inverted := _WERE_TO.search(letters)) is not None and not asked:
+            letters, tokens = _put_if("were", "A", letters, tokens, inverted.start())
         if "Q" in letters and not asked and (supposed := _SUPPOSE.search(letters)) is not None:
             at = supposed.start()
             if tokens[at].text in _SUPPOSING:
@@ -73,6 +78,8 @@ class Rereading:
             for found in _MAY.finditer(letters):
                 letters, tokens = _put_if("may", "%", letters, tokens, found.start(1))
                 letters, tokens = _put_if("should be", "b", letters, tokens, found.start(1))
+            for found in _MUST.finditer(letters):
+                letters, tokens = _put_if("must have", "w", letters, tokens, found.start())
             for found in _NEITHER.finditer(letters):
                 letters, tokens = _put_if("neither", "n", letters, tokens, found.start(1))
         if "R" in letters and (instead := _NOT_THAT.search(letters)) is not None:

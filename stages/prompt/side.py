@@ -78,7 +78,7 @@ def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, 
         return first, last
     said = words[tokens[first].start : tokens[last - 1].end]
     waits = "wait" in said[:2] or "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[0] == "let"
-    return (first, last) if waits and last - first > 1 else None
+    return (first, last) if (waits and last - first > 1) or tokens[end].text.endswith("after that") else None
 
 
 def own_part(letters: str, lead: str) -> int:
