@@ -124,8 +124,8 @@ class Amounts:
             last = number is None or words[end : end + 1] in ([], ["."], ["!"])  # nothing waits for it
             return None if last else Token("D", " ".join(words[at:end]), at, end, delay_s=number or 0.0)
         start = at
-        if words[at] == "say":  # "suction off, say, half a minute from now"
-            at += 1 + (words[at + 1 : at + 2] == [","])
+        if words[at : at + 2] == ["say", ","]:  # "suction off, say, half a minute from now"
+            at += 2
         at += 2 * (words[at : at + 2] == ["not", "for"])  # "suction on, but not for another two minutes"
         if words[at] == "in" and _YEAR.fullmatch(" ".join(words[at + 1 : at + 2])):
             return Token("Z", " ".join(words[at : at + 2]), at, at + 2)

@@ -24,7 +24,7 @@ _MAY: Final = re.compile(r"[MGFW](j)(?:b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtU]|$))|b[o
 _NEITHER: Final = re.compile(
     r"(j)[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr])"
 )  # "neither the suction nor the pump is to be stopped"
-_MUST: Final = re.compile(r"(?<=I)j(?=[daO]*[MG][ofz])")  # "I must have the suction on"
+_MUST: Final = re.compile(r"(?<=I)j(?=d[daO]*[MG][ofz])")  # "I must have the suction on"
 _SUPPOSE: Final = re.compile(r"(?:^|(?<=,))Q(?=[dIOW])")  # "suppose she bleeds: suction on"
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
 _OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
