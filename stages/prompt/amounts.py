@@ -7,7 +7,7 @@ from stages.prompt.clock import HOURS, Clock
 from stages.prompt.language import Language
 from stages.prompt.tokens import Token
 
-_WAITS: Final = frozenset(("wait", "hold", "leave", "give", "allow"))
+_WAITS: Final = frozenset(("wait", "hold", "leave", "let", "give", "allow"))
 _ROUGHLY: Final = frozenset(
     (
         "about",
@@ -157,11 +157,13 @@ class Amounts:
         if words[end : end + 3] == ["and", "a", "half"]:
             end, seconds = end + 3, seconds + 0.5 * self._units[unit]
         if words[end : end + 1] == ["or"] and (
-            words[end + 1 : end + 2] == ["so"] or self._numbers.get(tuple(words[end + 1 : end + 2])) is not None
+            words[end + 1 : end + 2] in (["so"], ["thereabouts"]) or self._numbers.get(tuple(words[end + 1 : end + 2])) is not None
         ):
             end += 2  # "a minute or two"
         if words[end : end + 3] == ["on", "the", "clock"]:
             end += 3
+        if words[end : end + 1] in (["pass"], ["elapse"]) or words[end : end + 2] == ["go", "by"]:
+            end += 1 + (words[end] == "go")
         if given and words[end : end + 1] == ["first"]:  # "suction off, but give us two minutes first"
             return Token("D", " ".join(words[start : end + 1]), start, end + 1, delay_s=seconds)
         if given and words[start + 1] != "it":

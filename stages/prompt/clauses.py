@@ -273,7 +273,11 @@ class Clauses:
         """A clause that is only "don't": what was asked or thought of is not to be done."""
         letters, told = self._sentence.letters, self._uncounted
         alone = self._opens(at) and letters[at + 1 : at + 2] in ("", ",")
-        if alone and told is not None and not told.negation and self._sentence.tokens[at].text in _REFUSALS:
+        if not alone or self._sentence.tokens[at].text not in _REFUSALS:
+            return
+        if told is None and self._correcting and self.told[-1:] == [self._last] and not self.told[-1].negation:
+            told = self.told.pop()  # "start the suction, no, don't"
+        if told is not None and not told.negation:
             told.action, told.negation = OPPOSITE[told.action], self._sentence.tokens[at].text
             self.told.append(told)
             self._uncounted = None

@@ -42,7 +42,7 @@ RULES: Final[dict[str, str]] = {
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
     rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr]{_ALONE}{_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}t?b(?:[VXY]|S[ofz])"  # "let it be turned off"
-    rf"|k{_ALL}[bk]?(?:[ofzre]{_ALONE}{_BUT}|[vxy](?![daMGTF]))|k[ofz]{_LIST}|kG"  # "leave it on"
+    rf"|k{_ALL}[bk]?(?:[ofzre]{_ALONE}{_BUT}|[vxy](?![daMGTF])|(?:[VXY]|S[ofz])(?![d_+MGF]))|k[ofz]{_LIST}|kG"  # "leave it on"
     rf"|k{_ALL},[of](?=[,.P]|$)",  # "leave it as it is, off"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
     rf"|{_HAVE}{_PLACED}(?:x|s[ofz])(?![d_+MGF])"  # "let us have the suction shut down"
