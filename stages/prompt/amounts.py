@@ -35,6 +35,7 @@ _CORRECTING: Final = frozenset(
     (",", "no", "sorry", "wait", "actually", "make", "that", "it", "i", "mean", "or", "rather")
 )
 _ASIDE: Final = 7  # words and marks, at most, that somebody thinks aloud before he says how long
+_PURPOSE: Final = 10  # words and marks, at most, of what a time is for: "three minutes for the heparin to ..., then"
 _SMALL: Final = frozenset(("wee", "little", "short", "good", "tiny", "full", "brief"))
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -225,8 +226,8 @@ class Amounts:
 
     def _goes_on(self, words: list[str], at: int, begins: bool) -> bool:
         """Whether something follows on a time that was said: "two minutes, then ...", "a minute more and we ..."."""
-        if words[at : at + 1] == ["of"]:  # "ten more minutes of suction, then turn it off"
-            return begins and "then" in words[at : at + _ASIDE]
+        if words[at : at + 1] in (["of"], ["for"]):  # "ten more minutes of suction, then turn it off"
+            return begins and "then" in words[at : at + _PURPOSE]
         following = [word for word in words[at : at + 7] if word not in (",", "more", "please")]
         if "then" in following[: 1 + (following[:1] == ["and"])] or following[1:3] == ["and", "then"]:
             return True  # also behind a name: "two minutes, Anna, and then ..."

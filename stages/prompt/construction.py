@@ -17,6 +17,8 @@ def tell(rule: str, sentence: Sentence, start: int, end: int, lead: str, referen
     letters, tokens = sentence.letters[start:end], sentence.tokens[start:end]
     last = referents.last
     things, excepted = referents.of(letters, tokens)
+    if rule == "split verb" and (amended := max(map(letters.rfind, "0CK"))) >= 0:
+        things = [thing for thing in things if thing.start > tokens[amended].start]  # "put A, no, B on"
     if rule == "again" and last is not None:
         things = last.things
     action = last.action if rule == "also" and last is not None else action_of(letters)

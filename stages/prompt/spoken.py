@@ -15,6 +15,8 @@ _SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+[A-Za-z0-9]?(?=[\s,
 _CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][^\W\d_A-Z]+)(?:\s*[,.!?;]|\s*$))")
 _ITS: Final = re.compile(r"\b(on|off) its (?=\w+ing\b)")  # "suction off its pulling the lung"
 _WITH: Final = re.compile(r"\b((?:turned|switched|shut|powered) (?:on|off)) with\b")  # "... with the filter out"
+_NOBODY: Final = re.compile(r"\b(nobody|no one) ([a-z]{3,}?)(?:es|s) (?=(?:the|my|that|this)\b)")  # "nobody starts the"
+_REST: Final = re.compile(r"\bgive ((?:the|that|this|my) \w+(?: \w+)?) a (?:rest|break)\b")
 _HESITATING: Final = (
     r"(\b(?:is|are|was|be|been|have|has|the|to|i'm|we're)|'(?:s|re|ve)),? *"  # "the lights are, um, off"
 )
@@ -48,6 +50,7 @@ class Spoken:
         if self._sound.search(text):
             text = " ".join(self._sound.sub(" ", self._held_back.sub(r"\1", text)).split())
         text = _WITH.sub(r"\1, with", _ITS.sub(r"\1, it is ", text))
+        text = _REST.sub(r"stop \1", _NOBODY.sub(r"\1 \2 ", text))
         text = self._resuming.sub(" . ", self._titles.sub(r"\1", text))
         words: list[str] = []
         for word in _WORD.findall(self._rewrite.sub(lambda found: self._rewrites[found.group()], text)):
