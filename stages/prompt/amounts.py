@@ -59,7 +59,9 @@ class Amounts:
         self._quantities = frozenset(language.things.quantities)
         self._articles = frozenset(words for words in language.glue.the if " " not in words)
         self._adjectives = frozenset(language.glue.adjective)
-        self._starts = frozenset(("in", "after", "within", "not", "say", "give", "count", *(first for first, *_ in self._numbers)))
+        self._starts = frozenset(
+            ("in", "after", "within", "not", "say", "give", "count", *(first for first, *_ in self._numbers))
+        )
         self._begin = self._starts | _AT | _ABOUT | {"for"}
         self._clock = Clock(language.numbers)
 
@@ -150,7 +152,11 @@ class Amounts:
         if unit in _LONG and words[start] == "after":
             return Token("_", " ".join(words[start : at + 1]), start, at + 1)  # "after seven years" puts nothing off
         if unit not in self._units:
-            ends = not unit or unit in (".", "!") or (unit == "," and number > 2 and not _CLOSING.isdisjoint(words[at + 1 : at + 2]))
+            ends = (
+                not unit
+                or unit in (".", "!")
+                or (unit == "," and number > 2 and not _CLOSING.isdisjoint(words[at + 1 : at + 2]))
+            )
             if words[start] == "in" and number > 1 and (ends or (begins and unit in (",", "we", "i", "you"))):
                 return Token("D", " ".join(words[start:at]), start, at, delay_s=60.0 * number)  # "in five, we ..."
             return None
@@ -158,7 +164,8 @@ class Amounts:
         if words[end : end + 3] == ["and", "a", "half"]:
             end, seconds = end + 3, seconds + 0.5 * self._units[unit]
         if words[end : end + 1] == ["or"] and (
-            words[end + 1 : end + 2] in (["so"], ["thereabouts"]) or self._numbers.get(tuple(words[end + 1 : end + 2])) is not None
+            words[end + 1 : end + 2] in (["so"], ["thereabouts"])
+            or self._numbers.get(tuple(words[end + 1 : end + 2])) is not None
         ):
             end += 2  # "a minute or two"
         if words[end : end + 3] == ["on", "the", "clock"]:

@@ -43,7 +43,8 @@ RULES: Final[dict[str, str]] = {
     rf"|{_VERB}[s=]{_ONE},?[0CK][,0CK]*{_ONE},*[ofz](?![d_+])"  # "put the camera, no wait, the suction, on"
     rf"|{_VERB}[sS=]t?{_PLACED}(?:[,&]*W)?{_BUT}[ofzr]{_ALONE}{_BUT}",  # "turn the suction off"
     "keep": rf"k{_ALL}t?b(?:[VXY]|S[ofz])"  # "let it be turned off"
-    rf"|k{_ALL}[bk]?(?:[ofzre]{_ALONE}{_BUT}|[vxy](?![daMGTF])|(?:[VXY]|S[ofz])(?![d_+MGF]))|k[ofz]{_LIST}|kG"  # "leave it on"
+    rf"|k{_ALL}[bk]?(?:[ofzre]{_ALONE}{_BUT}|[vxy](?![daMGTF])|(?:[VXY]|S[ofz])(?![d_+MGF]))"  # "leave it on"
+    rf"|k[ofz]{_LIST}|kG"
     rf"|k{_ALL},[of](?=[,.P]|$)",  # "leave it as it is, off"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
     rf"|{_HAVE}{_PLACED}(?:x|s[ofz])(?![d_+MGF])"  # "let us have the suction shut down"
@@ -69,7 +70,8 @@ RULES: Final[dict[str, str]] = {
     rf"|n[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr]{_ALONE})(?![d_+MGF])",
     "again": r"(?:^|(?<=,))[,&Pt]*[ofz](?=[,Pt]*$|[Pt]*,(?!.*[MGFTE]))",  # "and off again", of what was switched before
     # "and the irrigation too", as what was switched before
-    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)|(?:(?<=[ofzr])|(?<=[ofzr][,P])|(?<=[ofz]P,))&[daO]*[MGF](?:&[daO]*[MGF])*(?=W?[,P]*$)"
+    "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)"
+    r"|(?:(?<=[ofzr])|(?<=[ofzr][,P])|(?<=[ofz]P,))&[daO]*[MGF](?:&[daO]*[MGF])*(?=W?[,P]*$)"
     rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)",
     "state": rf"W[ofzr][,Pt]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
@@ -81,8 +83,8 @@ RULES: Final[dict[str, str]] = {
     rf"|(?<![^,&Pt])[of](?:W?b|b{_LIST})(?=[,.PtCI]|$)"  # "off it goes", "on goes the suction"
     rf"|{_ALL}(?:[%bn]|bu)?[vxy](?=$|[,.&PtAD])"  # "suction stop", "the suction is to stop when ..."
     rf"|{_ALL},P?[Wa]?[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
-    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}"
-    rf"|(?<=IH)B{_ALL}[ofr](?!l){_ALONE}",  # "we have had the suction on since then"  # "I stopped the suction"
+    "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}"  # "I stopped the suction"
+    rf"|(?<=IH)B{_ALL}[ofr](?!l){_ALONE}",  # "we have had the suction on since then"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)%?b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b]|O[of])",  # "we are ventilating", "ventilate now"

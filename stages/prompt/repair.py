@@ -11,7 +11,9 @@ from stages.prompt.tokens import Phrase, Token
 
 _MOST_WORDS: Final = 3  # of a name that was split
 _MOST_LETTERS: Final = 3  # more or less than the name has
-_MISSPELT_VERB: Final = re.compile(r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*(?:[MFG]|[_+l]{1,3}[of]))")  # "swich off the camera"
+_MISSPELT_VERB: Final = re.compile(
+    r"(?:^|[,&pmPI])(_)(?=[of][daO]*[MFG_]|[daO]*(?:[MFG]|[_+l]{1,3}[of]))"
+)  # "swich off the camera"
 # Where a machine is expected: behind a verb that switches, and before "on", "off", "is on" or "please".
 _SLOT: Final = re.compile(
     r"(?:[s=S][of]|[vxyhwcNVXYskCKz=!]|[vxyhwcNVXYsk=][da]*[MFG][da]*&)[daO]*(_{1,3})"

@@ -23,7 +23,9 @@ from stages.prompt.language import KINDS, Language, Table, Words, load_language,
 from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surgery
 
 # Kinds of words that a machine may be called by: "saw" is then the saw, and nobody "saw" anything.
-_GIVEN_UP: Final = frozenset(KINDS[kind] for kind in ("things.parts", "glue.adjective", "moods.indirect", "moods.story"))
+_GIVEN_UP: Final = frozenset(
+    KINDS[kind] for kind in ("things.parts", "glue.adjective", "moods.indirect", "moods.story")
+)
 _LISTS: Final = ("verbs", "states", "moods", "glue", "things", "speakers")
 
 
