@@ -197,6 +197,19 @@ class Things(Table, frozen=True, kw_only=True):
     essential: Words
 
 
+class Times(Table, frozen=True, kw_only=True):
+    """What is said around a time: see the comments in the file."""
+
+    waits: Words
+    roughly: Words
+    about: Words
+    correcting: Words
+    small: Words
+    long: Words
+    from_now: Words
+    closing: Words
+
+
 class Speakers(Table, frozen=True, kw_only=True):
     """Who speaks, where that counts."""
 
@@ -255,6 +268,7 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
     moods: Moods
     glue: Glue
     things: Things
+    times: Times
     speakers: Speakers
     cues: Cues
     numbers: dict[str, float]

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from stages.prompt.amounts import Amounts
+from stages.prompt.delays import Delays
 from stages.prompt.grammar import GRAMMAR, action_of
 from stages.prompt.language import Language, plain
 from stages.prompt.names import alike, in_triggers, is_doer, names, phrases
@@ -55,6 +56,7 @@ class Lexicon:
         self._articles = frozenset(w for w in language.glue.the if " " not in w)
         self._index = PhraseIndex(self._articles)
         self._amounts = Amounts(language)
+        self._delays = Delays(language, self._amounts)
         self._spoken = Spoken(language, lambda word: bool(self._index.of(word)))
         self.words = self._spoken.words
         lamps = {m.id for m in surgery.machines if any(name.endswith(language.things.lamps) for name in names(m))}
@@ -222,7 +224,7 @@ class Lexicon:
             return Token(",", word, at, at + 1)  # "it is loud okay suction off"
         if (end := self._addressed(words, at, before)) > at:
             return Token("", "", at, end)
-        if self._amounts.may_begin(word) and (amount := self._amount(words, at, before)) is not None:
+        if self._delays.may_begin(word) and (amount := self._amount(words, at, before)) is not None:
             return amount
         following = words[at + 1] if at + 1 < len(words) else ""
         for rest, letter, text, mention, ing in self._index.at(word, following):
@@ -302,10 +304,10 @@ class Lexicon:
         """How much or when, if it is said here."""
         word = words[at]
         begins = not before or before[-1].letter in (",", "&")
-        if (delay := self._amounts.delay(words, at, begins)) is not None:
+        if (delay := self._delays.delay(words, at, begins)) is not None:
             return delay
         if word == "for" and not (before and before[-1].letter in "ofM"):  # "let it run for a minute, then ..."
-            delay = self._amounts.delay(words, at + 1, False) if at + 1 < len(words) else None
+            delay = self._delays.delay(words, at + 1, False) if at + 1 < len(words) else None
             if delay is not None:
                 return replace(delay, start=at)
         lasted = before and before[-1].letter in "ofzr" and any(token.letter == "H" for token in before[-5:])
