@@ -28,6 +28,7 @@ _LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
 _CALLED: Final = re.compile(r",?P|t|,p(?:,|$)")  # behind what is called for
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
 _GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
+_AFTER: Final = frozenset(("after", "right after", "just after", "only after", "following", "upon"))
 _ONCE: Final = ("after", "once", "as soon as", "soon as", "the moment", "the minute")
 _ENDING: Final = frozenset("_lWfo")  # what a side clause may end with
 _STATING: Final = frozenset("bBH")
@@ -173,6 +174,9 @@ class Clauses:
         goes_on = letters[at] == "&" and letters[at + 1 : at + 2] in _VERBS  # "you go back to two lungs and stop ..."
         behind = self._sentence.words[self._sentence.tokens[at].end :]
         so = letters[at] == "," and behind[:1] == ["so"] and "then" not in behind[-2:]  # "it is late, so ..."
+        goes_on = goes_on or (
+            letters[:at].endswith("D") and behind[:1] == ["then"]
+        )  # "we squeeze ten minutes, then ..."
         if self._later and self._last_end <= self._clause_from and not goes_on and (so or is_spent(clause)):
             self._later, self._delay_s, self._condition = False, None, []
         more = letters[at] == "&" and self._condition[1:] == [at - 1] and letters[self._condition[0]] in "AD"
@@ -191,7 +195,8 @@ class Clauses:
         self._lead_from = at + 1
         leads = at > 0 and self._sentence.tokens[at - 1].text == "and"  # "the camera on and once that is done ..."
         if not leads and self._adjoins(at, self._sentence.tokens[at].text):
-            self._back = self._last
+            reported = is_reported(self._sentence.letters[self._clause_from : self._last_end])
+            self._back = None if reported else self._last  # "I turned it off when you swapped scopes"
         else:
             self._back, self._later = None, self._later or not unreal
 
@@ -352,6 +357,8 @@ class Clauses:
         subject = lead.rfind("I")
         goes = rule == "state" and "I" in lead and any(token.text in _GOING for token in tokens)
         goes = goes and self._sentence.words[tokens[0].start - 1] not in _SEEING
+        # "after the leak test the suction goes off"
+        goes = goes or (rule == "state" and self._waits_for_a_thing(lead) and any(t.text in _GOING for t in tokens))
         # "once both leads are in the lights can go off"
         may = (
             rule in ("state", "passive")
@@ -373,6 +380,11 @@ class Clauses:
         for i in range(at, start):
             self._between(i)
         return True
+
+    def _waits_for_a_thing(self, lead: str) -> bool:
+        """Whether the condition is no clause: "after the leak test"."""
+        after = self._zone == "when" and self._sentence.tokens[self._condition[0]].text in _AFTER
+        return after and lead.strip("da") != "" and _STATING.isdisjoint(lead) and "I" not in lead
 
     def _ends_bare(self, rule: str, lead: str, tokens: list[Token], start: int) -> bool:
         """ "If it bleeds again suction on": nothing else could be the main clause."""

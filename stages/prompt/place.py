@@ -103,6 +103,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     if rule == "request" and place.tokens[-1].letter == "p" and not place.tokens[-1].text.startswith("if "):
         return False  # "the suction, could you"
+    if rule == "request" and "b" in lead:
+        return False  # "she is warmer now"
     if rule in ("phrase", "request", "activity"):
         return _NO_REQUEST.isdisjoint(lead) or (rule == "activity" and lead.endswith("I"))
     if rule == "more":

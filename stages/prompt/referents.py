@@ -38,7 +38,7 @@ class Referents:
             if token.letter == "W":
                 listed = found or "," in letters[1:]  # "camera, suction, all of them off", "turn these on: the ..."
                 found += () if listed else self._meant_by(token) or self._hinted_at(token, letters, tokens)
-            elif token.letter in MACHINES | UNNAMED or (token.letter in "_+" and not {"l", ","} & set(letters)):
+            elif token.letter in MACHINES | UNNAMED or (token.letter in "_+" and not {"l", ",", "b"} & set(letters)):
                 found.append(token)
         excepted = [t for t in tokens[until:] if t.letter in MACHINES] if until >= 0 else []
         if found and found[0].letter == "E" and found[0].text.endswith(("but", "except")):
@@ -59,12 +59,12 @@ class Referents:
         plural = pronoun.text in self._things.plural
         if plural and len(here) > (not before) and len(self._told) == self._told_before:
             return here
+        many = next((number for word, number in _MANY.items() if word in pronoun.text), 1)
         if last is not None and (plural or pronoun.text in self._things.pointing):
-            many = next((number for word, number in _MANY.items() if word in pronoun.text), 1)
             return last.things if len(last.things) >= many else self._named[-many:]  # "both": one of them before that
         if not self._named and pronoun.text in _THE_LOT:
             return [replace(pronoun, letter="E")]
-        return self._named[-1:]
+        return self._named[-max(many, 1 + plural) :]  # only spoken of: "is it the camera and the suction?"
 
     def _hinted_at(self, pronoun: Token, letters: str, tokens: list[Token]) -> list[Token]:
         """Where nothing was named, the "it" of an order that only machines get is what was hinted at before it."""

@@ -11,7 +11,7 @@ from stages.prompt.tokens import Token
 
 # Where "that" or "both" is no article but a machine: "turn that off", "stop that now", "both off", "off with both".
 _POINTING: Final = re.compile(
-    r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[,PtK]*$)"
+    r"(?<=[skw])[da](?=[ofz](?![da]*[MGFWET_]))|(?<=s[ofz])d(?=[,&PtDA]|$)|(?<=[xvyN])[da](?=[PtK]*(?:,|$))"
     r"|(?<=[xvy])d(?=,[daO]*[MGF](?:[,&]+[daO]*[MGF])*[,P]*$)"  # "stop these: the suction and the pump"
     r"|(?<![^,&Pt])[da](?=(?:%b)?[ofz][Pt]*(?:,|$))|(?<=[of])[da](?=[,Pt]*$)"
 )

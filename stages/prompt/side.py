@@ -35,6 +35,8 @@ def adjoins(letters: str, end: int, at: int, condition: str) -> bool:
         return False
     rest = letters[at + 1 :].rstrip(",Pt")
     joined = "&" in rest and GRAMMAR.search(rest, rest.index("&")) is not None
+    if condition.startswith("but "):
+        return not _leads(rest)  # "suction off, but after the protamine"
     return condition.startswith("only") or not ("," in rest or joined or "I" in rest[1:] or _leads(rest))
 
 
@@ -68,6 +70,9 @@ def trails(letters: str, end: int, at: int, delay: str) -> bool:
 
 def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, end: int) -> tuple[int, int] | None:
     """Where between `begin` and `end` a clause stands that is done before what follows: "let me see first", "wait"."""
+    before = letters[begin:end].strip(",&")
+    if before and tokens[end].text.endswith("after that") and MACHINES.isdisjoint(before):
+        return begin, end
     found = _BEFORE_THEN.match(letters[begin:end])
     if found is None:
         return None
@@ -78,7 +83,7 @@ def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, 
         return first, last
     said = words[tokens[first].start : tokens[last - 1].end]
     waits = "wait" in said[:2] or "L" in letters[first:last] or "first" in (said[0], said[-1]) or said[0] == "let"
-    return (first, last) if (waits and last - first > 1) or tokens[end].text.endswith("after that") else None
+    return (first, last) if waits and last - first > 1 else None
 
 
 def own_part(letters: str, lead: str) -> int:

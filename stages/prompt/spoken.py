@@ -13,8 +13,10 @@ _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "
 _SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+[A-Za-z0-9]?(?=[\s,;:!?.]|$)")  # "E.M.G.", "C.O.2"
 # A name in capitals as the last word, behind what switches: "turn the suction off Anna"
 _CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][^\W\d_A-Z]+)(?:\s*[,.!?;]|\s*$))")
-_ITS: Final = re.compile(r"\b(on|off) its (?=\w+ing\b)")  # "suction off its pulling the lung"
-_WITH: Final = re.compile(r"\b((?:turned|switched|shut|powered) (?:on|off)) with\b")  # "... with the filter out"
+_ITS: Final = re.compile(r"\b(on|off) (?:its )+(?=\w+ing\b|in\b)")  # "suction off its pulling the lung"
+_WITH: Final = re.compile(  # "turn it off with a wound open", "must not be turned on with the filter out"
+    r"(\b(?:turn|switch|shut|power|put)\w*(?: [^,:;—–.!?]{1,40})? (?:on|off)) with (?=(?:a|an|the|his|her)\b)"
+)
 _NOBODY: Final = re.compile(r"\b(nobody|no one) ([a-z]{3,}?)(?:es|s) (?=(?:the|my|that|this)\b)")  # "nobody starts the"
 _REST: Final = re.compile(r"\bgive ((?:the|that|this|my) \w+(?: \w+)?) a (?:rest|break)\b")
 _HESITATING: Final = (
@@ -49,7 +51,7 @@ class Spoken:
         )
         if self._sound.search(text):
             text = " ".join(self._sound.sub(" ", self._held_back.sub(r"\1", text)).split())
-        text = _WITH.sub(r"\1, with", _ITS.sub(r"\1, it is ", text))
+        text = _WITH.sub(r"\1, with ", _ITS.sub(r"\1, it is ", text))
         text = _REST.sub(r"stop \1", _NOBODY.sub(r"\1 \2 ", text))
         text = self._resuming.sub(" . ", self._titles.sub(r"\1", text))
         words: list[str] = []
@@ -74,11 +76,16 @@ def _said_once(words: list[str]) -> list[str]:
         at = 0
         while at + 2 * length <= len(words):
             begun = words[at : at + length]
-            if begun == words[at + length : at + 2 * length] and all(map(str.isalpha, begun)):
+            if begun == words[at + length : at + 2 * length] and _may_be_said_again(begun):
                 words = words[:at] + words[at + length :]
             else:
                 at += 1
     return words
+
+
+def _may_be_said_again(words: list[str]) -> bool:
+    """Whether it says no more twice than once: no numbers and, but for "off, off", nothing behind a pause."""
+    return all(map(str.isalpha, words)) or words in ([",", "off"], [",", "on"])
 
 
 def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
