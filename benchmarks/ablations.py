@@ -98,7 +98,7 @@ def _of_few(settings: Settings, folder: Path) -> Settings:
     own = folder / "few.jsonl"
     made = lessons(told.seed, FEW, share_invented=told.share_invented, most_lines=told.most_lines)
     own.write_bytes(b"".join(msgspec.json.encode(lesson) + b"\n" for lesson in made))
-    return replace(settings, lessons=replace(told, own=str(own), share_own=1.0, written="", share_written=0.0))
+    return replace(settings, lessons=replace(told, own=str(own), share_own=1.0, written=(), share_written=0.0))
 
 
 VARIATIONS: dict[str, Variation] = {
@@ -110,6 +110,6 @@ VARIATIONS: dict[str, Variation] = {
     "all-words": _of_words(1.0),
     "few-lessons": _of_few,
     "none-written": lambda settings, _: replace(
-        settings, lessons=replace(settings.lessons, written="", share_written=0.0)
+        settings, lessons=replace(settings.lessons, written=(), share_written=0.0)
     ),
 }

@@ -30,7 +30,7 @@ class Lessons(Part, frozen=True, kw_only=True):
     most_lines: Annotated[int, Meta(ge=5, le=60)]  # that a lesson shows
     own: str = ""  # a file of lessons from journals (models/training/from_journal.py), mixed with the made ones
     share_own: Share = 0.0  # of the lessons are from it
-    written: str = ""  # a file of utterances and what they switch (models/training/written.py), mixed in as well
+    written: tuple[str, ...] = ()  # files of utterances and what they switch (models/training/written.py), mixed in
     share_written: Share = 0.0  # of the lessons are from it
     chunk: Count  # lessons that are made and packed at one go
 

@@ -15,7 +15,6 @@ from models.training.settings import Settings
 from models.training.written import written_lessons
 from pipeline.config import resolve
 from pipeline.errors import UNDECODABLE, ConfigError
-from stages.surgery import load_surgeries
 
 
 class Teaching:
@@ -26,11 +25,7 @@ class Teaching:
         self._encoder, self._settings = encoder, settings
         told = settings.lessons
         self._own = read_lessons(Path(told.own)) if told.own else []
-        self._written: list[Lesson] = []
-        if told.written:
-            self._written = written_lessons(
-                resolve(told.written), load_surgeries(resolve("configs/machines")), told.seed
-            )
+        self._written = written_lessons(map(resolve, told.written), told.seed)
 
     def packs(self, chunk: int, pack: int) -> Iterator[tuple[int, int, Pack]]:
         """Without end, from that pack of that chunk on: chunk, number in it, pack."""

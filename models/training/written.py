@@ -4,7 +4,7 @@ A person writes otherwise than a generator does, so these teach what talk is lik
 and order of a surgery's machines are shuffled every few rows, because they are to be read and not remembered.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -14,35 +14,44 @@ from msgspec.structs import replace
 from benchmarks.eval.utterances import Utterance, read_utterances
 from models.training.apart import is_apart
 from models.training.lesson import Answer, Lesson, Line, shown
+from pipeline.config import resolve
 from pipeline.errors import ConfigError
 from pipeline.messages import Action
 from stages.prompt.tail import Moment
-from stages.surgery import Surgery
+from stages.surgery import Surgery, load_surgeries
 
 KIND: Final = "written"
 EACH: Final = 8  # rows that share a dictionary
 _MOST_BEFORE: Final = 4  # lines of other talk
 
 
-def written_lessons(path: Path, surgeries: Mapping[str, Surgery], seed: int) -> list[Lesson]:
-    """A lesson for each row of `path` that says all that it switches, in an order by chance.
+def written_lessons(files: Iterable[Path], seed: int) -> list[Lesson]:
+    """A lesson for each row of the files that says all that it switches, in an order by chance.
 
-    Left out is what shares six words with an evaluation set. Raises ConfigError, also if no row is left.
+    A file's surgeries are those of the folder machines/ beside it, or the shipped ones. Left out is what shares six
+    words with an evaluation set. Raises ConfigError, also if no row of a file is left.
     """
     rng = Random(f"written {seed}")
+    groups = [group for path in files for group in _of_file(path, rng)]
+    rng.shuffle(groups)
+    return [lesson for group in groups for lesson in group]
+
+
+def _of_file(path: Path, rng: Random) -> list[list[Lesson]]:
+    """In groups that share a dictionary."""
+    beside = path.parent / "machines"
+    surgeries = load_surgeries(beside if beside.is_dir() else resolve("configs/machines"))
     rows = [row for row in read_utterances(path, surgeries, None) if all(map(is_apart, (row.text, *row.prior)))]
     rng.shuffle(rows)
-    found: list[Lesson] = []
+    groups: list[list[Lesson]] = []
     for surgery in surgeries.values():
         own = [row for row in rows if row.surgery == surgery.surgery]
         idle = [row.text for row in own if row.silent and not row.prior and shown(surgery, row.text) == row.text]
         for at in range(0, len(own), EACH):
-            found += _of_one_dictionary(own[at : at + EACH], surgery, idle, rng)
-    if not found:
+            groups.append(list(_of_one_dictionary(own[at : at + EACH], surgery, idle, rng)))
+    if not any(groups):
         raise ConfigError(f"{path}: no row in it to learn from; give rows that say all that they switch")
-    groups = [found[at : at + EACH] for at in range(0, len(found), EACH)]
-    rng.shuffle(groups)
-    return [lesson for group in groups for lesson in group]
+    return groups
 
 
 def _of_one_dictionary(rows: Sequence[Utterance], surgery: Surgery, idle: list[str], rng: Random) -> Iterator[Lesson]:

@@ -56,12 +56,14 @@ UNSEEN = rows("unseen/utterances.jsonl")
 UNSEEN_SURGERIES = load_surgeries(SET / "unseen" / "machines")
 OTHERS = rows("others/utterances.jsonl")
 OTHER_SURGERIES = load_surgeries(SET / "others" / "machines")
-EVERY = [*UTTERANCES, *TUNING, *OTHERS, *CALIBRATION, *UNSEEN]
+TAUGHT = rows("taught/utterances.jsonl")
+TAUGHT_SURGERIES = load_surgeries(SET / "taught" / "machines")
+EVERY = [*UTTERANCES, *TUNING, *OTHERS, *TAUGHT, *CALIBRATION, *UNSEEN]
 CHATTER = rows("chatter.jsonl")
 
 
 def surgery_of(row: dict[str, Any]) -> Surgery:
-    return (SURGERIES | OTHER_SURGERIES | UNSEEN_SURGERIES)[row["surgery"]]
+    return (SURGERIES | OTHER_SURGERIES | TAUGHT_SURGERIES | UNSEEN_SURGERIES)[row["surgery"]]
 
 
 def test_every_utterance_has_an_id_and_a_wording_of_its_own() -> None:
@@ -121,7 +123,7 @@ def test_an_unknown_device_is_given_as_it_is_said() -> None:
 
 
 def test_what_is_calibrated_with_is_of_the_half_to_tune_with_and_about_the_shipped_surgeries() -> None:
-    assert {row["half"] for row in (*TUNING, *OTHERS, *CALIBRATION)} == {"tune"}
+    assert {row["half"] for row in (*TUNING, *OTHERS, *TAUGHT, *CALIBRATION)} == {"tune"}
     assert {row["surgery"] for row in CALIBRATION} == set(SURGERIES)
     assert {row["category"] for row in CALIBRATION} >= {row["category"] for row in UTTERANCES} - {"other_surgery"}
 
@@ -130,6 +132,11 @@ def test_what_is_tuned_for_generality_on_is_about_six_surgeries_that_do_not_ship
     assert {row["surgery"] for row in OTHERS} == set(OTHER_SURGERIES)
     assert len(OTHER_SURGERIES) == 6
     assert not set(OTHER_SURGERIES) & {*SURGERIES, *UNSEEN_SURGERIES}
+
+
+def test_what_is_taught_is_about_surgeries_that_nothing_is_measured_with() -> None:
+    assert {row["surgery"] for row in TAUGHT} == set(TAUGHT_SURGERIES)
+    assert not set(TAUGHT_SURGERIES) & {*SURGERIES, *OTHER_SURGERIES, *UNSEEN_SURGERIES}
 
 
 def test_what_is_unseen_is_about_surgeries_that_nothing_else_knows() -> None:
