@@ -71,7 +71,7 @@ class Referents:
         things = self._things
         if self._named or "b" in letters or pronoun.text in things.plural or pronoun.text in things.announced:
             return []  # "it is dead" complains
-        if any(token.letter in "vx" and token.text not in things.halted for token in tokens):
-            return []  # "there's a puddle, get rid of it"
+        if any(token.letter == "h" or (token.letter in "vx" and token.text not in things.halted) for token in tokens):
+            return []  # "there's a puddle, get rid of it", "the wire, hold it"
         hints = {hint.text: hint for hint in self._hinted if hint.end <= pronoun.start}
         return list(hints.values()) if len(hints) == 1 else []
