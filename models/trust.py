@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError
 
 FOLDER: Final = Path(__file__).resolve().parent / "trust"
 EDGES: Final = (0.0, 0.5, 0.8, 0.95, 0.99)  # the probabilities at which a new bin begins, where it is measured anew
+LEAST: Final = 8  # cases, of which something is concluded: three right of three may be luck, in one bin of many
 Z: Final = 1.645  # the normal distribution's: an interval of 90 %, so its lower end holds with 95 %
 
 Kind = Literal["on", "off", "beside", "hinted", "named", "contradicted", "unsaid", "phase"]
@@ -86,12 +87,13 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """How often, at least, a model that is so sure is right in such a disagreement: the lower end of an interval.
 
         `on` and `off` count together, for each is rare. What is less probable is taken to be right no more often, so
-        a bin counts together with those below it where that gives more.
+        a bin counts together with those below it where that gives more, and where it has fewer than LEAST cases.
         """
         tally = self.on + self.off if kind in ("on", "off") else self.tallies()[kind]
         last = max(i for i, edge in enumerate(self.edges) if edge <= probability)
-        from_each = (slice(first, last + 1) for first in range(last + 1))
-        return max(interval(sum(tally.right[bins]), sum(tally.of[bins]))[0] for bins in from_each)
+        from_each = [slice(first, last + 1) for first in range(last + 1)]
+        enough = [bins for bins in from_each if sum(tally.of[bins]) >= LEAST]
+        return max((interval(sum(tally.right[bins]), sum(tally.of[bins]))[0] for bins in enough), default=0.0)
 
 
 _NOTHING: Final = Tally(right=(0,), of=(0,))

@@ -140,7 +140,7 @@ class ParseSection(Section, frozen=True, kw_only=True):
 
     # What only the model would switch is applied where it is reliable; True: always; False: only shown
     apply_model_toggles: bool | Literal["measured"] = "measured"
-    reliability: Annotated[float, Meta(ge=0, le=1)] = 0.5  # how often it must be right, at least, against the rules
+    reliability: Annotated[float, Meta(ge=0, le=1)] = 0.6  # how often it must be right, at least, against the rules
     safety_reliability: Annotated[float, Meta(ge=0, le=1)] = 0.9  # with a machine of these categories:
     safety_categories: tuple[str, ...] = (
         "Monitoring",

@@ -45,6 +45,13 @@ def test_a_rare_bin_counts_together_with_good_ones_below_it() -> None:
     assert measured.reliability("named", 0.4) == 0.0
 
 
+def test_of_a_handful_of_cases_nothing_is_concluded() -> None:
+    measured = trust(phase=Tally(right=(0, 0, 0, 7), of=(20, 0, 0, 7)), named=Tally(right=(0, 0, 1, 7), of=(0, 0, 1, 7)))
+    assert measured.reliability("phase", 1.0) == pytest.approx(interval(7, 27)[0])
+    assert measured.reliability("named", 1.0) == pytest.approx(interval(8, 8)[0])
+    assert measured.reliability("named", 0.9) == 0.0
+
+
 def test_on_and_off_count_together_and_no_other_kind_does() -> None:
     measured = trust(on=Tally(right=(0, 0, 0, 6), of=(0, 0, 0, 6)), off=Tally(right=(0, 0, 0, 2), of=(0, 0, 0, 3)))
     assert measured.reliability("on", 1.0) == measured.reliability("off", 1.0) == pytest.approx(interval(8, 9)[0])
