@@ -195,8 +195,9 @@ class Clauses:
         self._lead_from = at + 1
         leads = at > 0 and self._sentence.tokens[at - 1].text == "and"  # "the camera on and once that is done ..."
         if not leads and self._adjoins(at, self._sentence.tokens[at].text):
-            reported = is_reported(self._sentence.letters[self._clause_from : self._last_end])
-            self._back = None if reported else self._last  # "I turned it off when you swapped scopes"
+            clause = self._sentence.letters[self._clause_from : self._last_end]
+            done = "I" in clause and is_reported(clause)  # "I turned it off when you swapped scopes"
+            self._back = None if done else self._last
         else:
             self._back, self._later = None, self._later or not unreal
 

@@ -94,7 +94,7 @@ RULES: Final[dict[str, str]] = {
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b]|O[of])",  # "we are ventilating", "ventilate now"
     "request": rf"(?<![^,]){_LIST},[Ppt]+(?=,*$)|{_LIST}(?:P(?![vxs=])|t(?=$|[,.&P]))",  # "suction please"
     "more": r"(?<![^,])da*M(?=$|,|l)",  # "a bit more light"
-    "unnamed": r"(?<![dW])[345](?!\+)",  # "flush it", "put her to sleep"
+    "unnamed": r"(?<!d)[345](?!\+)",  # "flush it", "put her to sleep"
     "contrast": rf"n{_LIST}(?!b?n?{_STATE})",  # "... but not the irrigation"
     "unknown": rf"(?<!d)s[of][daO]*_{{1,3}}\+?|s[daO]*_{{1,3}}\+?[of](?!l){_ALONE}"  # "turn on the music"
     rf"|(?<!d)s[of][daO]*F\+|s[daO]*F\+[of](?!l){_ALONE}"  # "turn on the navigation tower"

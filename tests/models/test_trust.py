@@ -46,7 +46,9 @@ def test_a_rare_bin_counts_together_with_good_ones_below_it() -> None:
 
 
 def test_of_a_handful_of_cases_nothing_is_concluded() -> None:
-    measured = trust(phase=Tally(right=(0, 0, 0, 7), of=(20, 0, 0, 7)), named=Tally(right=(0, 0, 1, 7), of=(0, 0, 1, 7)))
+    measured = trust(
+        phase=Tally(right=(0, 0, 0, 7), of=(20, 0, 0, 7)), named=Tally(right=(0, 0, 1, 7), of=(0, 0, 1, 7))
+    )
     assert measured.reliability("phase", 1.0) == pytest.approx(interval(7, 27)[0])
     assert measured.reliability("named", 1.0) == pytest.approx(interval(8, 8)[0])
     assert measured.reliability("named", 0.9) == 0.0
