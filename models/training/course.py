@@ -103,8 +103,10 @@ class Course:
     def _said(self) -> Said:
         for _ in range(_TRIES):
             said = self._talker.say(self._machines, self._phase)
-            if said.effects and self._tells_another_phase(said.text) and self._rng.random() < 0.9:
-                continue  # who closes or wakes somebody up is in that phase
+            if self._tells_another_phase(said.text) and (
+                said.kind == "written" or (said.effects and self._rng.random() < 0.9)
+            ):
+                continue  # who closes or wakes somebody up is in that phase, and what is written does not say in which
             if is_apart(said.text) and all(is_apart(line.text) for line in said.before):
                 return said
         return Said("chatter", "Okay.")

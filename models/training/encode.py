@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Literal
 
-from models.training.lesson import Field, Lesson
+from models.training.lesson import Lesson
 from pipeline.config import InferenceSection
 from pipeline.errors import OrstateError
 from stages.inference.grammar import Grammars, Guide
@@ -19,8 +19,9 @@ from stages.inference.tokens import PromptTokens
 from stages.prompt.prompts import Prompts
 from stages.surgery import Surgery
 
+Field = Literal["toggles", "phase", "words"]
+
 _BEGINS: Final[dict[Field, str]] = {"phase": '"phase":', "words": '"why":'}  # what each field begins with, in order
-_ORDER: Final = get_args(Field)
 _KEPT: Final = 64  # grammars of surgeries; lessons about one come together
 
 
@@ -53,7 +54,7 @@ class Encoder:
         self._grammars = lru_cache(_KEPT)(self._grammars_of)
 
     def encode(self, lesson: Lesson, with_allowed: bool = False, with_words: bool = True) -> Example:
-        """With no words, the example ends at the last choice of its phases, or of what the lesson knows before them.
+        """With no words, the example ends at the last choice of its phases.
 
         Raises OrstateError for an answer that the grammar does not let through.
         """
@@ -65,9 +66,8 @@ class Encoder:
         targets: list[int] = []
         fields: list[Field] = []
         allowed: list[Words] = []
-        last: Field = "phase" if lesson.known == "words" and not with_words else lesson.known
         for token, field in self._path(guide, lesson.answer.text(), allowed if with_allowed else None):
-            if field is not None and _ORDER.index(field) > _ORDER.index(last):
+            if field == "words" and not with_words:
                 del own[rows[-1] + 2 :]
                 break
             if field is not None:

@@ -8,7 +8,7 @@ to wait is about several lines. The prompt marks neither, so a lesson must be de
 import json
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from stages.prompt.cues import PhaseCues
 from stages.prompt.hints import Hints
@@ -19,8 +19,6 @@ from stages.prompt.window import SEEN, format_line
 from stages.surgery import Surgery
 
 NEWEST_S: Final = 2.5
-
-Field = Literal["toggles", "phase", "words"]  # of an answer, in this order
 
 
 class Line(NamedTuple):
@@ -60,17 +58,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """`lines` are the window that the prompt shows, the newest last; `kind` is what kind of talk that one is.
-
-    `known`: the last field of the answer that is true; what stands behind it is not taught.
-    """
+    """`lines` are the window that the prompt shows, the newest last; `kind` is what kind of talk that one is."""
 
     surgery: Surgery
     lines: tuple[Line, ...]
     moment: Moment
     answer: Answer
     kind: str
-    known: Field = "words"
 
     @property
     def transcript(self) -> str:

@@ -20,8 +20,8 @@ class PhaseLines:
         self._rng = speech.rng
         self.kinds: Kinds = {
             "begins": (5, self._begins),
-            "implied": (12, self._implied),
-            "work": (24, self._work),
+            "implied": (14, self._implied),
+            "work": (36, self._work),
             "decoy": (5, self._decoy),
             "cue_decoy": (8, self._cue_decoy),
             "phase_back": (1, self._phase_back),
@@ -55,11 +55,11 @@ class PhaseLines:
         return sentence(self._speech.say(template, {"case": lambda: name.lower()}))
 
     def said_in(self, phase_id: str) -> str:
-        """A line of that phase."""
+        """A line of that phase. Raises NothingToSay."""
         return self._of_phase(self._speech.room.phase_talk(phase_id).said)
 
     def _of_phase(self, lines: tuple[str, ...]) -> str:
-        template = self._rng.choice(lines)
+        template = some(self._rng, lines)
         ways = [template, template, template, "{open}, " + template, "{who}, " + template]
         if not _ENDED.search(template):
             ways.append(template + ", {clause}")
@@ -94,7 +94,7 @@ class PhaseLines:
         talk = some(self._rng, self._speech.room.phases[:at])
         words = table("compound")["phase"]
         if self._rng.random() < 0.4:
-            template = self._rng.choice(words["back_wrapped"]) + self._rng.choice(talk.said)
+            template = self._rng.choice(words["back_wrapped"]) + some(self._rng, talk.said)
         else:
             template = self._rng.choice(words["back"])
         text = sentence(self._speech.say(template, self._phase_slots(talk.phase.id)))

@@ -6,9 +6,10 @@ what is known of that device. Of an invented machine mostly what the prompt show
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from models.training.vocabulary import table
+from pipeline.messages import Action
 from stages.surgery import Machine, Phase, Surgery
 
 Part = Literal["train", "validation"]
@@ -52,14 +53,27 @@ class PhaseTalk:
     nouns: tuple[str, ...] = ()
 
 
+class Sentence(NamedTuple):
+    """What somebody wrote, and what it switches, in the order it is said."""
+
+    text: str
+    effects: Mapping[str, Action]
+    speaker: str
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A surgery with its talk, in the dictionary's order. `absent`: names of devices that are not in this room."""
+    """A surgery with its talk, in the dictionary's order. `absent`: names of devices that are not in this room.
+
+    `share_written` of what is said in it are sentences of `written`.
+    """
 
     surgery: Surgery
     things: tuple[Thing, ...]
     phases: tuple[PhaseTalk, ...]
     absent: tuple[str, ...]
+    written: tuple[Sentence, ...] = ()
+    share_written: float = 0.0
 
     def needing(self, list_name: str) -> list[Thing]:
         """Things that are asked for without their name by `list_name` (need or rest), if no other can be meant."""

@@ -31,12 +31,8 @@ class Lessons(Part, frozen=True, kw_only=True):
     own: str = ""  # a file of lessons from journals (models/training/from_journal.py), mixed with the made ones
     share_own: Share = 0.0  # of the lessons are from it
     written: tuple[str, ...] = ()  # files of utterances and what they switch (models/training/written.py), mixed in
-    share_written: Share = 0.0  # of the lessons are from it
+    share_written: Share = 0.0  # of what is said in rooms of surgeries that have some
     chunk: Count  # lessons that are made and packed at one go
-
-    def __post_init__(self) -> None:
-        if self.share_own + self.share_written > 1:
-            raise ValueError(f"share_own {self.share_own} and share_written {self.share_written} are more than 1")
 
 
 class Adapter(Part, frozen=True, kw_only=True):

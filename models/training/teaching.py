@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from itertools import count, cycle, islice
+from itertools import count, islice
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from models.training.generate import lessons
 from models.training.lesson import Lesson
 from models.training.packs import Pack, pack_all
 from models.training.settings import Settings
-from models.training.written import written_lessons
+from models.training.written import written
 from pipeline.config import resolve
 from pipeline.errors import UNDECODABLE, ConfigError
 
@@ -25,7 +25,7 @@ class Teaching:
         self._encoder, self._settings = encoder, settings
         told = settings.lessons
         self._own = read_lessons(Path(told.own)) if told.own else []
-        self._written = written_lessons(map(resolve, told.written), told.seed)
+        self._written = written(map(resolve, told.written))
 
     def packs(self, chunk: int, pack: int) -> Iterator[tuple[int, int, Pack]]:
         """Without end, from that pack of that chunk on: chunk, number in it, pack."""
@@ -43,16 +43,16 @@ class Teaching:
     def _lessons(self, chunk: int) -> Iterator[Lesson]:
         told = self._settings.lessons
         from_own = round(told.chunk * told.share_own) if self._own else 0
-        from_written = round(told.chunk * told.share_written) if self._written else 0
         made = lessons(
             told.seed * 100_000 + chunk,
-            max(0, told.chunk - from_own - from_written),
+            told.chunk - from_own,
             share_invented=told.share_invented,
             most_lines=told.most_lines,
+            written=self._written,
+            share_written=told.share_written,
         )
         yield from made
         yield from random.Random(f"own {told.seed} {chunk}").choices(self._own, k=from_own)
-        yield from islice(cycle(self._written), chunk * from_written, (chunk + 1) * from_written)
 
 
 def read_lessons(path: Path) -> list[Lesson]:
