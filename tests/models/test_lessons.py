@@ -33,7 +33,7 @@ from stages.prompt.rules import RuleEngine
 from stages.surgery import load_surgeries
 
 SURGERIES = load_surgeries(resolve("configs/machines"))
-LESSONS = list(lessons(7, 3000))
+LESSONS = list(lessons(7, 3600))
 IDLE = {"question", "mention", "part", "amounts", "story", "elsewhere", "deferred", "unreal", "bystander", "decoy",
         "near", "chatter", "work", "phase"}  # fmt: skip
 NAMED = {"command", "bare", "want", "long", "courtesy", "numbers", "fact", "keep", "mixed", "three", "first", "last",
@@ -62,7 +62,7 @@ def lines(per_room: int) -> list[tuple[Room, Said]]:
     return said
 
 
-SAID = lines(180)
+SAID = lines(240)
 
 
 def is_named(thing: Thing, text: str) -> bool:
