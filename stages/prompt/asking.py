@@ -9,6 +9,8 @@ _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
 _WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")
 _REPEATED: Final = re.compile(r",?n?(?:[svxyk=]|[da]*[MG](?:&[da]*[MG])*[ofz][,Pt]*$)")
 _PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P|[daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S][ofz])")
+_GOING: Final = re.compile(r"[daO]*[MG](?:&[daO]*[MG])*(b)[of](?=[,PtD]|$)")
+_GO: Final = frozenset(("go", "come"))
 _WISHING: Final = frozenset(("would", "what"))
 _PLEAS: Final = frozenset(("can", "could", "might", "may"))
 _PERHAPS: Final = frozenset(("maybe", "perhaps", "possibly"))
@@ -28,7 +30,11 @@ def is_meek(sentence: Sentence, at: int) -> bool:
 
 def is_pleading(sentence: Sentence, at: int) -> bool:
     """Whether a clause that begins so is no question: "could the lights go off please", "might it be put on"."""
-    return sentence.tokens[at].text in _PLEAS and _PLEADED.match(sentence.letters, at + 1) is not None
+    if sentence.tokens[at].text not in _PLEAS:
+        return False
+    going = _GOING.match(sentence.letters, at + 1)  # "could the argon go on?"
+    goes = going is not None and sentence.tokens[going.start(1)].text in _GO
+    return goes or _PLEADED.match(sentence.letters, at + 1) is not None
 
 
 def is_call(rule: str, sentence: Sentence, start: int, end: int, lead: str) -> bool:

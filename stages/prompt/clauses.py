@@ -13,7 +13,7 @@ from stages.prompt.grammar import GRAMMAR, MACHINES, OPPOSITE, ORDERS
 from stages.prompt.language import Language
 from stages.prompt.place import Place, counts, counts_in_story
 from stages.prompt.referents import Referents
-from stages.prompt.side import adjoins, done_first, is_reported, is_spent, own_part, still_to_come, story, trails
+from stages.prompt.side import adjoins, done_first, is_reported, is_spent, own_part, still_to_come, stories, trails
 from stages.prompt.tokens import Sentence, Token
 from stages.prompt.told import Told, not_asked
 
@@ -26,7 +26,7 @@ _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
 _LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
 _CALLED: Final = re.compile(r",?P|t|,p(?:,|$)")  # behind what is called for
-_REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare"))
+_REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare", "not"))
 _GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
 _AFTER: Final = frozenset(("after", "right after", "just after", "only after", "following", "upon"))
 _ONCE: Final = ("after", "once", "as soon as", "soon as", "the moment", "the minute")
@@ -40,11 +40,18 @@ class Clauses:
     """Reads a sentence. `told` has what counts, in order; `before` is what was told before it in the utterance."""
 
     def __init__(
-        self, sentence: Sentence, language: Language, before: list[Told], named: list[Token], hinted: list[Token]
+        self,
+        sentence: Sentence,
+        language: Language,
+        before: list[Told],
+        named: list[Token],
+        hinted: list[Token],
+        uncounted: Told | None = None,
     ) -> None:
         """`named`: the machines named so far, for "it"; what this sentence names is added.
 
-        `hinted`: what an utterance hints at that names nothing, and where.
+        `hinted`: what an utterance hints at that names nothing, and where. `uncounted`: an order of the sentence
+        before it that did not count.
         """
         self.told = before
         self._first = len(before)
@@ -64,21 +71,22 @@ class Clauses:
         self._delay_s: float | None = None
         self._back: Told | None = None  # told before its condition, which is being read
         self._correcting = ""
-        self._uncounted: Told | None = None  # an order that was told and does not count: asked, or only thought of
+        self.uncounted = uncounted  # an order that was told and does not count: asked, or only thought of
         self._last_end = -1  # of the construction before
         self._last: Told | None = None
         self._read()
 
     def _read(self) -> None:
         letters = self._sentence.letters
-        begin, end = story(letters)
-        self._in_story = end > 0
-        self._read_part(0, begin)
-        self._named += [t for t in self._sentence.tokens[begin:end] if t.letter in MACHINES and t.names]
-        if end:
+        at = 0
+        for begin, end in stories(letters):
+            self._in_story = True
+            self._read_part(at, begin)
+            self._named += [t for t in self._sentence.tokens[begin:end] if t.letter in MACHINES and t.names]
             self._mood, self._zone, self._lead_from, self._clause_from = "", "", end, end
             self._later, self._delay_s, self._condition = False, None, []
-        self._read_part(end, len(letters))
+            at = end
+        self._read_part(at, len(letters))
         self._end_condition(len(letters))
         if self._sentence.asked:
             self._asked_of(len(letters))
@@ -204,7 +212,10 @@ class Clauses:
     def _then(self, at: int) -> None:
         """What follows "and" or "then" waits for a clause about no machine: "let me finish this first, then ..."."""
         letters, tokens = self._sentence.letters, self._sentence.tokens
-        begin = max(letters.rfind(",", 0, at - 1) + 1, self._last_end)
+        paused = letters.rfind(",", 0, at - 1)
+        if letters[paused:at].strip(",") == "_":  # "two more shots, Anna, and then ..."
+            paused = letters.rfind(",", 0, paused)
+        begin = max(paused + 1, self._last_end)
         found = None
         if not letters[begin:at].strip(",") and len(self.told) == self._first:  # "she gets turned. After that, ..."
             found = (at, at + 1) if tokens[at].text.endswith("after that") else None
@@ -276,17 +287,20 @@ class Clauses:
         self._last = None
 
     def _refuse(self, at: int) -> None:
-        """A clause that is only "don't": what was asked or thought of is not to be done."""
-        letters, told = self._sentence.letters, self._uncounted
+        """What refuses what was ordered, asked or thought of before it: "don't", "argon off? Over my dead body"."""
+        letters, text = self._sentence.letters, self._sentence.tokens[at].text
         alone = self._opens(at) and letters[at + 1 : at + 2] in ("", ",")
-        if not alone or self._sentence.tokens[at].text not in _REFUSALS:
+        flatly = text in self._language.moods.refusal
+        if not (alone and (flatly or text in _REFUSALS)) and not (flatly and at == self._last_end):
             return
-        if told is None and self._correcting and self.told[-1:] == [self._last] and not self.told[-1].negation:
+        told, self.uncounted = self.uncounted, None
+        corrected = self._correcting or flatly or text == "not"
+        if told is None and corrected and self.told[-1:] == [self._last] and not self.told[-1].negation:
             told = self.told.pop()  # "start the suction, no, don't"
         if told is not None and not told.negation:
-            told.action, told.negation = OPPOSITE[told.action], self._sentence.tokens[at].text
+            told.action, told.negation = OPPOSITE[told.action], text
             self.told.append(told)
-            self._uncounted = None
+        self._lead_from = at + 1
 
     # --- constructions ------------------------------------------------------------------------------------
 
@@ -297,7 +311,7 @@ class Clauses:
         if self._zone:
             if not self._leaves_zone(rule, lead, tokens, start):
                 if rule in CALLS:
-                    self._uncounted = tell(rule, self._sentence, start, end, lead, self._referents)
+                    self.uncounted = tell(rule, self._sentence, start, end, lead, self._referents)
                 self._named += [t for t in tokens if t.names and t.letter in MACHINES]
                 self._lead_from = end
                 return
@@ -305,7 +319,7 @@ class Clauses:
         now = letters[end : end + 1] == "t" or "t" in lead
         if self._mood == "later" and not self._later and now:
             self._mood = ""
-        if rule == "state" and (part := own_part(letters[start:end], lead)):
+        if rule in ("state", "passive") and (part := own_part(rule, letters[start:end], lead)):
             for i in range(start, start + part):
                 if letters[i] in _TELLING:
                     self._between(i)
@@ -333,7 +347,8 @@ class Clauses:
                 waits=self._later and self._waits_for().startswith(_ONCE),
                 joined=letters[: start - len(lead)].endswith("&") and (last is None or last.action != "ON"),
             )
-            if (not self._in_story or counts_in_story(place, self._sentence) or self._goes_on(rule, start)) and counts(
+            told_now = counts_in_story(place, self._sentence, self._language)
+            if (not self._in_story or told_now or self._goes_on(rule, start)) and counts(
                 place, self._sentence, self._language
             ):
                 self._only(told, tokens[0], end)
@@ -343,7 +358,7 @@ class Clauses:
         elif self._mood != "void":
             self._last = None
         elif rule in CALLS:
-            self._uncounted = told
+            self.uncounted = told
         self._named += [t for t in tokens if t.names and t.letter in MACHINES]
         self._lead_from = end
 
@@ -426,4 +441,7 @@ class Clauses:
 
     def _asked_of(self, end: int) -> None:
         """The last part of the sentence up to there is a question."""
-        self.told[self._first :] = not_asked(self.told[self._first :], self._sentence, end)
+        here = self.told[self._first :]
+        self.told[self._first :] = kept = not_asked(here, self._sentence, end)
+        if here and here[-1:] != kept[-1:]:
+            self.uncounted = here[-1]

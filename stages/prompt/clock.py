@@ -8,6 +8,7 @@ _DAY: Final = 24
 _LATE: Final = 10  # from here on two numbers are a time, where "one twenty" may be a pressure
 _WORDS: Final = (("noon",), ("midnight",), ("the", "top", "of", "the", "hour"), ("the", "hour"))
 _BEHIND: Final = frozenset(("o'clock", "sharp", "am", "pm", "exactly"))
+_QUARTERS: Final = frozenset((15.0, 30.0, 45.0))
 _TENS: Final = frozenset((10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 55.0))
 
 
@@ -20,9 +21,9 @@ class Clock:
 
     def time(self, words: list[str], at: int, begins: bool) -> int:
         """Where a time of day ends, or 0. `begins`: a clause begins with it, so that "ten", too, is one."""
-        for told in _WORDS:
-            if tuple(words[at : at + len(told)]) == told:
-                return at + len(told)
+        for phrase in _WORDS:
+            if tuple(words[at : at + len(phrase)]) == phrase:
+                return at + len(phrase)
         if end := self._past(words, at) or self._digits(words, at):
             return self._behind(words, end)
         hour, end = self._number(words, at)
@@ -31,19 +32,22 @@ class Clock:
         minute, later = self._number(words, end + (words[end : end + 1] == ["oh"]))
         if minute in _TENS or words[end : end + 1] == ["oh"]:
             sharp = self._behind(words, later)
-            return sharp if begins or hour >= _LATE or sharp > later else 0
+            told = begins or hour >= _LATE or sharp > later or (hour > 1 and minute in _QUARTERS)
+            return sharp if told else 0
         sharp = self._behind(words, end)
         return sharp if sharp > end or begins else 0
 
     def _past(self, words: list[str], at: int) -> int:
         """Where "quarter past ten", "twenty to", "half past" ends."""
         at += words[at : at + 1] == ["a"]
+        if words[at : at + 1] == ["half"] and (self._number(words, at + 1)[0] or HOURS + 1) <= HOURS:
+            return at + 2  # "at half seven"
         if words[at : at + 1] in (["quarter"], ["half"]):
             end = at + 1
         else:
             minute, end = self._number(words, at)
             end = end if minute is not None else 0
-        if not end or words[end : end + 1] not in (["past"], ["to"]):
+        if not end or words[end : end + 1] not in (["past"], ["to"], ["till"]):
             return 0
         hour, last = self._number(words, end + 1)
         if hour is None and words[end] == "to":

@@ -9,7 +9,8 @@ from stages.prompt.referents import Referents
 from stages.prompt.tokens import Sentence, Token
 from stages.prompt.told import Told
 
-_ASIDE: Final = re.compile(r"(?<=n)(?:l[da]*_)+$")  # "do not for the life of you stop it"
+# "Do not for the life of you stop it", "do not let him stop it"
+_ASIDE: Final = re.compile(r"(?<=n)(?:(?:l[da]*_)+|k[daO]{0,2}_{0,2})$")
 
 
 def tell(rule: str, sentence: Sentence, start: int, end: int, lead: str, referents: Referents) -> Told | None:

@@ -18,7 +18,9 @@ _GIVEN: Final = frozenset(("it", "him", "her", "them", "me", "us"))
 _WHO: Final = frozenset(("you", "we", "i"))
 _UNTIL: Final = frozenset(("until", "till", "before"))
 _MAY: Final = frozenset(("can", "may", "could", "should"))
-RECENT_S: Final = 600.0  # "a minute ago" is as good as now
+_NOW_ON: Final = frozenset(("on", "off", "out"))
+_COUNTS: Final = frozenset(("count", "counting"))
+RECENT_S: Final = 1800.0  # "a minute ago" is as good as now
 
 
 class _Opening(NamedTuple):
@@ -45,7 +47,10 @@ class Delays:
         self._long = frozenset(times.long)
         self._closing = frozenset(times.closing)
         self._from_now = tuple(phrase.split() for phrase in times.from_now)
-        self._starts = amounts.first_words | {"in", "after", "within", "not", "say", "give", "count"}
+        verbs = language.verbs
+        ordering = (*verbs.start, *verbs.stop, *verbs.standby, *verbs.open, *verbs.place)
+        self._ordering = frozenset(verb.partition(" ")[0] for verb in ordering)
+        self._starts = amounts.first_words | _COUNTS | {"in", "after", "within", "not", "say", "give"}
         self._begin = self._starts | _AT | self._about | {"for"}
 
     def may_begin(self, word: str) -> bool:
@@ -57,14 +62,16 @@ class Delays:
 
         `begins`: a clause begins here.
         """
+        if words[at] in self._about and self._is_past(words, past := self._amounts.duration(words, at + 1)):
+            return Token("", "", at, past + 1)  # "went on about twenty minutes ago"
         if end := self._time_of_day(words, at, begins):
             return _later(words, at, end)
         if words[at] not in self._starts and not words[at][0].isdigit():
             return None
-        if words[at] == "count" and (first := self._counted_to(words, at + 1)):
+        if words[at] in _COUNTS and (first := self._counted_to(words, at + 1)):
             number, end = self._amounts.amount(words, first)
-            last = number is None or words[end : end + 1] in ([], ["."], ["!"])  # nothing waits for it
-            return None if last else _later(words, at, end, number or 0.0)
+            nothing_waits = words[at] == "counting" or words[end : end + 1] in ([], ["."], ["!"])
+            return None if number is None or nothing_waits else _later(words, at, end, number or 0.0)
         if words[at] == "in" and _YEAR.fullmatch(" ".join(words[at + 1 : at + 2])):
             return Token("Z", " ".join(words[at : at + 2]), at, at + 2)
         opening = self._opening(words, at)
@@ -75,6 +82,8 @@ class Delays:
         unit = words[end] if end < len(words) else ""
         if unit in self._long and words[at] == "after":
             return Token("_", " ".join(words[at : end + 1]), at, end + 1)  # "after seven years" puts nothing off
+        if words[at : at + 2] == ["not", "in"]:  # "not in five minutes: now"
+            return Token("", "", at, end + 1) if unit in self._units else None
         if unit not in self._units:
             minutes = words[at] == "in" and number > 1 and self._is_of_minutes(words, end, number, begins)
             return _later(words, at, end, 60.0 * number) if minutes else None
@@ -90,8 +99,11 @@ class Delays:
             counted, given, number = True, False, at + 2
         else:
             given = words[at : at + 1] == ["give"] and words[at + 1 : at + 2] != [] and words[at + 1] in _GIVEN
-            counted = given or words[at : at + 1] in (["in"], ["after"], ["within"])
-            number = at + counted + given
+            negated = words[at : at + 2] == ["not", "in"]
+            counted = given or negated or words[at : at + 1] in (["in"], ["after"], ["within"])
+            number = at + counted + given + negated
+            if words[at : at + 1] == ["give"] and not self._amounts.articles.isdisjoint(words[at + 1 : at + 2]):
+                counted, given, number = True, True, at + 3  # "give the lung a minute"
         number = self._behind_aside(words, number) if counted else number
         return _Opening(self._behind_roughly(words, number), counted, given)
 
@@ -110,7 +122,9 @@ class Delays:
     def _is_of_minutes(self, words: list[str], at: int, number: float, begins: bool) -> bool:
         """Whether a number without a unit is of minutes: "in five, we ...", "in ten, please"."""
         follows = words[at] if at < len(words) else ""
-        closing = follows == "," and number > 2 and not self._closing.isdisjoint(words[at + 1 : at + 2])
+        switched = not _NOW_ON.isdisjoint(words[max(0, at - 3) : at - 2])  # "lights off in ten, I am still scrubbing"
+        behind = switched or not self._closing.isdisjoint(words[at + 1 : at + 2])
+        closing = follows == "," and number > 2 and behind
         return closing or follows in ("", ".", "!") or (begins and (follows == "," or follows in _WHO))
 
     def _behind_or_so(self, words: list[str], at: int) -> int:
@@ -119,7 +133,8 @@ class Delays:
             words[at + 1 : at + 2] in (["so"], ["thereabouts"]) or self._amounts.is_number(words[at + 1 : at + 2])
         ):
             at += 2
-        at += 3 * (words[at : at + 3] == ["on", "the", "clock"])
+        if words[at : at + 1] in (["on"], ["by"]) and "clock" in words[at + 2 : at + 4]:  # "by the wall clock"
+            at = words.index("clock", at) + 1
         if words[at : at + 1] in (["pass"], ["elapse"]) or words[at : at + 2] == ["go", "by"]:
             at += 1 + (words[at] == "go")
         return at
@@ -147,15 +162,23 @@ class Delays:
             return _later(words, start, end + len(from_now), seconds)
         if until := _until_allowed(words, end):  # "another five minutes until you can stop the suction"
             return _later(words, start, until, seconds)
-        if words[end : end + 1] == ["ago"] and seconds <= RECENT_S:
+        if self._is_past(words, end) and seconds <= RECENT_S:
             return Token("", "", start, end + 1)
         follows = opening.counted or self._goes_on(words, end, begins)
         return _later(words, start, end, seconds) if follows else None
 
+    @staticmethod
+    def _is_past(words: list[str], at: int) -> bool:
+        """Whether a time that ends at `at` is past: "five minutes ago"."""
+        return at > 0 and words[at : at + 1] in (["ago"], ["back"])
+
     def _counted_to(self, words: list[str], at: int) -> int:
         """Where the number stands that somebody counts to: "to ten", "a slow thirty"; or 0."""
-        if "to" in words[at : at + 2]:
-            return words.index("to", at) + 1
+        for counted in ("to", "down from"):
+            to = counted.split()
+            for start in range(at, at + 2):
+                if words[start : start + len(to)] == to:
+                    return start + len(to)
         while words[at : at + 1] and (words[at] in self._amounts.articles or words[at].startswith("slow")):
             at += 1
         return at if words[at : at + 1] and self._amounts.counted(words[at]) else 0
@@ -180,12 +203,15 @@ class Delays:
 
     def _goes_on(self, words: list[str], at: int, begins: bool) -> bool:
         """Whether something follows on a time that was said: "two minutes, then ...", "a minute more and we ..."."""
-        if words[at : at + 1] in (["of"], ["for"]):  # "ten more minutes of suction, then turn it off"
+        if words[at : at + 1] in (["of"], ["for"], ["on"], ["with"]):  # "ten more minutes of suction, then turn it off"
             return begins and "then" in words[at : at + _PURPOSE]
+        if words[at : at + 1] == [","] and words[at + 2 : at + 4] == [",", "and"]:
+            at += 2  # "sixty more seconds, Anna, and you ..."
         following = [word for word in words[at : at + 7] if word not in (",", "more", "please")]
         if "then" in following[: 1 + (following[:1] == ["and"])] or following[1:3] == ["and", "then"]:
             return True  # also behind a name: "two minutes, Anna, and then ..."
-        return begins and following[:1] == ["and"] and not _WHO.isdisjoint(following[1:2])
+        goes_on = self._ordering | self._amounts.articles | _WHO
+        return begins and following[:1] == ["and"] and not goes_on.isdisjoint(following[1:2])
 
     def _time_of_day(self, words: list[str], at: int, begins: bool) -> int:
         """Where "at half past ten", "by noon", "at the ten minute mark" ends, or "ten past" alone."""

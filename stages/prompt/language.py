@@ -46,6 +46,7 @@ KINDS: Final[dict[str, str]] = {
     "moods.welcome": "2",
     "moods.closing": "N",
     "moods.negation": "n",
+    "moods.refusal": "n",
     "moods.polite": "p",
     "moods.question": "q",
     "moods.tag": "g",
@@ -55,6 +56,7 @@ KINDS: Final[dict[str, str]] = {
     "moods.modal": "%",
     "moods.indirect": "Q",
     "moods.story": "Z",
+    "moods.past": "Z",
     "moods.later": "A",
     "moods.occasion": "D",
     "moods.meanwhile": "U",
@@ -120,6 +122,7 @@ class Moods(Table, frozen=True, kw_only=True):
     welcome: Words
     closing: Words
     negation: Words
+    refusal: Words
     polite: Words
     question: Words
     tag: Words
@@ -129,6 +132,7 @@ class Moods(Table, frozen=True, kw_only=True):
     modal: Words
     indirect: Words
     story: Words
+    past: Words
     later: Words
     courtesy: Words
     occasion: Words
@@ -161,6 +165,7 @@ class Glue(Table, frozen=True, kw_only=True):
     patient: Words
     preposition: Words
     vocative: Words
+    thanks: Words
     resuming: Words
     titles: Words
 

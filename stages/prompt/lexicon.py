@@ -303,7 +303,7 @@ class Lexicon:
     def _amount(self, words: list[str], at: int, before: list[Token]) -> Token | None:
         """How much or when, if it is said here."""
         word = words[at]
-        begins = not before or before[-1].letter in (",", "&")
+        begins = not before or before[-1].letter in (",", "&") or words[at - 1] in ("wait", "say")
         if (delay := self._delays.delay(words, at, begins)) is not None:
             return delay
         if word == "for" and not (before and before[-1].letter in "ofM"):  # "let it run for a minute, then ..."

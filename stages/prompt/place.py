@@ -11,6 +11,7 @@ from stages.prompt.work import by_hand, is_worked_on
 # "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to", "please to"
 _TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,[_m]{1,2},)?|nb|Ibn|PI?)u$")
 _PREVENTED: Final = re.compile(r"from \w+ing ")  # "stop the lights from going off"
+_PRESENT: Final = re.compile(r"[MGF](?:b|H)")
 _PAST: Final = frozenset("SVXY")
 _BARE: Final = re.compile(r"[da]*M[of]")
 _NAMED: Final = frozenset("MGF")
@@ -43,11 +44,24 @@ class Place(NamedTuple):
     joined: bool  # "and" stands before its clause, and what was told before does not start anything
 
 
-def counts_in_story(place: Place, sentence: Sentence) -> bool:
-    """Whether it counts beside a story: an order does, a call ("argon off please"), or a bare "argon off" alone."""
-    ordered = place.rule in ORDERS or (place.rule == "state" and (place.called or _is_bare(place, sentence)))
+def counts_in_story(place: Place, sentence: Sentence, language: Language) -> bool:
+    """Whether it counts beside a story: an order does, a call ("argon off please"), or a bare "argon off" alone.
+
+    Beside a story of another day what is so now counts too: "since Sunday I have a cold, and the camera is on".
+    """
+    called = place.called or place.lead.endswith(("P", "t"))
+    ordered = place.rule in ORDERS or (place.rule == "state" and (called or _is_bare(place, sentence)))
+    if not ordered and _is_so_now(place):
+        return all(token.text in language.moods.past for token in sentence.tokens if token.letter == "Z")
     told = place.tokens[0].letter in _PAST  # "in March, somebody stopped it"
     return ordered and "I" not in place.lead and not place.tokens[0].ing and not told
+
+
+def _is_so_now(place: Place) -> bool:
+    """Whether it is a clause of its own that tells how a machine is: "the camera is on", "it has been turned off"."""
+    letters = "".join([token.letter for token in place.tokens])
+    present = _PRESENT.search(letters) is not None and "B" not in letters
+    return place.rule in ("state", "passive") and present and not place.lead.strip("&")
 
 
 def _is_bare(place: Place, sentence: Sentence) -> bool:
@@ -64,6 +78,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
     rule, lead, first = place.rule, place.lead, place.tokens[0]
     if place.following == "!" and any(token.letter == "E" for token in place.tokens):
         return False  # but for what nobody knows
+    if first.text.endswith(" away") and any(token.letter == "E" for token in place.tokens):
+        return False  # "suck it all away"
     if rule == "unknown" and first.letter in "vxw" and not _is_device(place.tokens[-1].text, language):
         return False
     if first.letter in _PAST and (lead.endswith("mH") or _before(place, sentence) in ("nearly", "almost")):
@@ -208,7 +224,8 @@ def _fronted_counts(tokens: list[Token], language: Language) -> bool:
 def _is_recent(place: Place, sentence: Sentence) -> bool:
     """Whether what was done was done just now: "was stopped a minute ago"; amounts.py left out what is recent."""
     behind = sentence.words[place.tokens[-1].end :][:4]
-    return "ago" in behind or behind[:2] == ["just", "now"]
+    noted = place.following == "D" and behind[:1] == ["at"]  # "was stopped at nine fifteen"
+    return noted or "ago" in behind or behind[:2] == ["just", "now"]
 
 
 def _is_told_to(place: Place, sentence: Sentence) -> bool:

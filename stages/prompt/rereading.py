@@ -24,18 +24,20 @@ _MAY: Final = re.compile(r"[MGFW](j)(?:b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtU]|$))|b[o
 _NEITHER: Final = re.compile(
     r"(j)[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr])"
 )  # "neither the suction nor the pump is to be stopped"
+_CANNOT: Final = re.compile(r"[MGFW](j)b?(?:[of]|[VXY]|S[of])")  # "the ventilator can't go off"
 _MUST: Final = re.compile(r"(?<=I)j(?=d[daO]*[MG][ofz])")  # "I must have the suction on"
 _SUPPOSE: Final = re.compile(r"(?:^|(?<=,))Q(?=[dIOW])")  # "suppose she bleeds: suction on"
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
 _OFF_BUT: Final = re.compile(r"(?:[Ea][ofz]|[xcy]E)[P,]*(&)(?=[daO]*(?:[MGF](?!%?b?n?[ofzre])|_))")
 _ALL_BUT: Final = re.compile(r"a(?=(?:[ofz][P,]*)?!)")
 _LAST: Final = r"(?=[,PtK]|&(?![daO]*[_+])|$)"
-_OUT: Final = re.compile(rf"(M)(?:%?n?b|H|Hb)?(l)(?:{_LAST}|(?=D))")  # "the headlight is out"
+_OUT: Final = re.compile(rf"(M)(?:%?n?b|bn?ub|H|Hb)?(l)(?:{_LAST}|(?=[DU]))")  # "the headlight is out"
 _OF: Final = re.compile(rf"[MGFEW](l){_LAST}")  # "suction of, please" is heard for "off"
 _GOING_ON: Final = re.compile(r"M(r)o")  # "argon going on"; what is "going off" may be an alarm
 _HOLD_ON: Final = re.compile(r"ho(?=,|$)")  # "suction off, hold on, ..."
 _WERE: Final = re.compile(r"p[daO]*[MGFWE](?:&[daO]*[MGF])*(?:(B)|(j)b)")  # "it would help if the suction could be off"
-_NOT_THAT: Final = re.compile(r"(?<=[,.])R(?=,?[da]*M[,P]*$)")  # "scratch that, the insufflator"
+_NOT_THAT: Final = re.compile(r"(?<=[,.K])R(?=,?(?:[da]*M[,P]*$|[of](?=[,Pt]|$)))")  # "scratch that, the insufflator"
+_REFUSED: Final = frozenset(("cannot", "can't", "cant", "can not"))
 _SUPPOSING: Final = frozenset(("suppose", "assume", "imagine"))
 
 
@@ -78,6 +80,9 @@ class Rereading:
             for found in _MAY.finditer(letters):
                 letters, tokens = _put_if("may", "%", letters, tokens, found.start(1))
                 letters, tokens = _put_if("should be", "b", letters, tokens, found.start(1))
+            for found in _CANNOT.finditer(letters):
+                if tokens[found.start(1)].text in _REFUSED:
+                    letters, tokens = _put("n", letters, tokens, found.start(1))
             for found in _MUST.finditer(letters):
                 letters, tokens = _put_if("must have", "w", letters, tokens, found.start())
             for found in _NEITHER.finditer(letters):

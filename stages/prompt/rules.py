@@ -108,8 +108,9 @@ class RuleEngine:
         earlier, named_before = list(told), list(named)
         sentences = list(self._lexicon.sentences(words))
         hinted = self._hinted(words, sentences)
+        uncounted = None
         for sentence in sentences:
-            Clauses(sentence, self._language, told, named, hinted)
+            uncounted = Clauses(sentence, self._language, told, named, hinted, uncounted).uncounted
         if told == earlier and (bare := self._bare(sentences, speaker)):
             told.append(Told(bare, "ON", [t for t in sentences[0].tokens if t.letter == "M"], text))
         if _speaks(speaker, self._language.speakers.bystanders):

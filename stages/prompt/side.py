@@ -52,7 +52,8 @@ def _leads(clause: str) -> bool:
 def still_to_come(tokens: Sequence[Token], numbers: Container[str]) -> bool:
     """Whether a clause is only how much is left: "two more shots", "just a few more stitches here"."""
     words = [token.text for token in tokens if token.letter]
-    told = not MACHINES.isdisjoint(token.letter for token in tokens)
+    told = any(token.letter in MACHINES and token.names for token in tokens)
+    told = told or not _DONE.isdisjoint(token.letter for token in tokens)  # "I have placed one more stitch, and ..."
     return not told and any(more == "more" and number in numbers for number, more in pairwise(words[:5]))
 
 
@@ -86,22 +87,26 @@ def done_first(letters: str, tokens: list[Token], words: list[str], begin: int, 
     return (first, last) if waits and last - first > 1 else None
 
 
-def own_part(letters: str, lead: str) -> int:
+def own_part(rule: str, letters: str, lead: str) -> int:
     """Where a list begins behind the object of the verb before it: "we cleaned the scope, suction off"."""
     object_of_verb = _OBJECT.search(lead) is not None
-    if not object_of_verb and not lead.endswith(("b", "B", "H", "l")):
+    behind = rule == "state" and lead.endswith(("b", "B", "H", "l", "Q"))
+    if not (object_of_verb or behind):
         return 0
     at = max(letters.rfind(","), letters.rfind("&") if object_of_verb else -1) + 1
     return at + (letters[at] == "&")
 
 
-def story(letters: str) -> tuple[int, int]:
-    """Where a story stands, from comma to comma: around it only an order counts."""
-    first, last = letters.find("Z"), letters.rfind("Z")
-    if first < 0:
-        return 0, 0
-    end = letters.find(",", last)
-    return max(0, letters.rfind(",", 0, first)), len(letters) if end < 0 else end
+def stories(letters: str) -> list[tuple[int, int]]:
+    """Where stories stand, each from comma to comma: around them only an order counts."""
+    found: list[tuple[int, int]] = []
+    at = letters.find("Z")
+    while at >= 0:
+        end = letters.find(",", at)
+        end = len(letters) if end < 0 else end
+        found.append((max(0, letters.rfind(",", 0, at)), end))
+        at = letters.find("Z", end)
+    return found
 
 
 def is_spent(clause: str) -> bool:

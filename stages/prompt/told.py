@@ -11,8 +11,8 @@ from stages.prompt.tokens import Sentence, Token
 _STATEMENTS: Final = frozenset(("state", "passive", "activity", "fact", "phrase", "patient"))
 _GOES_ON: Final = re.compile(r"u|&[vxyhs=k]")
 _PLEADED: Final = re.compile(
-    r"[&,]*[j%][daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S][of])"
-)  # "could the lights be put on?"
+    r"[&,]*[j%][daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S]?[of])"
+)  # "could the lights be put on?", "could the argon go on?"
 _REQUESTS: Final = ("can ", "could ", "may ", "might ", "any chance ")
 
 
