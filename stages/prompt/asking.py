@@ -6,7 +6,7 @@ from typing import Final
 from stages.prompt.tokens import Sentence
 
 _RUN_ON: Final = re.compile(r"[jQ][^jQqZuL]{5,}_$")
-_WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw[oflt]?b")
+_WISHED: Final = re.compile(r"j[bd_a]{0,4}J|qIw(?:[oflt]?|(?:S[of]|[VX])t?)b")
 _REPEATED: Final = re.compile(r",?n?(?:[svxyk=]|[da]*[MG](?:&[da]*[MG])*[ofz][,Pt]*$)")
 _PLEADED: Final = re.compile(r"[daO]*[MGF][^,]*P|[daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S][ofz])")
 _GOING: Final = re.compile(r"[daO]*[MG](?:&[daO]*[MG])*(b)[of](?=[,PtD]|$)")
@@ -32,8 +32,8 @@ def is_pleading(sentence: Sentence, at: int) -> bool:
     """Whether a clause that begins so is no question: "could the lights go off please", "might it be put on"."""
     if sentence.tokens[at].text not in _PLEAS:
         return False
-    going = _GOING.match(sentence.letters, at + 1)  # "could the argon go on?"
-    goes = going is not None and sentence.tokens[going.start(1)].text in _GO
+    going = _GOING.match(sentence.letters, at + 1)  # "could the argon go on?", but "can it go off by itself?"
+    goes = sentence.tokens[at].text != "can" and going is not None and sentence.tokens[going.start(1)].text in _GO
     return goes or _PLEADED.match(sentence.letters, at + 1) is not None
 
 

@@ -24,12 +24,13 @@ _PAST: Final = frozenset("SVXYB")
 _VERBS: Final = frozenset("vxyhsk=")
 _THINGS: Final = re.compile(r"[daO]*[MGF](?:&[daO]*[MGF])*")
 _UNKNOWN: Final = re.compile(r"[,0&]*da*[_+]{1,2}[,P]*")
-_LEFT: Final = re.compile(r",*kW[,Pt]*$")  # "actually, leave it"
+_LEFT: Final = re.compile(r",*[kc]W[,Pt]*$")  # "actually, leave it"
 _CALLED: Final = re.compile(r",?P|t|,p(?:,|$)")  # behind what is called for
 _REFUSALS: Final = frozenset(("don't", "dont", "do not", "don't you", "don't you dare", "not"))
 _GOING: Final = frozenset(("goes", "go", "comes", "come"))  # "as soon as she sleeps the ventilator goes on"
 _AFTER: Final = frozenset(("after", "right after", "just after", "only after", "following", "upon"))
 _ONCE: Final = ("after", "once", "as soon as", "soon as", "the moment", "the minute")
+_BEFORE: Final = ("before you", "before we", "before i")
 _ENDING: Final = frozenset("_lWfo")  # what a side clause may end with
 _STATING: Final = frozenset("bBH")
 _SEEING: Final = frozenset(("see", "notice", "say", "that", "how", "hear", "find", "spot", "with", "without"))
@@ -75,6 +76,8 @@ class Clauses:
         self._last_end = -1  # of the construction before
         self._last: Told | None = None
         self._read()
+        if self.uncounted is uncounted:  # a sentence later nothing refuses it any more
+            self.uncounted = None
 
     def _read(self) -> None:
         letters = self._sentence.letters
@@ -213,7 +216,7 @@ class Clauses:
         """What follows "and" or "then" waits for a clause about no machine: "let me finish this first, then ..."."""
         letters, tokens = self._sentence.letters, self._sentence.tokens
         paused = letters.rfind(",", 0, at - 1)
-        if letters[paused:at].strip(",") == "_":  # "two more shots, Anna, and then ..."
+        if paused > 0 and letters[paused:at].strip(",") in ("", "_"):  # "two more shots, Anna, and then ..."
             paused = letters.rfind(",", 0, paused)
         begin = max(paused + 1, self._last_end)
         found = None
@@ -232,7 +235,8 @@ class Clauses:
         letters = self._sentence.letters
         if token.text.startswith("at ") and is_reported(letters[self._clause_from : self._last_end]):
             return  # "drain connected at eleven forty"
-        behind = self._adjoins(at) or trails(letters, self._last_end, at, token.text)
+        ahead = token.text.endswith(_BEFORE)  # "let it run another hour before you stop it"
+        behind = not ahead and (self._adjoins(at) or trails(letters, self._last_end, at, token.text))
         target = self._last if behind else None  # "suction off, but only in two minutes"
         if target is not None and target.things:
             target.deferred, target.waits_for, target.delay_s = True, token.text, token.delay_s or None
@@ -291,7 +295,9 @@ class Clauses:
         letters, text = self._sentence.letters, self._sentence.tokens[at].text
         alone = self._opens(at) and letters[at + 1 : at + 2] in ("", ",")
         flatly = text in self._language.moods.refusal
-        if not (alone and (flatly or text in _REFUSALS)) and not (flatly and at == self._last_end):
+        asked = at == 0 and self.uncounted is not None  # "argon on? Not in my theatre with that torn cover"
+        answers = asked or at == self._last_end
+        if not (alone and (flatly or text in _REFUSALS)) and not (flatly and answers):
             return
         told, self.uncounted = self.uncounted, None
         corrected = self._correcting or flatly or text == "not"

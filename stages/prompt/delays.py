@@ -3,6 +3,8 @@
 import re
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from stages.prompt.amounts import Amounts
 from stages.prompt.clock import Clock
 from stages.prompt.language import Language
@@ -62,8 +64,10 @@ class Delays:
 
         `begins`: a clause begins here.
         """
-        if words[at] in self._about and self._is_past(words, past := self._amounts.duration(words, at + 1)):
-            return Token("", "", at, past + 1)  # "went on about twenty minutes ago"
+        if words[at] in self._about and at + 1 < len(words):
+            past = self.delay(words, at + 1, False)
+            if past is not None and not past.letter:  # "went on about twenty minutes ago"
+                return replace(past, start=at)
         if end := self._time_of_day(words, at, begins):
             return _later(words, at, end)
         if words[at] not in self._starts and not words[at][0].isdigit():
@@ -102,8 +106,6 @@ class Delays:
             negated = words[at : at + 2] == ["not", "in"]
             counted = given or negated or words[at : at + 1] in (["in"], ["after"], ["within"])
             number = at + counted + given + negated
-            if words[at : at + 1] == ["give"] and not self._amounts.articles.isdisjoint(words[at + 1 : at + 2]):
-                counted, given, number = True, True, at + 3  # "give the lung a minute"
         number = self._behind_aside(words, number) if counted else number
         return _Opening(self._behind_roughly(words, number), counted, given)
 
@@ -143,6 +145,9 @@ class Delays:
         self, words: list[str], start: int, end: int, seconds: float, opening: _Opening, begins: bool
     ) -> Token | None:
         """What a time is that ends at `end`: it puts something off, or it tells how long ago, or it is none."""
+        if words[max(0, start - 3) : start - 2] == ["give"] and words[start - 2] in self._amounts.articles:
+            end = _until_then(words, end)  # "give the lung a minute to come down, then ..."
+            return _later(words, start, end, seconds) if end else None
         if opening.given and words[end : end + 1] == ["first"]:  # "suction off, but give us two minutes first"
             return _later(words, start, end + 1, seconds)
         if opening.given and words[start + 1] != "it":
@@ -162,15 +167,10 @@ class Delays:
             return _later(words, start, end + len(from_now), seconds)
         if until := _until_allowed(words, end):  # "another five minutes until you can stop the suction"
             return _later(words, start, until, seconds)
-        if self._is_past(words, end) and seconds <= RECENT_S:
+        if words[end : end + 1] in (["ago"], ["back"]) and seconds <= RECENT_S:
             return Token("", "", start, end + 1)
         follows = opening.counted or self._goes_on(words, end, begins)
         return _later(words, start, end, seconds) if follows else None
-
-    @staticmethod
-    def _is_past(words: list[str], at: int) -> bool:
-        """Whether a time that ends at `at` is past: "five minutes ago"."""
-        return at > 0 and words[at : at + 1] in (["ago"], ["back"])
 
     def _counted_to(self, words: list[str], at: int) -> int:
         """Where the number stands that somebody counts to: "to ten", "a slow thirty"; or 0."""

@@ -38,7 +38,7 @@ _WISH = r"(?:J|(?<=[qa]I)w[lt]?b)"  # "I would prefer", "what I need now is"
 _HAVE = r"(?:w|(?<=[pm])H|(?<=[pm,CK]n)H|(?<=^n)H)"  # "I want", "could we have", "let us not have"
 
 RULES: Final[dict[str, str]] = {
-    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?![%mHbL]|k?n?{_STATE}|P)"
+    "correction": rf"(?:[CK]|0(?=[,d]))(?:[,n&CK]|0(?![aO]*[MGFT]))*{_LIST}(?![%mHbLn]|k?n?{_STATE}|P)"
     rf"|[CK0],*{_STATE}(?![daO]*[MGF])",  # "no sorry, the suction"
     "particle verb": rf"{_VERB}[sS=][Pt]?[ofz](?:{_LOOSE_LIST}|t{_SOON})",  # "turn on the suction"
     "split verb": rf"{_VERB}[sS=]W[ofz][,P]*,{_LIST}(?=[,P]*$)"  # "turn these off: the suction and the lights"
@@ -53,8 +53,10 @@ RULES: Final[dict[str, str]] = {
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
     rf"|{_HAVE}{_PLACED}(?:x|s[ofz])(?![d_+MGF])"  # "let us have the suction shut down"
     rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?!l){_ALONE}|S[ofz]|[VXY])"
-    rf"|(?:(?<=[IL])n|(?<=In)H|N){_PLACED}u?b?(?:[ofz](?!l){_ALONE}|S[ofz]|[VXY])"  # "I do not want it off"
-    rf"|(?<=I)w[ofz]b{_LIST}|(?<=[qa]I)w[lt]?b{_LIST}(?=[,.P]|$)"  # "what I need off is the suction"
+    rf"|(?:(?<=[IL])n|(?<=In)H|N){_PLACED}u?b?(?:[ofz](?!l){_ALONE}|S[ofz]|[VXYx])"  # "I do not want it off"
+    rf"|(?<=I)w[ofz]b{_LIST}|(?<=[qa]I)w(?:[lt]?|(?:S[of]|[VX])t?)b{_LIST}(?=[,.P]|$)"  # "what I need off is ..."
+    # "it is the suction I want off", "... that should stop", "... I am asking you to start"
+    rf"|(?<=Wb){_LIST}d?(?:I[bwmJp]{{1,2}}u?b?|I(?=%)|)(?:%?b)?(?:%?[ofz]|[vxy]|[s=][of]|[VXY]|S[of])(?![d_+MGF])"
     rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}(?!,?[fz])"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON}|W[,P]*,{_LIST}(?=[,P]*$))",
@@ -91,7 +93,7 @@ RULES: Final[dict[str, str]] = {
     rf"|{_ALL}(?:[%bnu]|bu)?[vxy](?=$|[,.&PtAD])"  # "suction stop", "the suction is to stop when ..."
     rf"|{_ALL},P?[Wa]?[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
     "fact": rf"(?:[VXY]|S[ofz]){_LIST}|S{_ALL}[ofz](?!l){_ALONE}|(?<=[HI])r{_LIST}"  # "I stopped the suction"
-    rf"|(?<=IH)B{_ALL}[ofr](?!l){_ALONE}",  # "we have had the suction on since then"
+    rf"|(?<=IH)[BH]?{_ALL}[ofr](?!l){_ALONE}",  # "we have had the suction on since then"
     "patient": rf"O(?:b|H)?[of]{_LIST}|(?<=I)%?b[of]{_LIST}|(?<![^,&Pt])bf{_LIST}",  # "put him on the ventilator"
     "phrase": rf"[s=]?[da]*T(?:[da]*M)?(?=$|[,.&P!Ivxs=CRKqptAUD]|l(?:$|[,.&P])|{_NEXT}{_STATE})",  # "the tube is in"
     "activity": r"b?G(?=$|[,.&PCR])|i(?![+b]|O[of])",  # "we are ventilating", "ventilate now"

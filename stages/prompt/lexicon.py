@@ -34,6 +34,7 @@ _PLACES: Final = frozenset(("there", "here"))
 _FOR_ME: Final = frozenset(("for me", "for us"))
 _THANKS: Final = frozenset(("please", "thanks", "thank", "cheers"))
 _MOST_VOCATIVE: Final = 3  # words
+_MOST_ROUGHLY: Final = 4  # words before how long something has been
 _PAUSES: Final = frozenset(",:—–()")
 _ENDS: Final = frozenset(".!?;")
 LONG_TALK: Final = 8  # tokens, without an end mark
@@ -57,6 +58,7 @@ class Lexicon:
         self._index = PhraseIndex(self._articles)
         self._amounts = Amounts(language)
         self._delays = Delays(language, self._amounts)
+        self._lasting = frozenset((*language.times.roughly, *language.times.small, "for", "a"))
         self._spoken = Spoken(language, lambda word: bool(self._index.of(word)))
         self.words = self._spoken.words
         lamps = {m.id for m in surgery.machines if any(name.endswith(language.things.lamps) for name in names(m))}
@@ -142,7 +144,8 @@ class Lexicon:
                 at += 1
                 continue
             token = self._token(words, at, tokens)
-            if token.letter == "," and tokens and tokens[-1].letter == "d" and tokens[-1].text not in self._pronouns:
+            hesitates = token.letter == "," and tokens != [] and tokens[-1].letter == "d" and tokens[-1].end == at
+            if hesitates and tokens[-1].text not in self._pronouns:
                 token = replace(token, letter="")  # "turn on the ... suction"
             if token.letter:
                 tokens.append(token)
@@ -244,6 +247,8 @@ class Lexicon:
             if not rest and (read := self._in_context(word, at, following, before)):
                 return Token(read, word, at, at + 1)
             if mention is not None:
+                if mention.unnamed and self._cuts_a_name(words, at, end):
+                    continue  # "put the gas machine on" puts no gas on
                 previous = before[-1] if before and before[-1].end == at else None
                 if mention.unnamed and letter == "M" and previous is not None and previous.letter in "MGF_+":
                     continue  # "the camera picture", "a blood gas"
@@ -265,6 +270,18 @@ class Lexicon:
                         text = " ".join(words[at:end])  # "the microwave generator"
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _cuts_a_name(self, words: list[str], start: int, end: int) -> bool:
+        """Whether a machine's name begins within these words and goes on behind them."""
+        return any(
+            phrase.mention is not None
+            and not phrase.mention.unnamed
+            and phrase.letter == "M"
+            and at + 1 + len(phrase.rest) > end
+            and tuple(words[at + 1 : at + 1 + len(phrase.rest)]) == tuple(phrase.rest)
+            for at in range(start + 1, end)
+            for phrase in self._index.of(words[at])
+        )
 
     def _is_device(self, word: str) -> bool:
         return word.endswith(self._language.things.device_endings) and not self._index.of(word)
@@ -300,6 +317,15 @@ class Lexicon:
             return "d"  # another team is told by its machines: "their suction"
         return ""
 
+    def _lasted(self, words: list[str], at: int) -> int:
+        """Where how long something has been ends: "has been off two minutes", "on for about ten minutes"; or 0."""
+        for start in range(at, min(at + _MOST_ROUGHLY, len(words))):
+            if end := self._amounts.duration(words, start):
+                return end
+            if words[start] not in self._lasting:
+                break
+        return 0
+
     def _amount(self, words: list[str], at: int, before: list[Token]) -> Token | None:
         """How much or when, if it is said here."""
         word = words[at]
@@ -311,7 +337,7 @@ class Lexicon:
             if delay is not None:
                 return replace(delay, start=at)
         lasted = before and before[-1].letter in "ofzr" and any(token.letter == "H" for token in before[-5:])
-        if lasted and (end := self._amounts.duration(words, at)):  # "has been off two minutes"
+        if lasted and (end := self._lasted(words, at)):
             return Token("", "", at, end)
         if word in ("at", "for") and (end := self._amounts.setting(words, at + 1)):
             return Token("", "", at, end)

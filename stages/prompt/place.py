@@ -11,6 +11,7 @@ from stages.prompt.work import by_hand, is_worked_on
 # "tell the nurse to", "could I trouble you, Anna, to", "nobody is to", "you are not to", "please to"
 _TOLD_TO: Final = re.compile(r"(?:(?:[mp][dmaOM_I]{0,3}|wI)(?:,[_m]{1,2},)?|nb|Ibn|PI?)u$")
 _PREVENTED: Final = re.compile(r"from \w+ing ")  # "stop the lights from going off"
+_TAKEN_BACK: Final = re.compile(r"R|c,")
 _PRESENT: Final = re.compile(r"[MGF](?:b|H)")
 _PAST: Final = frozenset("SVXY")
 _BARE: Final = re.compile(r"[da]*M[of]")
@@ -49,19 +50,23 @@ def counts_in_story(place: Place, sentence: Sentence, language: Language) -> boo
 
     Beside a story of another day what is so now counts too: "since Sunday I have a cold, and the camera is on".
     """
+    if place.tokens[0].letter == "0":
+        return False  # "in the old days we had no pump"
     called = place.called or place.lead.endswith(("P", "t"))
     ordered = place.rule in ORDERS or (place.rule == "state" and (called or _is_bare(place, sentence)))
     if not ordered and _is_so_now(place):
         return all(token.text in language.moods.past for token in sentence.tokens if token.letter == "Z")
     told = place.tokens[0].letter in _PAST  # "in March, somebody stopped it"
-    return ordered and "I" not in place.lead and not place.tokens[0].ing and not told
+    told_by = "I" in place.lead and not (place.rule in ("want", "wish") and place.lead == "I")
+    return ordered and not told_by and not place.tokens[0].ing and not told
 
 
 def _is_so_now(place: Place) -> bool:
     """Whether it is a clause of its own that tells how a machine is: "the camera is on", "it has been turned off"."""
     letters = "".join([token.letter for token in place.tokens])
     present = _PRESENT.search(letters) is not None and "B" not in letters
-    return place.rule in ("state", "passive") and present and not place.lead.strip("&")
+    had = place.rule == "fact" and place.lead.strip("&") in ("IH", "IHH")  # "I have got the suction running"
+    return had or (place.rule in ("state", "passive") and present and not place.lead.strip("&"))
 
 
 def _is_bare(place: Place, sentence: Sentence) -> bool:
@@ -92,6 +97,13 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "I want a picture of this"
     if rule == "state" and place.tokens[-1].text in _BROKEN and any(token.unnamed for token in place.tokens):
         return False  # "my Yankauer is dead" complains too
+    if (
+        rule == "cancel"
+        and place.tokens[-1].letter == "W"
+        and not place.told_before
+        and _TAKEN_BACK.search(sentence.letters)
+    ):
+        return False  # "start it, actually, never mind, skip it"
     if rule == "cancel" and first.letter == "0" and place.tokens[-1].unnamed:
         return False  # "no light at all" complains
     if rule == "fronted":
@@ -169,8 +181,8 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "would you be happier with the suction off"
     if rule == "wish" and (lead or not _ANOTHER.isdisjoint(token.text for token in place.tokens)):
         return False  # "I doubt that suction would help", "a new camera would be nice"
-    if "p" in lead and first.letter == "N" and first.text.endswith("without"):
-        return False  # "can you do without the suction"
+    if not {"p", "n"}.isdisjoint(lead) and first.letter == "N" and first.text.endswith("without"):
+        return False  # "can you do without the suction", "you can't manage without it"
     if "n" in lead and _behind(place, sentence).startswith("without "):
         return False  # "never stop the suction without asking"
     if first.ing and lead.endswith("N") and _before(place, sentence).endswith("with"):

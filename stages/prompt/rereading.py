@@ -20,7 +20,7 @@ _SHOULD: Final = re.compile(r"(?<![^,&])%(?=[^I,][^,]*,|I[^,MFGTWE]*,)")
 # "Were her pressure to drop, ..."
 _WERE_TO: Final = re.compile(r"(?<![^,&])B(?=[^,]*u[^,]*,)")
 # "The suction may be switched off", "... should be shut down": permitted or wanted, where a state is only supposed
-_MAY: Final = re.compile(r"[MGFW](j)(?:b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtU]|$))|b[ofz](?=,?[pP]))")
+_MAY: Final = re.compile(r"[MGFW](j)(?:b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtUDA]|$))|b[ofz](?=,?[pP]))")
 _NEITHER: Final = re.compile(
     r"(j)[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr])"
 )  # "neither the suction nor the pump is to be stopped"
@@ -36,7 +36,9 @@ _OF: Final = re.compile(rf"[MGFEW](l){_LAST}")  # "suction of, please" is heard 
 _GOING_ON: Final = re.compile(r"M(r)o")  # "argon going on"; what is "going off" may be an alarm
 _HOLD_ON: Final = re.compile(r"ho(?=,|$)")  # "suction off, hold on, ..."
 _WERE: Final = re.compile(r"p[daO]*[MGFWE](?:&[daO]*[MGF])*(?:(B)|(j)b)")  # "it would help if the suction could be off"
-_NOT_THAT: Final = re.compile(r"(?<=[,.K])R(?=,?(?:[da]*M[,P]*$|[of](?=[,Pt]|$)))")  # "scratch that, the insufflator"
+_NOT_THAT: Final = re.compile(
+    r"(?:^|(?<=[,.K]))R(?=,?(?:[da]*M[,P]*$|[of](?=[,Pt]|$)))"
+)  # "scratch that, the insufflator"
 _REFUSED: Final = frozenset(("cannot", "can't", "cant", "can not"))
 _SUPPOSING: Final = frozenset(("suppose", "assume", "imagine"))
 

@@ -52,9 +52,10 @@ def _leads(clause: str) -> bool:
 def still_to_come(tokens: Sequence[Token], numbers: Container[str]) -> bool:
     """Whether a clause is only how much is left: "two more shots", "just a few more stitches here"."""
     words = [token.text for token in tokens if token.letter]
-    told = any(token.letter in MACHINES and token.names for token in tokens)
+    told = any(token.letter in MACHINES and token.letter != "F" and token.names for token in tokens)
     told = told or not _DONE.isdisjoint(token.letter for token in tokens)  # "I have placed one more stitch, and ..."
-    return not told and any(more == "more" and number in numbers for number, more in pairwise(words[:5]))
+    left = any(more == "more" and number in numbers for number, more in pairwise(words[:5]))
+    return not told and (left or (words[:1] == ["another"] and words[1:2] != [] and words[1] in numbers))
 
 
 def is_reported(clause: str) -> bool:

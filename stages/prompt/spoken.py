@@ -15,13 +15,16 @@ _SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+[A-Za-z0-9]?(?=[\s,
 _CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][^\W\d_A-Z]+)(?:\s*[,.!?;]|\s*$))")
 _ITS: Final = re.compile(r"\b(on|off) (?:its )+(?=\w+ing\b|in\b)")  # "suction off its pulling the lung"
 _WITH: Final = re.compile(  # "turn it off with a wound open", "must not be turned on with the filter out"
-    r"(\b(?:turn|switch|shut|power|put)\w*(?: [^,:;—–.!?]{1,40})? (?:on|off)|\blights? out) with "
-    r"(?=(?:a|an|the|his|her)\b)"
+    r"(\b(?:turn|switch|shut|power|put)\w*(?: [^,:;—–.!?]{1,40})? (?:on|off)"
+    r"|\blights? out|\b(?:is|are) (?:on|off)) with "
+    r"(?=(?:a|an|the|his|her|good|no|some)\b)"
 )
 _NOBODY: Final = re.compile(r"\b(nobody|no one) ([a-z]{3,}?)(?:es|s) (?=(?:the|my|that|this)\b)")  # "nobody starts the"
 _REST: Final = re.compile(r"\bgive ((?:the|that|this|my) \w+(?: \w+)?) a (?:rest|break)\b")
-_DONE_BY: Final = (  # "thank you, Anna, for turning the suction off"
-    r"[^.!?;:]{0,24}? (?:for (?=\w+ing\b(?! (?:by|in)\b))|to (?:whoever|whomever|the one who|the person who) (?=\w))"
+_WHOEVER: Final = ("whoever ", "whomever ", "who ")
+_DONE_BY: Final = (  # "thank you, Anna, for turning the suction off", "nice work getting it going"
+    r"(?:(?:[^.!?;:]{0,24}? for)? (?=\w+ing\b(?! (?:by|in)\b))"
+    r"|[^.!?;:]{0,24}? to (?:whoever|whomever|the one who|the person who) (?=\w))"
 )
 _HESITATING: Final = (
     r"(\b(?:is|are|was|be|been|have|has|the|to|i'm|we're)|'(?:s|re|ve)),? *"  # "the lights are, um, off"
@@ -43,6 +46,8 @@ class Spoken:
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = _any_of(self._rewrites)
         self._thanked = re.compile(rf"\b(?:{'|'.join(map(re.escape, language.glue.thanks))})\b{_DONE_BY}")
+        retraction = "|".join(map(re.escape, language.moods.retraction))
+        self._retracted = re.compile(rf"\b({retraction}) ?[.!] (?=(?:on|off)\b)")  # "camera on. Strike that. Off."
         self._titles = re.compile(rf"\b({'|'.join(language.glue.titles)})\.")
         resuming = "|".join(sorted(map(re.escape, language.glue.resuming), key=len, reverse=True))
         self._resuming = re.compile(rf"[,:—–.;!-] *(?:oh |so |but |and )*(?:{resuming})\b[,:—–]?")
@@ -58,7 +63,8 @@ class Spoken:
             text = " ".join(self._sound.sub(" ", self._held_back.sub(r"\1", text)).split())
         text = _WITH.sub(r"\1, with ", _ITS.sub(r"\1, it is ", text))
         text = _REST.sub(r"stop \1", _NOBODY.sub(r"\1 \2 ", text))
-        text = self._thanked.sub(lambda found: "please " if found.group().endswith("for ") else "somebody ", text)
+        text = self._retracted.sub(r"\1, ", text)
+        text = self._thanked.sub(lambda found: "somebody " if found.group().endswith(_WHOEVER) else "please ", text)
         text = self._resuming.sub(" . ", self._titles.sub(r"\1", text))
         words: list[str] = []
         for word in _WORD.findall(self._rewrite.sub(lambda found: self._rewrites[found.group()], text)):
