@@ -36,8 +36,10 @@ Link = Callable[[str], Linked]  # of a line as it was said
 class Links:
     """The names and cues of one surgery. What two machines are called is no link, nor is a name that was misheard."""
 
-    def __init__(self, surgery: Surgery, cues: PhaseCues, hints: Hints | None = None) -> None:
-        """`hints`: None for a model that was not taught to read them."""
+    def __init__(
+        self, surgery: Surgery, cues: PhaseCues, hints: Hints | None = None, *, shows_hints: bool = True
+    ) -> None:
+        """`hints`: None if they are not asked for. `shows_hints`: whether the model was taught to read them, too."""
         owners: dict[str, set[str]] = {}
         for machine in surgery.machines:
             own = {*names(machine), *in_triggers(machine)}
@@ -51,6 +53,7 @@ class Links:
         self._name = re.compile(rf"(?<![^\W_])(?:{any_name})(?:s(?![^\W_])|(?![^\W_]))", re.IGNORECASE)
         self._cues = cues
         self._hints = hints
+        self._shows_hints = shows_hints
 
     def link(self, text: str) -> Linked:
         """The line with the id of each machine behind its names and hints, and of each phase behind its cues."""
@@ -58,7 +61,8 @@ class Links:
         known = {(end, _NAME, machine_id) for _, end, machine_id in named if machine_id}
         ids = sorted({*known, *self._marked(text, named)})
         linked, at = "", 0
-        for end, found in groupby(ids, key=lambda it: it[0]):
+        shown = [each for each in ids if self._shows_hints or each[1] != _HINT]
+        for end, found in groupby(shown, key=lambda it: it[0]):
             linked += text[at:end] + "".join(f" ({found_id})" for _, _, found_id in found)
             at = end
         hinted = {marked.removesuffix("?") for _, rank, marked in ids if rank == _HINT}
@@ -87,10 +91,10 @@ class Links:
 
 
 def link_for(taught: Taught, surgery: Surgery, cues: PhaseCues, language: Language) -> Link:
-    """How a line is shown to a model that was taught so."""
+    """How a line is shown to a model that was taught so, and what it hints at, shown or not."""
     if not taught.links:
         return Linked
-    return Links(surgery, cues, Hints(surgery, language) if taught.hints else None).link
+    return Links(surgery, cues, Hints(surgery, language), shows_hints=taught.hints).link
 
 
 def _key(name: str) -> str:
