@@ -56,5 +56,5 @@ def _job(name: str, lesson: Lesson, surgery: str, manifest: Manifest) -> PromptJ
         model="ready",
     )
     prompts = Prompts(manifest.prompt, "small", manifest.examples)  # of its own: it keeps what it shares by name
-    prompt = prompts.build(lesson.surgery, lesson.transcript, moment)
+    prompt = prompts.build(lesson.surgery, lesson.transcript(manifest.hints), moment)
     return PromptJob(job_id=name, kind="request", rules=rules, prompt=prompt, answer="small")

@@ -45,7 +45,9 @@ class Example:
 class Encoder:
     """Encodes lessons for the weights of one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, hints: bool = True) -> None:
+        """`hints`: whether the lines of a lesson show them."""
+        self._hints = hints
         self._model = Model(path)
         self.vocabulary = self._model.tokens
         settings = InferenceSection()
@@ -58,7 +60,8 @@ class Encoder:
 
         Raises OrstateError for an answer that the grammar does not let through.
         """
-        prompt = Prompts("completion", "small", "none").build(lesson.surgery, lesson.transcript, lesson.moment)
+        transcript = lesson.transcript(self._hints)
+        prompt = Prompts("completion", "small", "none").build(lesson.surgery, transcript, lesson.moment)
         tokens = self._layout.lay_out(prompt)
         guide = self._grammars(lesson.surgery).guide(lesson.surgery.surgery, "small")
         own = tokens.prompt[tokens.shared :]

@@ -66,21 +66,23 @@ class Lesson:
     answer: Answer
     kind: str
 
-    @property
-    def transcript(self) -> str:
-        """The lines as the prompt has them, with ids behind names and cues, each ended by a newline."""
-        lines = ((t, speaker, shown(self.surgery, text)) for t, speaker, text in self.lines)
+    def transcript(self, hints: bool) -> str:
+        """The lines as the prompt has them, with ids behind names and cues, each ended by a newline.
+
+        `hints`: whether ids stand behind what only hints at a machine, too.
+        """
+        lines = ((t, speaker, shown(self.surgery, text, hints)) for t, speaker, text in self.lines)
         return "".join(format_line(*line) + "\n" for line in lines)
 
 
-def shown(surgery: Surgery, text: str) -> str:
+def shown(surgery: Surgery, text: str, hints: bool = True) -> str:
     """A line as the prompt has it: what was seen and not said has no ids."""
-    return text if text.startswith(SEEN) else _links(surgery).link(text).text
+    return text if text.startswith(SEEN) else _links(surgery, hints).link(text).text
 
 
 @lru_cache(64)
-def _links(surgery: Surgery) -> Links:
-    return Links(surgery, PhaseCues(surgery, _language()), Hints(surgery, _language()))
+def _links(surgery: Surgery, hints: bool) -> Links:
+    return Links(surgery, PhaseCues(surgery, _language()), Hints(surgery, _language()), shows_hints=hints)
 
 
 @cache

@@ -28,6 +28,7 @@ class Lessons(Part, frozen=True, kw_only=True):
     share_invented: Share  # of the lessons are about invented surgeries
     share_words: Share  # of the lessons go on to "why" and "tips"; the others end before, and cost less
     most_lines: Annotated[int, Meta(ge=5, le=60)]  # that a lesson shows
+    hints: bool = True  # ids stand behind what only hints at a machine, too
     own: str = ""  # a file of lessons from journals (models/training/from_journal.py), mixed with the made ones
     share_own: Share = 0.0  # of the lessons are from it
     written: tuple[str, ...] = ()  # files of utterances and what they switch (models/training/written.py), mixed in

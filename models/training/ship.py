@@ -74,7 +74,7 @@ def ship(
         examples="none",
         window_lines=settings.lessons.most_lines,
         links=True,
-        hints=True,
+        hints=settings.lessons.hints,
         own_phase=False,
         licence=msgspec.structs.replace(base.licence, notice=NOTICE) if base.licence else None,
         adapter=Adapter(

@@ -20,7 +20,7 @@ def show(
         if kind in ("", lesson.kind):
             on = ", ".join(f"{m.id} {m.name}" for m in lesson.surgery.machines if lesson.moment.machines[m.id] == "ON")
             print(f"\n--- {lesson.surgery.surgery} · {lesson.kind} · {lesson.moment.phase} · on: {on or 'none'}")
-            print(lesson.transcript + lesson.answer.text())
+            print(lesson.transcript(True) + lesson.answer.text())
 
 
 if __name__ == "__main__":

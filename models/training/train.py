@@ -75,7 +75,7 @@ class Training:
         before = checkpoint.restore(output, self._trained, self._optimiser)
         self.progress = before or Progress(settings=settings.digest, start=started)
         self._trim_log()
-        encoder = Encoder(path)
+        encoder = Encoder(path, settings.lessons.hints)
         self._teaching = Teaching(encoder, settings)
         self._validation = Validation(encoder, settings)
 

@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_lessons() -> None:
 
 
 def test_another_seed_gives_other_lessons() -> None:
-    assert not {lesson.transcript for lesson in lessons(8, 200)} & {lesson.transcript for lesson in LESSONS}
+    assert not {lesson.transcript(True) for lesson in lessons(8, 200)} & {lesson.transcript(True) for lesson in LESSONS}
 
 
 def test_every_answer_is_one_that_the_grammar_of_its_surgery_allows() -> None:
@@ -156,7 +156,7 @@ def test_what_is_asked_told_or_for_later_switches_nothing() -> None:
     assert set(kinds) >= IDLE
     for lesson in LESSONS:
         if lesson.kind in IDLE and settled(lesson):
-            assert (lesson.answer.on, lesson.answer.off) == ((), ()), lesson.transcript
+            assert (lesson.answer.on, lesson.answer.off) == ((), ()), lesson.transcript(True)
 
 
 def test_an_order_switches_only_machines_that_its_line_names() -> None:
@@ -262,7 +262,7 @@ def test_half_of_the_lessons_tell_no_phase_and_many_of_those_show_what_tells_it(
     untold = [lesson for lesson in lessons(9, 2000) if not lesson.moment.phase]
     assert 900 < len(untold) < 1200
     shown = [
-        f"told {lesson.surgery.phase_ids.index(lesson.answer.phase)} told" in lesson.transcript.lower()
+        f"told {lesson.surgery.phase_ids.index(lesson.answer.phase)} told" in lesson.transcript(True).lower()
         for lesson in untold
     ]
     assert 0.35 < sum(shown) / len(shown) < 0.9  # others show lines such as "we start with ...", or nothing at all
@@ -287,7 +287,7 @@ def test_what_is_said_in_a_shipped_phase_of_its_own_is_said_in_its_lessons() -> 
 
 def newest_tells(lesson: Lesson) -> set[str]:
     """Phases whose ids stand in the newest line, as the prompt shows it."""
-    newest = lesson.transcript.splitlines()[-1]
+    newest = lesson.transcript(True).splitlines()[-1]
     return {phase for phase in lesson.surgery.phase_ids if f" ({phase})" in newest}
 
 
@@ -391,10 +391,17 @@ def test_the_words_of_an_answer_are_safe_and_advise() -> None:
 def test_the_prompt_takes_every_lesson() -> None:
     prompts = Prompts("completion", "small", "few")
     for lesson in LESSONS[:100]:
-        prompt = prompts.build(lesson.surgery, lesson.transcript, lesson.moment)
+        prompt = prompts.build(lesson.surgery, lesson.transcript(True), lesson.moment)
         cues, hints = PhaseCues(lesson.surgery, load_language()), Hints(lesson.surgery, load_language())
         shown = Links(lesson.surgery, cues, hints).link(lesson.lines[-1].text).text
         assert prompt.transcript.endswith(f"{shown}\n")
+
+
+def test_a_transcript_without_hints_has_all_but_the_ids_with_a_question_mark() -> None:
+    hinting = [lesson for lesson in LESSONS if "?)" in lesson.transcript(True)]
+    assert len(hinting) > len(LESSONS) / 10
+    for lesson in hinting:
+        assert lesson.transcript(False) == re.sub(r" \(\w+\?\)", "", lesson.transcript(True))
 
 
 def test_every_device_that_is_talked_of_is_one_that_has_hints() -> None:
@@ -407,7 +414,7 @@ def test_every_device_that_is_talked_of_is_one_that_has_hints() -> None:
 def test_what_was_seen_has_no_ids_as_in_a_run() -> None:
     line = Line(1.0, "", "(video) instrument suction 0.5")
     lesson = replace(LESSONS[0], surgery=SURGERIES["PCNL"], lines=(line, Line(2.0, "", "Suction on.")))
-    assert lesson.transcript == "[1.0s] (video) instrument suction 0.5\n[2.0s] Suction (M06) on.\n"
+    assert lesson.transcript(True) == "[1.0s] (video) instrument suction 0.5\n[2.0s] Suction (M06) on.\n"
 
 
 def test_lines_are_seldom_said_twice() -> None:

@@ -41,7 +41,8 @@ def test_a_lesson_is_the_very_tokens_of_its_prompt_and_its_answer(embedded: Path
         layout = PromptTokens(model.tokenize, model.begin, 4096)
         for example in made:
             lesson = example.lesson
-            prompt = Prompts("completion", "small", "none").build(lesson.surgery, lesson.transcript, lesson.moment)
+            transcript = lesson.transcript(True)
+            prompt = Prompts("completion", "small", "none").build(lesson.surgery, transcript, lesson.moment)
             tokens = layout.lay_out(prompt)
             written = [*example.shared, *example.own]
             assert written[: len(tokens.prompt)] == tokens.prompt

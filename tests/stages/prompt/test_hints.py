@@ -74,6 +74,13 @@ def test_a_line_tells_which_machines_it_only_hints_at() -> None:
     assert link("gas machine off").hinted == ()
 
 
+def test_a_model_that_was_not_taught_to_read_hints_is_shown_none_of_what_a_line_hints_at() -> None:
+    room = Surgery("B", "B", "OR 1", (Phase("A1", "Start"),), (GAS, LAMP, KNIFE))
+    link = Links(room, PhaseCues(room, LANGUAGE), Hints(room, LANGUAGE), shows_hints=False).link
+    assert link("sevo on the gas machine, it is dark") == ("sevo on the gas machine (K1), it is dark", ("K2",))
+    assert link("dark, burn it, more sevo") == ("dark, burn it, more sevo", ("K1", "K2", "K3"))
+
+
 def test_what_hints_at_more_machines_than_may_be_meant_hints_at_none() -> None:
     pumps = [machine(number, f"Pump {number}") for number in range(1, MOST + 2)]
     assert linked("the flow", *pumps[:MOST]) == "the flow (K1?) (K2?)"
