@@ -23,6 +23,7 @@ LANGUAGE_FILE: Final = ROOT / "configs" / "language" / "english.toml"
 
 # A phrase has a letter or a digit: hyphens and spaces alone are no word when it is compared
 Words = Annotated[tuple[Annotated[str, Meta(max_length=100, pattern=r"\w")], ...], Meta(max_length=2000)]
+Patterns = dict[Annotated[str, Meta(min_length=1, max_length=400)], Annotated[str, Meta(min_length=1, max_length=100)]]
 Rewrites = dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(min_length=1, max_length=100)]]
 
 # Letters for what is not in the file: M machine, F machine of another surgery or none, T trigger phrase,
@@ -278,6 +279,7 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
     cues: Cues
     numbers: dict[str, float]
     units: dict[str, Annotated[float, Meta(gt=0)]]
+    patterns: Patterns
     rewrites: Rewrites
     devices: dict[str, Device] = {}
 
@@ -300,6 +302,22 @@ class Language(Table, frozen=True, kw_only=True, dict=True):
             if origin[phrase].startswith("verbs."):
                 for form, made in self._forms(phrase, entry.letter):
                     found.setdefault(form, made)
+        return found
+
+    @cached_property
+    def compiled_patterns(self) -> list[tuple[re.Pattern[str], str]]:
+        """What is written otherwise, in this order, and how. Raises ConfigError for what is no regular expression."""
+        lists = {"{thanks}": self.glue.thanks, "{retraction}": self.moods.retraction}
+        found: list[tuple[re.Pattern[str], str]] = []
+        for pattern, instead in self.patterns.items():
+            written = pattern
+            for name, phrases in lists.items():
+                written = written.replace(name, f"(?:{'|'.join(map(re.escape, phrases))})")
+            try:
+                found.append((re.compile(written), instead))
+                found[-1][0].sub(instead, "")
+            except re.error as error:
+                raise ConfigError(f"patterns: {pattern!r}: {error}; correct the regular expression") from error
         return found
 
     @cached_property
@@ -346,7 +364,7 @@ def load_language(file: Path = LANGUAGE_FILE) -> Language:
     if beside.exists():
         language = replace(language, devices=_load(beside, dict[str, Device]))
     try:
-        language.phrases  # noqa: B018  a clash is found here and not at the first word
+        language.phrases, language.compiled_patterns  # noqa: B018  what is wrong is found here and not at the first word
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
     return language

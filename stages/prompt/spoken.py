@@ -13,19 +13,6 @@ _SHORT: Final = {"'s": "is", "'re": "are", "'ll": "will", "'ve": "have", "'d": "
 _SPELLED: Final = re.compile(r"\b[A-Za-z]\.(?:[A-Za-z0-9]\.)+[A-Za-z0-9]?(?=[\s,;:!?.]|$)")  # "E.M.G.", "C.O.2"
 # A name in capitals as the last word, behind what switches: "turn the suction off Anna"
 _CALLED: Final = re.compile(r"(?<=[a-z]) (?:on|off|please|now|standby) (?=([A-Z][^\W\d_A-Z]+)(?:\s*[,.!?;]|\s*$))")
-_ITS: Final = re.compile(r"\b(on|off) (?:its )+(?=\w+ing\b|in\b)")  # "suction off its pulling the lung"
-_WITH: Final = re.compile(  # "turn it off with a wound open", "must not be turned on with the filter out"
-    r"(\b(?:turn|switch|shut|power|put)\w*(?: [^,:;—–.!?]{1,40})? (?:on|off)"
-    r"|\blights? out|\b(?:is|are) (?:on|off)) with "
-    r"(?=(?:a|an|the|his|her|good|no|some)\b)"
-)
-_NOBODY: Final = re.compile(r"\b(nobody|no one) ([a-z]{3,}?)(?:es|s) (?=(?:the|my|that|this)\b)")  # "nobody starts the"
-_REST: Final = re.compile(r"\bgive ((?:the|that|this|my) \w+(?: \w+)?) a (?:rest|break)\b")
-_WHOEVER: Final = ("whoever ", "whomever ", "who ")
-_DONE_BY: Final = (  # "thank you, Anna, for turning the suction off", "nice work getting it going"
-    r"(?:(?:[^.!?;:]{0,24}? for)? (?=\w+ing\b(?! (?:by|in)\b))"
-    r"|[^.!?;:]{0,24}? to (?:whoever|whomever|the one who|the person who) (?=\w))"
-)
 _HESITATING: Final = (
     r"(\b(?:is|are|was|be|been|have|has|the|to|i'm|we're)|'(?:s|re|ve)),? *"  # "the lights are, um, off"
 )
@@ -45,9 +32,7 @@ class Spoken:
         self._held_back = re.compile(rf"{_HESITATING}{self._sound.pattern},?")
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = _any_of(self._rewrites)
-        self._thanked = re.compile(rf"\b(?:{'|'.join(map(re.escape, language.glue.thanks))})\b{_DONE_BY}")
-        retraction = "|".join(map(re.escape, language.moods.retraction))
-        self._retracted = re.compile(rf"\b({retraction}) ?[.!] (?=(?:on|off)\b)")  # "camera on. Strike that. Off."
+        self._patterns = language.compiled_patterns
         self._titles = re.compile(rf"\b({'|'.join(language.glue.titles)})\.")
         resuming = "|".join(sorted(map(re.escape, language.glue.resuming), key=len, reverse=True))
         self._resuming = re.compile(rf"[,:—–.;!-] *(?:oh |so |but |and )*(?:{resuming})\b[,:—–]?")
@@ -61,10 +46,8 @@ class Spoken:
         )
         if self._sound.search(text):
             text = " ".join(self._sound.sub(" ", self._held_back.sub(r"\1", text)).split())
-        text = _WITH.sub(r"\1, with ", _ITS.sub(r"\1, it is ", text))
-        text = _REST.sub(r"stop \1", _NOBODY.sub(r"\1 \2 ", text))
-        text = self._retracted.sub(r"\1, ", text)
-        text = self._thanked.sub(lambda found: "somebody " if found.group().endswith(_WHOEVER) else "please ", text)
+        for pattern, instead in self._patterns:
+            text = pattern.sub(instead, text)
         text = self._resuming.sub(" . ", self._titles.sub(r"\1", text))
         words: list[str] = []
         for word in _WORD.findall(self._rewrite.sub(lambda found: self._rewrites[found.group()], text)):

@@ -61,6 +61,8 @@ def test_verbs_are_known_in_all_their_forms() -> None:
         ('hold = ["hold"]', 'hold = ["hold"]\nhodl = []', "contains unknown field `hodl`"),
         ('hold = ["hold"]', 'hold = ["stop"]', "verbs.hold: 'stop' stands under verbs.stop already"),
         ('hold = ["hold"]', 'hold = ["-"]', r"matching regex .* - at `\$.verbs.hold\[0\]`"),
+        ("(on|off) (?:its )+", "(on|off (?:its )+", r"patterns: .*missing \), unterminated subpattern .*; correct the"),
+        ("'stop \\1'", "'stop \\7'", r"patterns: .*invalid group reference 7 .*; correct the regular expression"),
         ("minute = 60", "minute = -60", r"Expected `float` > 0.0 - at `\$.units"),
     ],
 )
