@@ -57,7 +57,7 @@ RULES: Final[dict[str, str]] = {
     rf"|(?<=I)w[ofz]b{_LIST}|(?<=[qa]I)w(?:[lt]?|(?:S[of]|[VX])t?)b{_LIST}(?=[,.P]|$)"  # "what I need off is ..."
     # "it is the suction I want off", "... that should stop", "... I am asking you to start"
     rf"|(?<=Wb){_LIST}d?(?:I[bwmJp]{{1,2}}u?b?|I(?=%)|)(?:%?b)?(?:%?[ofz]|[vxy]|[s=][of]|[VXY]|S[of])(?![d_+MGF])"
-    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}(?!,?[fz])"
+    rf"|{_HAVE}(?![daO]*[WE]){_PLACED}u?b?[ofzr](?!l){_ALONE}|{_HAVE}(?![daO]*[WE]|[^,I]*S){_LIST}(?!,?[fz]|d[j%])"
     r"|(?<=n)wW(?=[,.tP]|$)",
     "start": rf"{_VERB}v(?:{_LIST}|[Pt]{_SOON}|W[,P]*,{_LIST}(?=[,P]*$))",
     "stop": rf"{_VERB}x(?:{_LIST}|[Pt]{_SOON}|W[,P]*,{_LIST}(?=[,P]*$))",  # "stop these: the suction and the pump"
