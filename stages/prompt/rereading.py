@@ -24,7 +24,7 @@ _MAY: Final = re.compile(r"[MGFW](j)(?:b?(?:[VXY]|S[ofz]|[vx](?=[,.&PtUDA]|$))|b
 _NEITHER: Final = re.compile(
     r"(j)[daO]*M(?:&[daO]*M)+b+(?:[VXY]|S[ofz]|[ofr])"
 )  # "neither the suction nor the pump is to be stopped"
-_CANNOT: Final = re.compile(r"[MGFW](j)b?(?:[of]|[VXY]|S[of])")  # "the ventilator can't go off"
+_CANNOT: Final = re.compile(r"[MGFW](j)(?:(b)[of]|b?[VXY]|b?S[of])")  # "the ventilator can't go off"
 _MUST: Final = re.compile(r"(?<=I)j(?=d[daO]*[MG][ofz])")  # "I must have the suction on"
 _SUPPOSE: Final = re.compile(r"(?:^|(?<=,))Q(?=[dIOW])")  # "suppose she bleeds: suction on"
 # "Everything off but the suction", where the suction has no state of its own; and "all", where something is excepted.
@@ -83,7 +83,8 @@ class Rereading:
                 letters, tokens = _put_if("may", "%", letters, tokens, found.start(1))
                 letters, tokens = _put_if("should be", "b", letters, tokens, found.start(1))
             for found in _CANNOT.finditer(letters):
-                if tokens[found.start(1)].text in _REFUSED:
+                supposed = found[2] is not None and tokens[found.start(2)].text == "be"  # "it can't be on"
+                if tokens[found.start(1)].text in _REFUSED and not supposed:
                     letters, tokens = _put("n", letters, tokens, found.start(1))
             for found in _MUST.finditer(letters):
                 letters, tokens = _put_if("must have", "w", letters, tokens, found.start())
