@@ -83,8 +83,8 @@ class Rereading:
                 letters, tokens = _put_if("may", "%", letters, tokens, found.start(1))
                 letters, tokens = _put_if("should be", "b", letters, tokens, found.start(1))
             for found in _CANNOT.finditer(letters):
-                supposed = found[2] is not None and tokens[found.start(2)].text == "be"  # "it can't be on"
-                if tokens[found.start(1)].text in _REFUSED and not supposed:
+                guessed = found[2] is not None and tokens[found.start(2)].text == "be"  # "it can't be on"
+                if tokens[found.start(1)].text in _REFUSED and not guessed:
                     letters, tokens = _put("n", letters, tokens, found.start(1))
             for found in _MUST.finditer(letters):
                 letters, tokens = _put_if("must have", "w", letters, tokens, found.start())
