@@ -68,7 +68,7 @@ def test_what_is_shipped_is_a_manifest_that_is_read_as_it_was_made(
     assert (made.window_lines, made.links, made.hints, made.own_phase) == (
         SETTINGS.lessons.most_lines,
         True,
-        True,
+        SETTINGS.lessons.hints,
         False,
     )
     assert made.licence is not None
