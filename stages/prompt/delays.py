@@ -22,7 +22,7 @@ _UNTIL: Final = frozenset(("until", "till", "before"))
 _MAY: Final = frozenset(("can", "may", "could", "should"))
 _NOW_ON: Final = frozenset(("on", "off", "out"))
 _COUNTS: Final = frozenset(("count", "counting"))
-RECENT_S: Final = 1800.0  # "a minute ago" is as good as now
+RECENT_S: Final = 1800.0  # "twenty minutes ago" is as good as now
 
 
 class _Opening(NamedTuple):
