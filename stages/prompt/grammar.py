@@ -88,7 +88,7 @@ RULES: Final[dict[str, str]] = {
     rf"|{_ONE}l[da]*[_+aI]%[at]*b{_STATE}"  # "the suction in the field can go off"
     rf"|{_AMENDED},?[ofz](?=[,Pt]*$)"  # "the irrigation, no, the suction, off"
     # "suction: off", "camera, the big one, off"
-    rf"|{_ALL},(?:[da]*[_+W],|[Pt]+,?)?[ofz](?=[,Pt]*(?:W[,Pt]*)?(?:,_{{1,2}})?$|,A)"
+    rf"|{_ALL},(?:[da]*[_+W],|[Pt]+,?)?[ofz](?=[,Pt]*(?:W[,Pt]*)?(?:,_{{1,2}})?,*$|,A)"
     rf"|(?<![^,&Pt])[of](?:W?b|b{_LIST})(?=[,.PtCI]|$)"  # "off it goes", "on goes the suction"
     rf"|{_ALL}(?:[%bnu]|bu)?[vxy](?=$|[,.&PtAD])"  # "suction stop", "the suction is to stop when ..."
     rf"|{_ALL},P?[Wa]?[vxy](?=[,Pt]*$)|(?<![^,&PtCK0p])[of](?:[Pt],*)?{_LIST}(?=[,.PtCI]|$)",  # "off with it"
