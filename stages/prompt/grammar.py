@@ -51,7 +51,7 @@ RULES: Final[dict[str, str]] = {
     rf"|k[ofz]{_LIST}|kG"
     rf"|k{_ALL},[ofr](?=[,.P]|$)",  # "leave it as it is, off"
     "want": rf"{_HAVE}{_PLACED}u?b?(?:S[ofz]|[VXY])(?![d_+MGF])"  # "I want the suction stopped"
-    rf"|{_HAVE}{_PLACED}(?:x|s[ofz])(?![d_+MGF])"  # "let us have the suction shut down"
+    rf"|{_HAVE}{_PLACED}(?:x|s[ofz])(?![d_+MGFW])"  # "let us have the suction shut down"
     rf"|{_WISH}{_PLACED}u?b?(?:[ofzr](?!l){_ALONE}|S[ofz]|[VXY])"
     rf"|(?:(?<=[IL])n|(?<=In)H|N){_PLACED}u?b?(?:[ofz](?!l){_ALONE}|S[ofz]|[VXYx])"  # "I do not want it off"
     rf"|(?<=I)w[ofz]b{_LIST}|(?<=[qa]I)w(?:[lt]?|(?:S[of]|[VX])t?)b{_LIST}(?=[,.P]|$)"  # "what I need off is ..."
@@ -64,7 +64,7 @@ RULES: Final[dict[str, str]] = {
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "wish": rf"{_ALL}[ofz]?2(?=[,&PtAI]|$)",  # "suction would be good"
-    "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|eG|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
+    "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|e(?:G|[daO]*M)|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
     "fronted": rf"(?<![^,&Pt]){_ALL},?(?:I[nb%m]*|[mpP]n?)(?:(?<=I)H(?:[VXY]|S[ofz])"
     rf"|[vxy]|[s=][ofz]|k[ofzr]|w(?:[ofzre]|(?=[Pt]|,*$)))"
     r"(?=$|[,PtIAUD]|&(?![ofz]))",  # "the suction you can stop"

@@ -26,7 +26,7 @@ Words = Annotated[tuple[Annotated[str, Meta(max_length=100, pattern=r"\w")], ...
 Patterns = dict[Annotated[str, Meta(min_length=1, max_length=400)], Annotated[str, Meta(min_length=1, max_length=100)]]
 Rewrites = dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(min_length=1, max_length=100)]]
 
-# Letters for what is not in the file: M machine, F machine of another surgery or none, T trigger phrase,
+# Letters for what is not in the file: M machine, 6 a part of one, ; what it shows, F machine of another surgery or none, T trigger phrase,
 # G what a machine does ("ventilating"), i the same as an order ("ventilate"), D a delay, _ any other word.
 KINDS: Final[dict[str, str]] = {
     "verbs.start": "v",
@@ -39,6 +39,9 @@ KINDS: Final[dict[str, str]] = {
     "verbs.want": "w",
     "verbs.wish": "J",
     "verbs.cancel": "c",
+    "verbs.attach": "7",
+    "verbs.detach": "8",
+    "verbs.follow": "9",
     "states.on": "o",
     "states.off": "f",
     "states.standby": "z",
@@ -93,7 +96,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Verbs(Table, frozen=True, kw_only=True):
-    """In their base form. `open` and `place` ones wait for "on" or "off"."""
+    """In their base form. `open` and `place` ones wait for "on" or "off"; `attach`, `detach` and `follow`: governed.py."""
 
     start: Words
     stop: Words
@@ -105,6 +108,9 @@ class Verbs(Table, frozen=True, kw_only=True):
     want: Words
     wish: Words
     cancel: Words
+    attach: Words
+    detach: Words
+    follow: Words
 
 
 class States(Table, frozen=True, kw_only=True):
@@ -177,6 +183,7 @@ class Things(Table, frozen=True, kw_only=True):
     lamps: Words
     some: Words
     held: Words
+    by_hand: Words
     hand: Words
     manual: Words
     worked_on: Words
@@ -247,7 +254,7 @@ class Device(Table, frozen=True, kw_only=True):
     """A kind of device: names that tell of a machine that it is one, and what speaks of it without them.
 
     `gives`: what it gives or works with, which stands for it in an order. `does`: verbs, in their base form, for what
-    it does to what is worked on. `asked_on`, `asked_off`: whole orders.
+    it does to what is worked on. `asked_on`, `asked_off`: whole orders. `parts`, `shows`: governed.py.
     """
 
     names: Words
@@ -256,6 +263,8 @@ class Device(Table, frozen=True, kw_only=True):
     does: Words = ()
     asked_on: Words = ()
     asked_off: Words = ()
+    parts: Words = ()
+    shows: Words = ()
 
 
 class Entry(NamedTuple):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from stages.prompt.amounts import Amounts
 from stages.prompt.delays import Delays
+from stages.prompt.governed import WAITING, governed
 from stages.prompt.grammar import GRAMMAR, action_of
 from stages.prompt.language import Language, plain
 from stages.prompt.names import alike, in_triggers, is_doer, names, phrases
@@ -40,7 +41,7 @@ _ENDS: Final = frozenset(".!?;")
 LONG_TALK: Final = 8  # tokens, without an end mark
 LONGEST: Final = 150  # tokens of a sentence: reading one takes time by their square, and speech may have no end marks
 _NAMED: Final = re.compile(r"(?:_,)?[da]*M(?:[,&]*[da]*M)*")
-_OBJECT: Final = re.compile(r"[daO]*[MGFWE](?:[,&]+[daO]*[MGFE])*$|(?<=[sxv_])d$")
+_OBJECT: Final = re.compile(r"[daO]*[MGFWE6;](?:[,&]+[daO]*[MGFE])*$|(?<=[sxv_])d$")
 
 
 class Lexicon:
@@ -250,7 +251,7 @@ class Lexicon:
                 if mention.unnamed and self._cuts_a_name(words, at, end):
                     continue  # "put the gas machine on" puts no gas on
                 previous = before[-1] if before and before[-1].end == at else None
-                if mention.unnamed and letter == "M" and previous is not None and previous.letter in "MGF_+":
+                if mention.unnamed and letter in "M6;" and previous is not None and previous.letter in "MGF_+6;":
                     continue  # "the camera picture", "a blood gas"
                 if (
                     word in self._kinds
@@ -371,6 +372,8 @@ class Lexicon:
 
     def _sentence(self, tokens: list[Token], words: list[str], mark: str) -> Sentence:
         letters = "".join([token.letter for token in tokens])
+        if not WAITING.isdisjoint(letters):
+            letters, tokens = governed(letters, tokens, words, self._language)
         letters, tokens = self._rereading.before_names(letters, tokens)
         if "_" in letters:
             letters, tokens = self._repair.repaired(letters, tokens)

@@ -106,6 +106,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "start it, actually, never mind, skip it"
     if rule == "cancel" and first.letter == "0" and place.tokens[-1].unnamed:
         return False  # "no light at all" complains
+    if rule == "cancel" and first.letter == "e" and place.tokens[-1].letter == "M" and place.tokens[-1].names:
+        return False  # "done, suction next", but "done scanning"
     if rule == "fronted":
         return _fronted_counts(place.tokens, language)
     if rule in ORDERS:

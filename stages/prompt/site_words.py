@@ -24,7 +24,16 @@ from stages.surgery import Surgery, find_surgery, load_surgeries, unknown_surger
 
 # Kinds of words that a machine may be called by: "saw" is then the saw, and nobody "saw" anything.
 _GIVEN_UP: Final = frozenset(
-    KINDS[kind] for kind in ("things.parts", "glue.adjective", "moods.indirect", "moods.story")
+    KINDS[kind]
+    for kind in (
+        "things.parts",
+        "glue.adjective",
+        "moods.indirect",
+        "moods.story",
+        "verbs.attach",
+        "verbs.detach",
+        "verbs.follow",
+    )
 )
 _LISTS: Final = ("verbs", "states", "moods", "glue", "things", "speakers")
 

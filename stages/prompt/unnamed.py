@@ -6,6 +6,7 @@ The language has them by kinds of devices. What two machines of a surgery could 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from stages.prompt.governed import PART, SHOWN
 from stages.prompt.hints import kind_of
 from stages.prompt.language import Device, Language, ing, plain
 from stages.prompt.names import names
@@ -44,5 +45,7 @@ def _of(device: Device) -> Iterator[tuple[str, str, bool]]:
         verb, *particle = words.split()
         yield words, DOES, False
         yield " ".join((ing(verb), *particle)), THING, True
+    yield from ((plain(words), PART, False) for words in device.parts)
+    yield from ((plain(words), SHOWN, False) for words in device.shows)
     yield from ((plain(words), ON, False) for words in device.asked_on)
     yield from ((plain(words), OFF, False) for words in device.asked_off)

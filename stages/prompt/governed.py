@@ -1,0 +1,70 @@
+"""What means a machine only behind the right verb: "unplug the pencil", "follow his rhythm". Runs in the prompt process.
+
+A part of a machine is handled all day, and what a machine shows is talked about. So they stand for it only where they
+are connected, taken off, asked for or followed; elsewhere they are words like others.
+"""
+
+import re
+from typing import Final
+
+from msgspec.structs import replace
+
+from stages.prompt.language import Language
+from stages.prompt.tokens import Token
+
+ATTACH: Final = "7"  # letters that no construction has; they are read as others here
+DETACH: Final = "8"
+FOLLOW: Final = "9"
+PART: Final = "6"
+SHOWN: Final = ";"
+WAITING: Final = frozenset((ATTACH, DETACH, FOLLOW, PART, SHOWN))
+
+_THING: Final = r"[daO]*[6;M]"
+_THINGS: Final = rf"{_THING}(?:[&,]{{1,2}}{_THING})*"
+_HANDLED: Final = re.compile(rf"([78]){_THINGS}")  # "unplug the pencil and the pad"
+_ORDERED: Final = re.compile(rf"[vxwN]{_THINGS}")  # "stop the beeps", "I need her rhythm"
+_SWITCHED: Final = re.compile(rf"=(?:[daO]*[6;])(?:[&,]{{1,2}}{_THING})*(?=[of])|(?<![^,&Pt]){_THINGS}(?=[of])")
+_WATCHED: Final = re.compile(rf"([xNe]?)(9){_THINGS}")  # "follow his rhythm", "done watching his heart"
+_LEVELS: Final = [[word] for word in ("at", "above", "below", "over", "under", "up", "down", "higher", "lower", "to")]
+
+
+def governed(letters: str, tokens: list[Token], words: list[str], language: Language) -> tuple[str, list[Token]]:
+    """With a letter that constructions know for each that waits for one."""
+    tokens = list(tokens)
+    for pattern in (_HANDLED, _WATCHED, _ORDERED, _SWITCHED):
+        for found in pattern.finditer("".join([token.letter for token in tokens])):
+            _read(found, tokens, words, language)
+    for at, token in enumerate(tokens):
+        if token.letter in WAITING:
+            tokens[at] = _ordinary(token, language)
+    return "".join([token.letter for token in tokens]), tokens
+
+
+def _read(found: re.Match[str], tokens: list[Token], words: list[str], language: Language) -> None:
+    """The things of a construction as machines, and its verb as one that constructions have."""
+    start, end = found.span()
+    things = [token for token in tokens[start:end] if token.letter in "M6;"]
+    if not all(token.unnamed for token in things) and found.re is not _ORDERED:
+        return  # a name needs no such verb, and "clip the camera to the drape" is of a hand
+    verb = tokens[start]
+    by_hand = verb.letter in "w9" or verb.text in language.things.by_hand
+    if by_hand and any(token.letter == PART for token in things):
+        return  # "give me the pencil", "use the pencil"
+    if verb.letter == "v" and not verb.text.startswith("bring") and any(token.letter == SHOWN for token in things):
+        return  # "bring back his rhythm", but "start the pulse ..."
+    if things[-1].letter == SHOWN and words[things[-1].end : things[-1].end + 1] in _LEVELS:
+        return  # "I need her pressure above sixty"
+    for at in range(start, end):
+        if tokens[at].letter in (PART, SHOWN):
+            tokens[at] = replace(tokens[at], letter="M")
+        elif tokens[at].letter in (ATTACH, FOLLOW):
+            tokens[at] = replace(tokens[at], letter="d" if at > start else "v")
+        elif tokens[at].letter == DETACH:
+            tokens[at] = replace(tokens[at], letter="x")
+
+
+def _ordinary(token: Token, language: Language) -> Token:
+    """It without a machine: a noun that makes another thing of a name before it, or a word like others."""
+    known = language.phrases.get(token.text.split()[-1])
+    letter = known.letter if known is not None and known.letter == "+" else "_"
+    return replace(token, letter=letter, mention=None)
