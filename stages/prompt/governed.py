@@ -1,4 +1,4 @@
-"""What means a machine only behind the right verb: "unplug the pencil", "follow his rhythm". Runs in the prompt process.
+"""What means a machine only behind the right verb: "unplug the pencil", "follow his pulse". Runs in the prompt process.
 
 A part of a machine is handled all day, and what a machine shows is talked about. So they stand for it only where they
 are connected, taken off, asked for or followed; elsewhere they are words like others.
@@ -10,20 +10,23 @@ from typing import Final
 from msgspec.structs import replace
 
 from stages.prompt.language import Language
+from stages.prompt.settings import SET, SET_TO_NOTHING
 from stages.prompt.tokens import Token
+from stages.prompt.unnamed import OFF, ON, PART, SHOWN
 
 ATTACH: Final = "7"  # letters that no construction has; they are read as others here
 DETACH: Final = "8"
 FOLLOW: Final = "9"
-PART: Final = "6"
-SHOWN: Final = ";"
-WAITING: Final = frozenset((ATTACH, DETACH, FOLLOW, PART, SHOWN))
+WAITING: Final = frozenset((ATTACH, DETACH, FOLLOW, PART, SHOWN, SET, SET_TO_NOTHING))
+_ORDERS: Final = {SET: ON, SET_TO_NOTHING: OFF}
 
-_THING: Final = r"[daO]*[6;M]"
+_THING: Final = r"[daO]*_?[da]*[6;M]"  # "the three leads", "the wretched pencil"
 _THINGS: Final = rf"{_THING}(?:[&,]{{1,2}}{_THING})*"
 _HANDLED: Final = re.compile(rf"([78]){_THINGS}")  # "unplug the pencil and the pad"
 _ORDERED: Final = re.compile(rf"[vxwN]{_THINGS}")  # "stop the beeps", "I need her rhythm"
-_SWITCHED: Final = re.compile(rf"=(?:[daO]*[6;])(?:[&,]{{1,2}}{_THING})*(?=[of])|(?<![^,&Pt]){_THINGS}(?=[of])")
+_SWITCHED: Final = re.compile(
+    rf"=(?:[daO]*[6;])(?:[&,]{{1,2}}{_THING})*(?=[of])|(?<![^,&Pt])(?:{_THINGS}(?=[of])|[of]{_THINGS})"
+)
 _WATCHED: Final = re.compile(rf"([xNe]?)(9){_THINGS}")  # "follow his rhythm", "done watching his heart"
 _LEVELS: Final = [[word] for word in ("at", "above", "below", "over", "under", "up", "down", "higher", "lower", "to")]
 
@@ -34,9 +37,14 @@ def governed(letters: str, tokens: list[Token], words: list[str], language: Lang
     for pattern in (_HANDLED, _WATCHED, _ORDERED, _SWITCHED):
         for found in pattern.finditer("".join([token.letter for token in tokens])):
             _read(found, tokens, words, language)
+    # A list of numbers tells how things are; and with a name beside it what is set is told ("argon on, forty watts")
+    called = any(token.letter == "P" for token in tokens) and not any(token.names for token in tokens)
     for at, token in enumerate(tokens):
-        if token.letter in WAITING:
+        if token.letter in _ORDERS:
+            tokens[at] = replace(token, letter=_ORDERS[token.letter] if called else "")
+        elif token.letter in WAITING:
             tokens[at] = _ordinary(token, language)
+    tokens = [token for token in tokens if token.letter]
     return "".join([token.letter for token in tokens]), tokens
 
 
@@ -59,12 +67,12 @@ def _read(found: re.Match[str], tokens: list[Token], words: list[str], language:
             tokens[at] = replace(tokens[at], letter="M")
         elif tokens[at].letter in (ATTACH, FOLLOW):
             tokens[at] = replace(tokens[at], letter="d" if at > start else "v")
-        elif tokens[at].letter == DETACH:
-            tokens[at] = replace(tokens[at], letter="x")
+        elif tokens[at].letter in (DETACH, "_"):
+            tokens[at] = replace(tokens[at], letter="x" if tokens[at].letter == DETACH else "a")
 
 
 def _ordinary(token: Token, language: Language) -> Token:
-    """It without a machine: a noun that makes another thing of a name before it, or a word like others."""
+    """It as a noun that makes another thing of a name before it, or as a word like others."""
     known = language.phrases.get(token.text.split()[-1])
     letter = known.letter if known is not None and known.letter == "+" else "_"
-    return replace(token, letter=letter, mention=None)
+    return replace(token, letter=letter)

@@ -64,7 +64,8 @@ RULES: Final[dict[str, str]] = {
     "pause": rf"{_VERB}[yz](?:o(?=d))?{_LIST}",
     "hold": rf"{_VERB}h{_LIST}",
     "wish": rf"{_ALL}[ofz]?2(?=[,&PtAI]|$)",  # "suction would be good"
-    "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|e(?:G|[daO]*M)|0[aO]*[MGFT](?![_+F]){_MORE}",  # "skip the suction", "no need for fluoro"
+    # "skip the suction", "no need for fluoro", "done scanning"
+    "cancel": rf"[cN]u?{_LIST}|n{_ALL}1|e(?:G|[daO]*M)|0[aO]*[MGFT](?![_+F]){_MORE}",
     "fronted": rf"(?<![^,&Pt]){_ALL},?(?:I[nb%m]*|[mpP]n?)(?:(?<=I)H(?:[VXY]|S[ofz])"
     rf"|[vxy]|[s=][ofz]|k[ofzr]|w(?:[ofzre]|(?=[Pt]|,*$)))"
     r"(?=$|[,PtIAUD]|&(?![ofz]))",  # "the suction you can stop"

@@ -26,8 +26,9 @@ Words = Annotated[tuple[Annotated[str, Meta(max_length=100, pattern=r"\w")], ...
 Patterns = dict[Annotated[str, Meta(min_length=1, max_length=400)], Annotated[str, Meta(min_length=1, max_length=100)]]
 Rewrites = dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(min_length=1, max_length=100)]]
 
-# Letters for what is not in the file: M machine, 6 a part of one, ; what it shows, F machine of another surgery or none, T trigger phrase,
-# G what a machine does ("ventilating"), i the same as an order ("ventilate"), D a delay, _ any other word.
+# Letters for what is not in the file: M machine, F machine of another surgery or none, T trigger phrase, G what a
+# machine does ("ventilating"), i the same as an order ("ventilate"), D a delay, _ any other word. Until governed.py has
+# read them: 6 a part of a machine, ; what it shows, $ and ~ a setting of it.
 KINDS: Final[dict[str, str]] = {
     "verbs.start": "v",
     "verbs.stop": "x",
@@ -96,7 +97,10 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Verbs(Table, frozen=True, kw_only=True):
-    """In their base form. `open` and `place` ones wait for "on" or "off"; `attach`, `detach` and `follow`: governed.py."""
+    """In their base form. `open` and `place` ones wait for "on" or "off".
+
+    `attach`, `detach` and `follow` are of parts of machines, and of what they show.
+    """
 
     start: Words
     stop: Words
@@ -254,7 +258,8 @@ class Device(Table, frozen=True, kw_only=True):
     """A kind of device: names that tell of a machine that it is one, and what speaks of it without them.
 
     `gives`: what it gives or works with, which stands for it in an order. `does`: verbs, in their base form, for what
-    it does to what is worked on. `asked_on`, `asked_off`: whole orders. `parts`, `shows`: governed.py.
+    it does to what is worked on. `asked_on`, `asked_off`: whole orders. `parts`, `shows`: governed.py. `settings`:
+    settings.py.
     """
 
     names: Words
@@ -265,6 +270,7 @@ class Device(Table, frozen=True, kw_only=True):
     asked_off: Words = ()
     parts: Words = ()
     shows: Words = ()
+    settings: Words = ()
 
 
 class Entry(NamedTuple):

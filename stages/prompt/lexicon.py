@@ -19,6 +19,7 @@ from stages.prompt.names import alike, in_triggers, is_doer, names, phrases
 from stages.prompt.phrases import PhraseIndex
 from stages.prompt.repair import Repair
 from stages.prompt.rereading import Rereading
+from stages.prompt.settings import Settings
 from stages.prompt.spoken import Spoken
 from stages.prompt.tokens import Mention, Phrase, Sentence, Token
 from stages.prompt.unnamed import unnamed
@@ -59,6 +60,7 @@ class Lexicon:
         self._index = PhraseIndex(self._articles)
         self._amounts = Amounts(language)
         self._delays = Delays(language, self._amounts)
+        self._settings = Settings(surgery, language, self._amounts)
         self._lasting = frozenset((*language.times.roughly, *language.times.small, "for", "a"))
         self._spoken = Spoken(language, lambda word: bool(self._index.of(word)))
         self.words = self._spoken.words
@@ -228,6 +230,8 @@ class Lexicon:
             return Token(",", word, at, at + 1)  # "it is loud okay suction off"
         if (end := self._addressed(words, at, before)) > at:
             return Token("", "", at, end)
+        if (called := self._settings.called_out(words, at, before)) is not None:
+            return called
         if self._delays.may_begin(word) and (amount := self._amount(words, at, before)) is not None:
             return amount
         following = words[at + 1] if at + 1 < len(words) else ""
@@ -251,7 +255,7 @@ class Lexicon:
                 if mention.unnamed and self._cuts_a_name(words, at, end):
                     continue  # "put the gas machine on" puts no gas on
                 previous = before[-1] if before and before[-1].end == at else None
-                if mention.unnamed and letter in "M6;" and previous is not None and previous.letter in "MGF_+6;":
+                if mention.unnamed and letter in "M6;" and previous is not None and self._is_noun_before(previous):
                     continue  # "the camera picture", "a blood gas"
                 if (
                     word in self._kinds
@@ -271,6 +275,9 @@ class Lexicon:
                         text = " ".join(words[at:end])  # "the microwave generator"
             return Token(letter, text, at, end, mention, ing)
         return Token("_" if not word.endswith("ly") or len(word) < 5 else "", word, at, at + 1)
+
+    def _is_noun_before(self, token: Token) -> bool:
+        return token.letter in ("M", "G", "F", "_", "+", "6", ";") and not self._amounts.counted(token.text)
 
     def _cuts_a_name(self, words: list[str], start: int, end: int) -> bool:
         """Whether a machine's name begins within these words and goes on behind them."""

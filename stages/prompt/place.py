@@ -24,6 +24,7 @@ _NO_REQUEST: Final = frozenset("_l+BofzreVXYSWEFMGnN0cx")  # before a bare "suct
 _OF_WHAT: Final = tuple(f"of {what} " for what in ("this", "that", "it", "them", "him", "her", "me", "us", "you"))
 _BROKEN: Final = frozenset(("dead", "down", "gone", "out"))
 _OURS: Final = frozenset(("i", "we"))
+_NEEDLESS: Final = frozenset(("does not need", "doesn't need", "no longer needs"))
 _OBLIGED: Final = frozenset("mw")
 _NO_ORDER: Final = _NO_REQUEST - {"W"}  # "it is too dark"
 
@@ -104,8 +105,10 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         and _TAKEN_BACK.search(sentence.letters)
     ):
         return False  # "start it, actually, never mind, skip it"
-    if rule == "cancel" and first.letter == "0" and place.tokens[-1].unnamed:
-        return False  # "no light at all" complains
+    if rule == "cancel" and place.tokens[-1].unnamed and (first.letter == "0" or first.text.endswith("lost")):
+        return False  # "no light at all" and "we have lost the picture" complain
+    if rule == "want" and first.text.startswith("where") and not place.tokens[-1].unnamed:
+        return False  # "where is my camera" asks
     if rule == "cancel" and first.letter == "e" and place.tokens[-1].letter == "M" and place.tokens[-1].names:
         return False  # "done, suction next", but "done scanning"
     if rule == "fronted":
@@ -194,6 +197,7 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
     if first.letter == "0" and lead.endswith(("b", "B", "H")):  # "there is no suction"
         return False
     needs = first.text == "needs" and any(token.unnamed for token in place.tokens)  # "he needs some air"
+    needs = needs or first.text in _NEEDLESS or (first.text == "no more" and lead.endswith("w"))
     if (place.subject in _THIRD and not needs) or (rule == "want" and place.subject == "you"):
         return False
     if rule == "want" and _behind(place, sentence).startswith(language.less):

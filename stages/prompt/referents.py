@@ -10,6 +10,8 @@ from stages.prompt.language import Language
 from stages.prompt.tokens import Token
 from stages.prompt.told import Told
 
+HINT: Final = "?"  # letters of what may speak of a machine, and of a part of one or what it shows
+MENTIONED: Final = ";"
 _AMENDED: Final = re.compile(r"[da]*[MGF],?[0CK][,0CK]*(?=[da]*[MGF])")
 _THE_LOT: Final = frozenset(("the lot", "the whole lot"))
 _MANY: Final = {"both": 2, "two": 2, "pair": 2, "three": 3}
@@ -68,10 +70,14 @@ class Referents:
 
     def _hinted_at(self, pronoun: Token, letters: str, tokens: list[Token]) -> list[Token]:
         """Where nothing was named, the "it" of an order that only machines get is what was hinted at before it."""
-        things = self._things
-        if self._named or "b" in letters or pronoun.text in things.plural or pronoun.text in things.announced:
+        things, before = self._things, [hint for hint in self._hinted if hint.end <= pronoun.start]
+        if self._named or "b" in letters or pronoun.text in things.announced:
             return []  # "it is dead" complains
-        if any(token.letter == "h" or (token.letter in "vx" and token.text not in things.halted) for token in tokens):
-            return []  # "there's a puddle, get rid of it", "the wire, hold it"
-        hints = {hint.text: hint for hint in self._hinted if hint.end <= pronoun.start}
+        if any(token.letter == "h" for token in tokens):
+            return []  # "the wire, hold it"
+        all_halted = all(token.text in things.halted for token in tokens if token.letter in "vx")
+        if not all_halted or pronoun.text in things.plural:
+            before = [hint for hint in before if hint.letter != HINT]  # "there's a puddle, get rid of it"
+        clearest = [hint for hint in before if hint.letter == "M"] or before
+        hints = {hint.text: replace(hint, letter="M") for hint in clearest}
         return list(hints.values()) if len(hints) == 1 else []

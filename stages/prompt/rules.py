@@ -18,6 +18,7 @@ from stages.prompt.grammar import OPPOSITE
 from stages.prompt.hints import Hints
 from stages.prompt.language import Language, load_language, plain
 from stages.prompt.lexicon import Lexicon
+from stages.prompt.referents import HINT, MENTIONED
 from stages.prompt.tokens import Mention, Sentence, Token
 from stages.prompt.told import Told
 from stages.surgery import Machine, Surgery
@@ -123,8 +124,13 @@ class RuleEngine:
         if any(token.names for token in tokens):
             return []
         places = [(at, last + 1, ids[0]) for at, last, ids in self._hints.places(words) if len(ids) == 1]
-        places += [(t.start, t.end, t.mention.machine_id) for t in tokens if t.mention is not None]
-        return [replace(self._unnamed[machine_id], start=at, end=end) for at, end, machine_id in places]
+        hints = [replace(self._unnamed[machine_id], letter=HINT, start=at, end=end) for at, end, machine_id in places]
+        for token in tokens:
+            if token.mention is not None:
+                letter = token.letter if token.letter == "M" else MENTIONED
+                found = self._unnamed[token.mention.machine_id]
+                hints.append(replace(found, letter=letter, start=token.start, end=token.end))
+        return hints
 
     def _earlier(self, before: Reading | None) -> tuple[list[Told], list[Token]]:
         """What was told before as one construction, and the machines that were named."""

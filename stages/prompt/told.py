@@ -13,7 +13,7 @@ _GOES_ON: Final = re.compile(r"u|&[vxyhs=k]")
 _PLEADED: Final = re.compile(
     r"[&,]*[j%][daO]*[MG](?:&[daO]*[MG])*b(?:[VXY]|[s=S]?[of])"
 )  # "could the lights be put on?", "could the argon go on?"
-_REQUESTS: Final = ("can ", "could ", "may ", "might ", "any chance ")
+_REQUESTS: Final = ("can ", "could ", "may ", "might ", "any chance ", "where is my ", "where are my ")
 
 
 class Told(msgspec.Struct, eq=False):

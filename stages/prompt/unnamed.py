@@ -6,7 +6,6 @@ The language has them by kinds of devices. What two machines of a surgery could 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from stages.prompt.governed import PART, SHOWN
 from stages.prompt.hints import kind_of
 from stages.prompt.language import Device, Language, ing, plain
 from stages.prompt.names import names
@@ -16,6 +15,8 @@ THING: Final = "M"  # letters of grammar.py: what stands for a machine; a verb; 
 DOES: Final = "3"
 ON: Final = "5"
 OFF: Final = "4"
+PART: Final = "6"  # what governed.py reads: a part of a machine, and what it shows
+SHOWN: Final = ";"
 
 
 class Unnamed(NamedTuple):

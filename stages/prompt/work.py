@@ -7,6 +7,7 @@ from typing import Final
 from stages.prompt.language import Language
 
 _POINTING: Final = frozenset(("that", "this", "here", "there", "me"))
+_WHERE: Final = frozenset(("behind", "under", "around", "below", "beneath", "above"))
 _SOMEBODYS: Final = frozenset(("your", "yourself", "my", "our"))
 _MOST_BEFORE: Final = 4  # words to the noun that is worked on, and it
 
@@ -24,7 +25,9 @@ def is_worked_on(words: Sequence[str], needs: bool, language: Language) -> bool:
     things, glue = language.things, language.glue
     if not words or not words[0].isalpha():
         return not needs
-    if words[0] in _SOMEBODYS:
+    if words[0] in _WHERE and not needs:
+        words = words[1:]
+    if not words or words[0] in _SOMEBODYS:
         return False  # "suck your belly in"
     pointed = words[0] in glue.it or words[0] in glue.patient or words[0] in _POINTING
     behind = words[1:] if pointed else words
