@@ -28,7 +28,7 @@ class Amounts:
 
     def setting(self, words: list[str], at: int) -> int:
         """Where "six bar" or "minus twenty, flow of two litres" ends, or 0: how much, which changes nothing else."""
-        end = self._value(words, at)
+        end = self._of_quantity(words, at) or self._value(words, at)
         while end:
             more = end + (words[end : end + 1] == [","])
             if more + 1 >= len(words) or words[more] not in self._quantities:
@@ -38,6 +38,15 @@ class Amounts:
                 break
             end = more
         return end
+
+    def _of_quantity(self, words: list[str], at: int) -> int:
+        """Where "a rate of twelve" ends, or 0."""
+        if words[at : at + 1] != ["a"] or words[at + 2 : at + 3] != ["of"] or words[at + 1] not in self._quantities:
+            return 0
+        end = first = at + 3
+        while end < len(words) and self.counted(words[end]):
+            end += 1
+        return end + (words[end : end + 1] != [] and words[end] in self.measures) if end > first else 0
 
     def duration(self, words: list[str], at: int) -> int:
         """Where "ten minutes" ends, or 0."""

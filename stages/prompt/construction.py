@@ -11,6 +11,7 @@ from stages.prompt.told import Told
 
 # "Do not for the life of you stop it", "do not let him stop it"
 _ASIDE: Final = re.compile(r"(?<=n)(?:(?:l[da]*_)+|k[daO]{0,2}_{0,2})$")
+_WHOLE_ORDERS: Final = ("4", "5")  # "don't wake her yet"
 
 
 def tell(rule: str, sentence: Sentence, start: int, end: int, lead: str, referents: Referents) -> Told | None:
@@ -36,7 +37,9 @@ def tell(rule: str, sentence: Sentence, start: int, end: int, lead: str, referen
             negated = []
     elif negated and action is not None and rule != "cancel":
         action = OPPOSITE[action]
-    elif (rule in ORDERS or rule == "patient") and (word := _negation(rule, sentence, start, lead)):
+    elif (rule in ORDERS or rule == "patient" or letters in _WHOLE_ORDERS) and (
+        word := _negation(rule, sentence, start, lead)
+    ):
         action, negated = OPPOSITE[action or "ON"], [word]
     return Told(
         rule=rule,

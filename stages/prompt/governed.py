@@ -27,6 +27,8 @@ _ORDERED: Final = re.compile(rf"[vxwN]{_THINGS}")  # "stop the beeps", "I need h
 _SWITCHED: Final = re.compile(
     rf"=(?:[daO]*[6;])(?:[&,]{{1,2}}{_THING})*(?=[of])|(?<![^,&Pt])(?:{_THINGS}(?=[of])|[of]{_THINGS})"
 )
+_PUT_UP: Final = re.compile(rf"=(?:[daO]*;)(?:[&,]{{1,2}}{_THING})*")  # "get her pulse back on the screen"
+_UP: Final = frozenset(("up", "back", "on", "where", "going", "running", "showing", "started"))
 _WATCHED: Final = re.compile(rf"([xNe]?)(9){_THINGS}")  # "follow his rhythm", "done watching his heart"
 _LEVELS: Final = [[word] for word in ("at", "above", "below", "over", "under", "up", "down", "higher", "lower", "to")]
 
@@ -34,7 +36,7 @@ _LEVELS: Final = [[word] for word in ("at", "above", "below", "over", "under", "
 def governed(letters: str, tokens: list[Token], words: list[str], language: Language) -> tuple[str, list[Token]]:
     """With a letter that constructions know for each that waits for one."""
     tokens = list(tokens)
-    for pattern in (_HANDLED, _WATCHED, _ORDERED, _SWITCHED):
+    for pattern in (_HANDLED, _WATCHED, _PUT_UP, _ORDERED, _SWITCHED):
         for found in pattern.finditer("".join([token.letter for token in tokens])):
             _read(found, tokens, words, language)
     # A list of numbers tells how things are; and with a name beside it what is set is told ("argon on, forty watts")
@@ -55,16 +57,22 @@ def _read(found: re.Match[str], tokens: list[Token], words: list[str], language:
     if not all(token.unnamed for token in things) and found.re is not _ORDERED:
         return  # a name needs no such verb, and "clip the camera to the drape" is of a hand
     verb = tokens[start]
+    if found.re is _PUT_UP and _UP.isdisjoint(words[things[-1].end : things[-1].end + 1]):
+        return  # "get her pressure down"
+    if verb.letter == FOLLOW and verb.text.split()[0].endswith("ing"):
+        return  # "he is watching her heart", but "done watching her heart"
     by_hand = verb.letter in "w9" or verb.text in language.things.by_hand
     if by_hand and any(token.letter == PART for token in things):
         return  # "give me the pencil", "use the pencil"
     if verb.letter == "v" and not verb.text.startswith("bring") and any(token.letter == SHOWN for token in things):
         return  # "bring back his rhythm", but "start the pulse ..."
-    if things[-1].letter == SHOWN and words[things[-1].end : things[-1].end + 1] in _LEVELS:
+    if found.re is not _PUT_UP and things[-1].letter == SHOWN and words[things[-1].end : things[-1].end + 1] in _LEVELS:
         return  # "I need her pressure above sixty"
     for at in range(start, end):
         if tokens[at].letter in (PART, SHOWN):
             tokens[at] = replace(tokens[at], letter="M")
+        elif found.re is _PUT_UP and at == start:
+            tokens[at] = replace(tokens[at], letter="v")
         elif tokens[at].letter in (ATTACH, FOLLOW):
             tokens[at] = replace(tokens[at], letter="d" if at > start else "v")
         elif tokens[at].letter in (DETACH, "_"):

@@ -81,7 +81,7 @@ RULES: Final[dict[str, str]] = {
     # "and the irrigation too", as what was switched before
     "also": rf"^,*&[,P]*{_LIST}(?=[,P]*$)"
     r"|(?:(?<=[ofzr])|(?<=[ofzr][,P])|(?<=[ofz]P,))&[daO]*[MGF](?:&[daO]*[MGF])*(?=W?[,P]*$)"
-    rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)",
+    rf"|(?<=[ofz],)[daO]*[MGF](?=W?[,P]*$)|(?<=[ofzM,t])&[daO]*[MGF](?=D[,Pt]*$)",
     "state": rf"W[ofzr][,Pt]*,{_LIST}(?=[,P]*$)"  # "all on: the suction and the camera"
     rf"|(?<![^,&Pt])[ofz],*W,*{_LIST}(?=[,P]*$)"  # "off, all of them: the suction and the camera"
     rf"|(?!W[,&]+[daO]*[MGF]){_ALL}(?:[,&]*W|a(?=b))?(?:b(?:[nat]*u?b)?|H|%[at]*b|n?mb|n?m|nb|u|%?k|mk)?[nta]*{_STATE}{_BUT}"

@@ -25,6 +25,8 @@ _OF_WHAT: Final = tuple(f"of {what} " for what in ("this", "that", "it", "them",
 _BROKEN: Final = frozenset(("dead", "down", "gone", "out"))
 _OURS: Final = frozenset(("i", "we"))
 _NEEDLESS: Final = frozenset(("does not need", "doesn't need", "no longer needs"))
+_FORBIDDING: Final = frozenset(("don't", "dont", "do not", "never", "no need to", "must not", "should not"))
+_ASKING: Final = ("where ", "time for", "it is time for")
 _OBLIGED: Final = frozenset("mw")
 _NO_ORDER: Final = _NO_REQUEST - {"W"}  # "it is too dark"
 
@@ -107,8 +109,8 @@ def counts(place: Place, sentence: Sentence, language: Language) -> bool:
         return False  # "start it, actually, never mind, skip it"
     if rule == "cancel" and place.tokens[-1].unnamed and (first.letter == "0" or first.text.endswith("lost")):
         return False  # "no light at all" and "we have lost the picture" complain
-    if rule == "want" and first.text.startswith("where") and not place.tokens[-1].unnamed:
-        return False  # "where is my camera" asks
+    if rule == "want" and first.text.startswith(_ASKING) and not any(token.unnamed for token in place.tokens):
+        return False  # "where is my camera" asks, and so does "time for suction"
     if rule == "cancel" and first.letter == "e" and place.tokens[-1].letter == "M" and place.tokens[-1].names:
         return False  # "done, suction next", but "done scanning"
     if rule == "fronted":
@@ -198,7 +200,9 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
         return False
     needs = first.text == "needs" and any(token.unnamed for token in place.tokens)  # "he needs some air"
     needs = needs or first.text in _NEEDLESS or (first.text == "no more" and lead.endswith("w"))
-    if (place.subject in _THIRD and not needs) or (rule == "want" and place.subject == "you"):
+    if (place.subject in _THIRD and not needs) or (
+        rule == "want" and place.subject == "you" and not first.text.startswith("give")
+    ):
         return False
     if rule == "want" and _behind(place, sentence).startswith(language.less):
         return False
@@ -210,6 +214,9 @@ def _is_ordered(place: Place, sentence: Sentence, language: Language) -> bool:
 def _is_asked_for(place: Place, sentence: Sentence, language: Language) -> bool:
     """Whether "flush it" is an order and no habit ("we flush it"), and not for a hand ("with the syringe")."""
     lead, verb = place.lead, place.tokens[0]
+    if lead.endswith("n") and verb.letter != "3":
+        forbids = sentence.tokens[sentence.tokens.index(verb) - 1].text in _FORBIDDING  # "not too dark" does not
+        lead = lead[:-1] if forbids else lead
     if not _NO_ORDER.isdisjoint(lead) or place.subject in _THIRD:
         return False
     wanted = not _OBLIGED.isdisjoint(lead) or verb.text.split()[0] in language.verbs.want  # "I need it dark"
@@ -256,8 +263,8 @@ def _says_too(place: Place, sentence: Sentence, language: Language) -> bool:
     """ "And the irrigation too": of another machine the same, at the beginning of a sentence or with "too"."""
     first = place.tokens[0]
     begins = all(token.letter == "," for token in sentence.tokens if token.start < first.start)
-    if _behind(place, sentence).startswith(language.too):
-        return True
+    if place.following == "D" or _behind(place, sentence).startswith(language.too):
+        return True  # "and the suction in two minutes"
     return (begins or first.text not in ("and", "then")) and first.text in language.things.also
 
 
