@@ -6,23 +6,40 @@ from stages.prompt.tokens import Phrase
 
 
 class _Beginning:
-    """The phrases that begin with one word."""
+    """The phrases that begin with one word. Sorted when they are read: a language has thousands, added one by one."""
 
-    __slots__ = ("every", "second", "single")
+    __slots__ = ("_every", "_second", "_single", "_sorted")
 
     def __init__(self) -> None:
-        self.every: list[Phrase] = []
-        self.single: list[Phrase] = []
-        self.second: dict[str, list[Phrase]] = {}  # by the second word; those of one word are in each
+        self._every: list[Phrase] = []
+        self._single: list[Phrase] = []
+        self._second: dict[str, list[Phrase]] = {}  # by the second word; those of one word are in each
+        self._sorted = True
 
     def add(self, phrase: Phrase, first: bool) -> None:
-        self.every.insert(0 if first else len(self.every), phrase)
-        self.every.sort(key=lambda phrase: -len(phrase.rest))
-        self.single = [phrase for phrase in self.every if not phrase.rest]
-        self.second = {
-            word: [phrase for phrase in self.every if not phrase.rest or phrase.rest[0] == word]
-            for word in {phrase.rest[0] for phrase in self.every if phrase.rest}
-        }
+        self._every.insert(0 if first else len(self._every), phrase)
+        self._sorted = False
+
+    def every(self) -> list[Phrase]:
+        if not self._sorted:
+            self._sort()
+        return self._every
+
+    def followed_by(self, word: str) -> list[Phrase]:
+        if not self._sorted:
+            self._sort()
+        return self._second.get(word, self._single)
+
+    def _sort(self) -> None:
+        self._every.sort(key=lambda phrase: -len(phrase.rest))
+        self._single = [phrase for phrase in self._every if not phrase.rest]
+        self._second = {phrase.rest[0]: [] for phrase in self._every if phrase.rest}
+        for phrase in self._every:
+            if phrase.rest:
+                self._second[phrase.rest[0]].append(phrase)
+        for phrases in self._second.values():
+            phrases += self._single  # the shortest stand behind the others
+        self._sorted = True
 
 
 class PhraseIndex:
@@ -43,7 +60,7 @@ class PhraseIndex:
     def of(self, word: str) -> Sequence[Phrase]:
         """All that begin with this word."""
         beginning = self._beginnings.get(word)
-        return () if beginning is None else beginning.every
+        return () if beginning is None else beginning.every()
 
     def at(self, word: str, following: str) -> Sequence[Phrase]:
         """Those that may begin with `word` where `following` stands behind it; "" for the end."""
@@ -51,5 +68,5 @@ class PhraseIndex:
         if beginning is None:
             return ()
         if following in self._articles:
-            return beginning.every
-        return beginning.second.get(following, beginning.single)
+            return beginning.every()
+        return beginning.followed_by(following)
