@@ -28,8 +28,8 @@ class Spoken:
         """`is_known`: whether a word is one of the rules', so that it is nobody's name."""
         self._is_known = is_known
         self._switching = frozenset((*language.verbs.open, "pop"))
-        self._sound = _any_of(language.glue.sound)
-        self._held_back = re.compile(rf"{_HESITATING}{self._sound.pattern},?")
+        self._sound = re.compile(_any_of(language.glue.sound).pattern, re.IGNORECASE)
+        self._held_back = re.compile(rf"{_HESITATING}{self._sound.pattern},?", re.IGNORECASE)
         self._rewrites = {plain(short): plain(long) for short, long in language.rewrites.items()}
         self._rewrite = _any_of(self._rewrites)
         self._patterns = language.compiled_patterns
@@ -39,13 +39,11 @@ class Spoken:
 
     def words(self, text: str) -> list[str]:
         """The words and marks of an utterance; no "uh", no word said twice."""
-        text = _SPELLED.sub(lambda found: found.group().replace(".", ""), text)
-        text = _CALLED.sub(self._addressed, text)
-        text = " ".join(
-            text.lower().replace("’", "'").replace("-", " ").replace("...", " — ").replace("…", " — ").split()
-        )
-        if self._sound.search(text):
+        text = _SPELLED.sub(lambda found: found.group().replace(".", ""), text.replace("’", "'"))
+        if self._sound.search(text):  # before names are looked for: "camera on, uh, Priya"
             text = " ".join(self._sound.sub(" ", self._held_back.sub(r"\1", text)).split())
+        text = _CALLED.sub(self._addressed, text)
+        text = " ".join(text.lower().replace("-", " ").replace("...", " — ").replace("…", " — ").split())
         for pattern, instead in self._patterns:
             text = pattern.sub(instead, text)
         text = self._resuming.sub(" . ", self._titles.sub(r"\1", text))
